@@ -1,0 +1,148 @@
+"""Every error the core raises or expects of an adapter. Adapters translate theirs into these."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+import attrs
+
+
+class OrderAggregatorError(Exception):
+    """The root: catch it to catch everything this package raises on purpose."""
+
+
+class InvalidValue(OrderAggregatorError, ValueError):
+    """A value breaks a rule of its field."""
+
+    def __init__(self, field: str, expected: str) -> None:
+        super().__init__(f"{field}: {expected}")
+        self.field = field
+        self.expected = expected
+
+
+@attrs.frozen(kw_only=True)
+class Shortage:
+    """A product of which less is available than an order asks for. Quantities in units."""
+
+    product_id: str
+    requested: int
+    available: int
+
+
+class OrderRefused(OrderAggregatorError):
+    """The order was not accepted and left nothing behind."""
+
+
+class InsufficientStock(OrderRefused):
+    """Central stock does not cover the order; `shortages` has every short line."""
+
+    def __init__(self, shortages: Sequence[Shortage]) -> None:
+        super().__init__("; ".join(_describe(shortage) for shortage in shortages))
+        self.shortages = tuple(shortages)
+
+
+class UnknownProducts(OrderRefused):
+    """The order names products that are not sold here."""
+
+    def __init__(self, product_ids: Collection[str]) -> None:
+        super().__init__(f"unknown products: {', '.join(product_ids)}")
+        self.product_ids = tuple(product_ids)
+
+
+class IdempotencyKeyReused(OrderRefused):
+    """The idempotency key belongs to an earlier order with other lines."""
+
+    def __init__(self, key: str, order_id: UUID) -> None:
+        super().__init__(f"idempotency key {key!r} belongs to order {order_id} with other lines")
+        self.key = key
+        self.order_id = order_id
+
+
+class FulfilmentFailed(OrderAggregatorError):
+    """An accepted order could not be fulfilled in this attempt; nothing was changed."""
+
+
+class VendorShortage(FulfilmentFailed):
+    """The vendors together have less than the order needs; a later snapshot may mend it."""
+
+    def __init__(self, shortage: Shortage) -> None:
+        super().__init__(f"vendors are short of stock: {_describe(shortage)}")
+        self.shortage = shortage
+
+
+class InvalidPlan(FulfilmentFailed):
+    """An allocation policy returned a plan that breaks the engine's rules."""
+
+
+class UnknownOrder(FulfilmentFailed):
+    """No order has this id."""
+
+    def __init__(self, order_id: UUID) -> None:
+        super().__init__(f"unknown order: {order_id}")
+        self.order_id = order_id
+
+
+class IllegalTransition(OrderAggregatorError):
+    """The order's status does not allow this step."""
+
+    def __init__(self, order_id: UUID, status: str, step: str) -> None:
+        super().__init__(f"order {order_id} is {status}: cannot {step}")
+
+
+class MalformedMessage(OrderAggregatorError):
+    """A message that no retry can make readable."""
+
+
+class InvalidSnapshot(OrderAggregatorError):
+    """A vendor's feed cannot be understood; nothing of it was taken in."""
+
+    def __init__(self, vendor_id: str, problem: str) -> None:
+        super().__init__(f"feed of vendor {vendor_id}: {problem}")
+        self.vendor_id = vendor_id
+        self.problem = problem
+
+
+class UnknownVendor(OrderAggregatorError):
+    """No vendor gateway is configured under this id."""
+
+    def __init__(self, vendor_id: str) -> None:
+        super().__init__(f"unknown vendor: {vendor_id}")
+        self.vendor_id = vendor_id
+
+
+class Unavailable(OrderAggregatorError):
+    """Something outside does not answer; the same call may succeed later."""
+
+
+class StorageUnavailable(Unavailable):
+    """The storage cannot be reached or is not ready. Nothing was committed."""
+
+
+class CommitOutcomeUnknown(StorageUnavailable):
+    """The connection broke during the commit: it may or may not have happened."""
+
+
+class BrokerUnavailable(Unavailable):
+    """The message broker cannot be reached."""
+
+
+class VendorUnavailable(Unavailable):
+    """A vendor's feed cannot be reached."""
+
+    def __init__(self, vendor_id: str, problem: str) -> None:
+        super().__init__(f"feed of vendor {vendor_id}: {problem}")
+        self.vendor_id = vendor_id
+        self.problem = problem
+
+
+class Conflict(OrderAggregatorError):
+    """Another transaction got in the way; nothing was committed, and a new attempt may succeed."""
+
+
+class RuleViolated(OrderAggregatorError):
+    """The storage's own guard refused a change the code should never have asked for."""
+
+
+def _describe(shortage: Shortage) -> str:
+    return f"{shortage.product_id}: {shortage.requested} requested, {shortage.available} available"

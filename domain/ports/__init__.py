@@ -1,0 +1,1 @@
+"""What the core needs from outside. Each adapter of a port lies in a file of the same name."""

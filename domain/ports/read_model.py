@@ -1,0 +1,102 @@
+"""What can be asked without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID
+
+import attrs
+
+from ..order import Order, OrderStatus
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class Page(Generic[T]):
+    """A part of a listing, and how many items the whole has."""
+
+    items: tuple[T, ...]
+    total: int
+
+
+@attrs.frozen(kw_only=True)
+class StockLevel:
+    """A product's central stock in units. `vendor_count`: vendors that have some of it."""
+
+    product_id: str
+    name: str
+    on_hand: int
+    reserved: int
+    available: int
+    vendor_count: int
+    updated_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class VendorStockLevel:
+    """What one vendor has of one product, in units."""
+
+    vendor_id: str
+    vendor_name: str
+    product_id: str
+    available: int
+    reported: int
+    as_of: datetime
+
+
+class ReadModel(Protocol):
+    """Committed state only, each answer from one moment. Thread-safe; StorageUnavailable."""
+
+    def stock(self, offset: int, limit: int, product_id: str | None = None) -> Page[StockLevel]:
+        """Products by id."""
+
+    def vendor_stock(
+        self,
+        offset: int,
+        limit: int,
+        vendor_id: str | None = None,
+        product_id: str | None = None,
+    ) -> Page[VendorStockLevel]:
+        """Vendor stock by product id, then vendor id."""
+
+    def order(self, order_id: UUID) -> Order | None:
+        """One order; its allocations by product id, then vendor id."""
+
+    def orders(
+        self,
+        offset: int,
+        limit: int,
+        status: OrderStatus | None = None,
+        product_id: str | None = None,
+    ) -> Page[Order]:
+        """Orders, newest first (by id, which is a UUIDv7)."""
+
+    def ping(self) -> None:
+        """Return if the storage answers and has the expected schema; else StorageUnavailable."""
+
+
+@attrs.frozen(kw_only=True)
+class Discrepancy:
+    """A figure that is not what the ledger says."""
+
+    figure: str
+    # What it belongs to: a product id, "vendor/product", or an order id.
+    subject: str
+    expected: int
+    found: int
+
+
+class Ledger(Protocol):
+    """The record of supply and demand from which every balance can be recomputed."""
+
+    def discrepancies(self) -> Iterator[Discrepancy]:
+        """Every figure that differs, at one moment, in memory that does not grow with the data.
+
+        `vendor_available`: a vendor's stock is its adjustments less its allocations.
+        `on_hand`: a product's central stock is the sum over its vendors.
+        `reserved`: and holds exactly the lines of orders still reserved.
+        `allocated`: a fulfilled order's allocations are exactly its lines; any other has none.
+        """

@@ -1,0 +1,134 @@
+"""Where stock and orders are kept, changed all together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol
+from uuid import UUID
+
+import attrs
+
+from ..order import Order
+from ..stock import CentralStock, Product, StockChange, Vendor, VendorStock, VendorStockChange
+from ..vendor_sync import StockAdjustment
+
+
+class StockRepository(Protocol):
+    """Central and vendor stock. Whoever holds a product's central lock owns its vendor stock too."""
+
+    def lock(self, product_ids: Collection[str]) -> dict[str, CentralStock]:
+        """Central stock of these products, locked in one fixed order until the unit of work ends.
+
+        Unknown products are left out.
+        """
+
+    def change(self, changes: Sequence[StockChange], at: datetime) -> None:
+        """Change central stock, at most one change a product.
+
+        Raises RuleViolated if a figure would fall below 0, or a reservation grow beyond on hand.
+        """
+
+    def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
+        """The vendor stock of products that the caller has locked."""
+
+    def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:
+        """Change vendor stock, one change a vendor and product; RuleViolated below 0."""
+
+    def put_vendor(self, levels: Sequence[VendorStock]) -> None:
+        """Insert or replace vendor stock of products that the caller has locked."""
+
+    def record(self, adjustments: Sequence[StockAdjustment]) -> None:
+        """Write the supply side of the ledger."""
+
+    def products_of(self, vendor_id: str) -> set[str]:
+        """The products of which the vendor last reported more than nothing."""
+
+    def add_vendor(self, vendor: Vendor) -> None:
+        """Add a vendor, or rename it."""
+
+    def add_products(self, products: Sequence[Product], at: datetime) -> None:
+        """Add those products that are not known yet, with no stock; a known one keeps its name."""
+
+
+class OrderRepository(Protocol):
+    """Orders with their lines and allocations."""
+
+    def add(self, orders: Sequence[Order]) -> None:
+        """Insert new orders. Conflict if an id or idempotency key exists, at the latest on commit."""
+
+    def find(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
+        """The orders with one of these ids or keys, not locked."""
+
+    def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:
+        """These orders, locked until the unit of work ends; unknown ones are left out."""
+
+    def settle(self, orders: Sequence[Order]) -> None:
+        """Write the end of orders: status, failure and allocations.
+
+        Raises Conflict, and the unit of work must not be committed, unless every one of them is
+        still reserved.
+        """
+
+    def allocated_since(
+        self, vendor_id: str, product_ids: Collection[str], moment: datetime
+    ) -> Mapping[str, int]:
+        """Units by product that were allocated from the vendor after the moment."""
+
+    def take_unsettled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
+        """Orders still reserved whose message was last sent before then, now marked as sent."""
+
+
+@attrs.frozen(kw_only=True)
+class OutboxMessage:
+    """A message that was committed and waits to be sent."""
+
+    id: int
+    body: bytes
+
+
+class Outbox(Protocol):
+    """Messages that are committed with the data they announce."""
+
+    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
+        """Put messages in, due from `at` on."""
+
+    def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
+        """Up to `limit` due messages, oldest first, that nobody else can claim before `until`."""
+
+    def remove(self, ids: Collection[int]) -> None:
+        """Delete messages that were sent; unknown ids are passed over."""
+
+
+class UnitOfWork(Protocol):
+    """One transaction: leaving it without `commit` undoes everything.
+
+    Two units of work behave as if one ran after the other for all that they lock. Every call can
+    raise StorageUnavailable, or Conflict when another unit of work got in the way; then nothing was
+    committed. Not to be shared by threads; the factory may be called from any.
+    """
+
+    @property
+    def stock(self) -> StockRepository: ...
+
+    @property
+    def orders(self) -> OrderRepository: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    def __enter__(self) -> UnitOfWork: ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def commit(self) -> None:
+        """Make everything durable. CommitOutcomeUnknown if the connection breaks meanwhile."""
+
+
+UnitOfWorkFactory = Callable[[], UnitOfWork]

@@ -1,0 +1,67 @@
+"""Fulfil reserved orders: choose vendors and deduct from central and vendor stock together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from ..allocation import AllocationPolicy, VendorAllocations
+from ..errors import UnknownOrder
+from ..order import Order, OrderStatus
+from ..ports.clock import Clock
+from ..ports.unit_of_work import UnitOfWorkFactory
+
+Outcome = Order | Exception
+
+
+class FulfilOrders:
+    """Fulfils a batch of orders. Doing it again changes nothing."""
+
+    def __init__(
+        self, unit_of_work: UnitOfWorkFactory, clock: Clock, policy: AllocationPolicy
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._policy = policy
+
+    def __call__(self, order_ids: Sequence[UUID]) -> dict[UUID, Outcome]:
+        """For each id its settled order, or the error that kept it reserved; in one transaction.
+
+        An order's own error (UnknownOrder, VendorShortage, InvalidPlan, or whatever the policy
+        raised) leaves the others unharmed. Raises Unavailable or Conflict for all of them together.
+        """
+        with self._unit_of_work() as uow:
+            orders = uow.orders.lock(order_ids)
+            open_orders = [
+                orders[order_id]
+                for order_id in dict.fromkeys(order_ids)
+                if order_id in orders and orders[order_id].status is OrderStatus.RESERVED
+            ]
+            product_ids = {line.product_id for order in open_orders for line in order.lines}
+            uow.stock.lock(product_ids)
+            allocations = VendorAllocations(uow.stock.of_vendors(product_ids), self._policy)
+            now = self._clock.now()
+            decided = {order.id: _decide(order, allocations, now) for order in open_orders}
+            fulfilled = [order for order in decided.values() if isinstance(order, Order)]
+            if fulfilled:
+                uow.orders.settle(fulfilled)
+                uow.stock.change_vendors(allocations.vendor_changes())
+                uow.stock.change(allocations.central_changes(), now)
+                uow.commit()
+        return {order_id: _outcome(order_id, orders, decided) for order_id in order_ids}
+
+
+def _decide(order: Order, allocations: VendorAllocations, now: datetime) -> Outcome:
+    try:
+        return order.fulfil(allocations.allocate(order), now)
+    except Exception as error:  # the policy is the user's code: its bug must not sink the batch
+        return error
+
+
+def _outcome(
+    order_id: UUID, orders: Mapping[UUID, Order], decided: Mapping[UUID, Outcome]
+) -> Outcome:
+    if order_id not in orders:
+        return UnknownOrder(order_id)
+    return decided.get(order_id, orders[order_id])

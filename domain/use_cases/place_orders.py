@@ -1,0 +1,113 @@
+"""Accept orders: reserve central stock and announce it, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import attrs
+
+from ..errors import Conflict, IdempotencyKeyReused, OrderRefused
+from ..events import OrderAccepted, encode
+from ..order import Order, OrderLine, check_lines
+from ..ports.clock import Clock
+from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from ..stock import Reservations
+
+ATTEMPTS = 5
+
+
+@attrs.frozen(kw_only=True)
+class PlaceOrder:
+    """A wish for an order. Its id is the caller's: a new UUIDv7, the same one for a new attempt."""
+
+    order_id: UUID
+    lines: tuple[OrderLine, ...] = attrs.field()
+    idempotency_key: str | None = None
+
+    @lines.validator
+    def _valid_lines(self, _attribute: object, lines: Sequence[OrderLine]) -> None:
+        check_lines(lines)
+
+
+class PlaceOrders:
+    """Accepts a batch of orders, first come, first served."""
+
+    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+
+    def __call__(
+        self, commands: Sequence[PlaceOrder], *, again: bool = False
+    ) -> list[Order | OrderRefused]:
+        """For each command its order, or why it was refused; in one transaction.
+
+        `again`: an earlier attempt may have been committed, so look for its orders first. Raises
+        StorageUnavailable, or Conflict when other transactions keep getting in the way.
+        """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._place(commands, again)
+            except Conflict:
+                # Most likely an idempotency key that another process used first: find its order.
+                again = True
+        return self._place(commands, again)
+
+    def _place(self, commands: Sequence[PlaceOrder], again: bool) -> list[Order | OrderRefused]:
+        with self._unit_of_work() as uow:
+            stock = uow.stock.lock({line.product_id for c in commands for line in c.lines})
+            batch = _Batch(self._clock, Reservations(stock), _earlier(uow, commands, again))
+            outcomes = [batch.place(command) for command in commands]
+            if batch.accepted:
+                now = self._clock.now()
+                uow.stock.change(batch.reservations.changes(), now)
+                uow.orders.add(batch.accepted)
+                uow.outbox.add([encode(OrderAccepted(order_id=o.id)) for o in batch.accepted], now)
+                uow.commit()
+        return outcomes
+
+
+class _Batch:
+    """Decides one command after the other against the same locked stock."""
+
+    def __init__(self, clock: Clock, reservations: Reservations, earlier: Sequence[Order]) -> None:
+        self._now = clock.now()
+        self.reservations = reservations
+        self.accepted: list[Order] = []
+        self._by_id = {order.id: order for order in earlier}
+        self._by_key = {order.idempotency_key: order for order in earlier}
+
+    def place(self, command: PlaceOrder) -> Order | OrderRefused:
+        if command.order_id in self._by_id:
+            return self._by_id[command.order_id]
+        key = command.idempotency_key
+        if key is not None and key in self._by_key:
+            return _replay(key, self._by_key[key], command)
+        try:
+            self.reservations.reserve(command.lines)
+        except OrderRefused as refusal:
+            return refusal
+        order = Order(
+            id=command.order_id,
+            lines=command.lines,
+            idempotency_key=key,
+            created_at=self._now,
+            updated_at=self._now,
+        )
+        self.accepted.append(order)
+        self._by_id[order.id] = self._by_key[key] = order
+        return order
+
+
+def _earlier(uow: UnitOfWork, commands: Sequence[PlaceOrder], again: bool) -> list[Order]:
+    # Looked up after the locks are taken: whoever held them has committed by now.
+    keys = {c.idempotency_key for c in commands if c.idempotency_key is not None}
+    ids = {c.order_id for c in commands} if again else set()
+    return uow.orders.find(ids, keys) if ids or keys else []
+
+
+def _replay(key: str, order: Order, command: PlaceOrder) -> Order | IdempotencyKeyReused:
+    same = {line.product_id: line.quantity for line in order.lines} == {
+        line.product_id: line.quantity for line in command.lines
+    }
+    return order if same else IdempotencyKeyReused(key, order.id)

@@ -1,0 +1,33 @@
+"""Announce again the orders that nobody fulfilled: the storage, not the broker, knows the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from ..events import OrderAccepted, encode
+from ..ports.clock import Clock
+from ..ports.unit_of_work import UnitOfWorkFactory
+
+BATCH = 1000
+
+
+class ResendOrders:
+    """Puts orders that stay reserved back into the outbox. A message too many changes nothing."""
+
+    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock, after: timedelta) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._after = after
+
+    def __call__(self) -> Sequence[UUID]:
+        """Resend a batch; its order ids. Raises StorageUnavailable or Conflict."""
+        with self._unit_of_work() as uow:
+            now = self._clock.now()
+            order_ids = uow.orders.take_unsettled(now - self._after, now, BATCH)
+            if order_ids:
+                bodies = [encode(OrderAccepted(order_id=order_id)) for order_id in order_ids]
+                uow.outbox.add(bodies, now)
+                uow.commit()
+        return order_ids

@@ -1,0 +1,106 @@
+"""Take in what a vendor reports, and bring central stock in line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+
+import attrs
+
+from ..ports.clock import Clock
+from ..ports.unit_of_work import UnitOfWorkFactory
+from ..ports.vendor_gateway import VendorGateway
+from ..stock import Product, StockChange, VendorStock
+from ..vendor_sync import Snapshot, StockAdjustment, StockReport, reconcile
+
+# Products a transaction: orders for them wait while it runs.
+CHUNK = 1000
+CAUSE = "snapshot"
+
+
+@attrs.frozen(kw_only=True)
+class SyncResult:
+    """What a vendor's report changed."""
+
+    vendor_id: str
+    as_of: datetime
+    products: int
+    adjustments: tuple[StockAdjustment, ...]
+
+
+class SyncVendor:
+    """Pulls a vendor's snapshot and applies it. Doing it again changes nothing.
+
+    A large snapshot is applied in several transactions, each of which leaves every balance right; what
+    a crash leaves undone, the next sync does.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+
+    def __call__(self, gateway: VendorGateway) -> SyncResult:
+        """Raises VendorUnavailable, InvalidSnapshot, StorageUnavailable or Conflict."""
+        snapshot = gateway.fetch()
+        adjustments: list[StockAdjustment] = []
+        for chunk in _chunks(self._all_reports(snapshot), CHUNK):
+            adjustments += self._apply(snapshot, chunk)
+        return SyncResult(
+            vendor_id=snapshot.vendor.id,
+            as_of=snapshot.as_of,
+            products=len(snapshot.reports),
+            adjustments=tuple(adjustments),
+        )
+
+    def _all_reports(self, snapshot: Snapshot) -> list[StockReport]:
+        """The reports, and one of zero units for each product that the vendor no longer names."""
+        with self._unit_of_work() as uow:
+            uow.stock.add_vendor(snapshot.vendor)
+            known = uow.stock.products_of(snapshot.vendor.id)
+            uow.commit()
+        gone = known - {report.product_id for report in snapshot.reports}
+        zeros = [StockReport(product_id=key, name=key, quantity=0) for key in gone]
+        # In one order over all vendors, so that syncs side by side do not block each other crosswise.
+        return sorted([*snapshot.reports, *zeros], key=lambda report: report.product_id)
+
+    def _apply(self, snapshot: Snapshot, chunk: Sequence[StockReport]) -> list[StockAdjustment]:
+        vendor_id = snapshot.vendor.id
+        quantities = {report.product_id: report.quantity for report in chunk}
+        with self._unit_of_work() as uow:
+            now = self._clock.now()
+            products = [Product(id=report.product_id, name=report.name) for report in chunk]
+            uow.stock.add_products(products, now)
+            uow.stock.lock(quantities)
+            levels = uow.stock.of_vendors(quantities)
+            known = {level.product_id: level for level in levels if level.vendor_id == vendor_id}
+            uncounted = uow.orders.allocated_since(vendor_id, quantities, snapshot.as_of)
+            changed = reconcile(vendor_id, quantities, snapshot.as_of, known, uncounted)
+            adjustments = [
+                StockAdjustment(
+                    vendor_id=vendor_id,
+                    product_id=level.product_id,
+                    delta=delta,
+                    cause=CAUSE,
+                    at=now,
+                )
+                for level in changed
+                if (delta := level.available - _available(known.get(level.product_id)))
+            ]
+            uow.stock.put_vendor(changed)
+            uow.stock.record(adjustments)
+            uow.stock.change(
+                [StockChange(product_id=a.product_id, on_hand=a.delta) for a in adjustments], now
+            )
+            uow.commit()
+        return adjustments
+
+
+def _available(level: VendorStock | None) -> int:
+    return 0 if level is None else level.available
+
+
+def _chunks(reports: Iterable[StockReport], size: int) -> Iterator[list[StockReport]]:
+    iterator = iter(reports)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,66 @@
+"""The rules for the plain values that everything else is made of."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from .errors import InvalidValue
+
+MAX_ID_LENGTH = 100
+MAX_NAME_LENGTH = 200
+# Far above any real order, and low enough that sums over every vendor fit in 64 bits.
+MAX_QUANTITY = 1_000_000_000
+
+# Control characters (NUL cannot be stored) and lone surrogates (they have no UTF-8 form).
+_UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def check_text(value: object, field: str, max_length: int = MAX_ID_LENGTH) -> None:
+    """Raise InvalidValue unless `value` is 1 to `max_length` printable characters."""
+    if not isinstance(value, str):
+        raise InvalidValue(field, "must be a string")
+    if not 1 <= len(value) <= max_length:
+        raise InvalidValue(field, f"must have 1 to {max_length} characters")
+    if _UNSTORABLE.search(value):
+        raise InvalidValue(field, "must not contain control characters or lone surrogates")
+
+
+def check_quantity(value: object, field: str, minimum: int = 1) -> None:
+    """Raise InvalidValue unless `value` is a whole number of units from `minimum` up."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidValue(field, "must be a whole number")
+    if not minimum <= value <= MAX_QUANTITY:
+        raise InvalidValue(field, f"must be from {minimum} to {MAX_QUANTITY}")
+
+
+def check_aware(value: datetime, field: str) -> None:
+    """Raise InvalidValue unless `value` is a moment with a UTC offset."""
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidValue(field, "must be a moment with a UTC offset")
+
+
+def text_id(_instance: object, attribute: Any, value: object) -> None:
+    """Validate an attrs field as a product or vendor id."""
+    check_text(value, attribute.name)
+
+
+def name(_instance: object, attribute: Any, value: object) -> None:
+    """Validate an attrs field as a display name."""
+    check_text(value, attribute.name, MAX_NAME_LENGTH)
+
+
+def quantity(_instance: object, attribute: Any, value: object) -> None:
+    """Validate an attrs field as a positive number of units."""
+    check_quantity(value, attribute.name)
+
+
+def stock_level(_instance: object, attribute: Any, value: object) -> None:
+    """Validate an attrs field as a number of units that may be zero."""
+    check_quantity(value, attribute.name, minimum=0)
+
+
+def moment(_instance: object, attribute: Any, value: datetime) -> None:
+    """Validate an attrs field as a moment with a UTC offset."""
+    check_aware(value, attribute.name)

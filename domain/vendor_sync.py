@@ -1,0 +1,80 @@
+"""What a vendor's report does to its stock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from . import values
+from .errors import InvalidSnapshot
+from .stock import Vendor, VendorStock
+
+
+@attrs.frozen(kw_only=True)
+class StockReport:
+    """A vendor's statement about one product: so many units."""
+
+    product_id: str = attrs.field(validator=values.text_id)
+    name: str = attrs.field(validator=values.name)
+    quantity: int = attrs.field(validator=values.stock_level)
+
+
+@attrs.frozen(kw_only=True)
+class Snapshot:
+    """Everything a vendor has at one moment; a product that it does not name, it does not have."""
+
+    vendor: Vendor
+    # The vendor has counted every order that we gave it up to this moment, and none after it.
+    as_of: datetime = attrs.field(validator=values.moment)
+    reports: tuple[StockReport, ...] = attrs.field()
+
+    @reports.validator
+    def _each_product_once(self, _attribute: Any, reports: Collection[StockReport]) -> None:
+        seen = set()
+        for report in reports:
+            if report.product_id in seen:
+                raise InvalidSnapshot(self.vendor.id, f"product {report.product_id!r} stands twice")
+            seen.add(report.product_id)
+
+
+@attrs.frozen(kw_only=True)
+class StockAdjustment:
+    """One entry of the supply side of the ledger: why a vendor's stock rose or fell, in units."""
+
+    vendor_id: str
+    product_id: str
+    delta: int
+    cause: str
+    at: datetime
+
+
+def reconcile(
+    vendor_id: str,
+    quantities: Mapping[str, int],
+    as_of: datetime,
+    known: Mapping[str, VendorStock],
+    uncounted: Mapping[str, int],
+) -> list[VendorStock]:
+    """The vendor stock that changes when these quantities (units by product) are reported.
+
+    `uncounted` has the units that we allocated after `as_of`: the vendor still has them in its
+    figure, so they are subtracted. An older report never replaces a newer one.
+    """
+    changed = []
+    for product_id, reported in sorted(quantities.items()):
+        before = known.get(product_id)
+        if before is not None and before.as_of > as_of:
+            continue
+        after = VendorStock(
+            vendor_id=vendor_id,
+            product_id=product_id,
+            available=max(0, reported - uncounted.get(product_id, 0)),
+            reported=reported,
+            as_of=as_of,
+        )
+        if after != before:
+            changed.append(after)
+    return changed
