@@ -41,22 +41,22 @@ def check_aware(value: datetime, field: str) -> None:
         raise InvalidValue(field, "must be a moment with a UTC offset")
 
 
-def text_id(_instance: object, attribute: Any, value: object) -> None:
+def text_id(_instance: object, attribute: Any, value: Any) -> None:
     """Validate an attrs field as a product or vendor id."""
     check_text(value, attribute.name)
 
 
-def name(_instance: object, attribute: Any, value: object) -> None:
+def name(_instance: object, attribute: Any, value: Any) -> None:
     """Validate an attrs field as a display name."""
     check_text(value, attribute.name, MAX_NAME_LENGTH)
 
 
-def quantity(_instance: object, attribute: Any, value: object) -> None:
+def quantity(_instance: object, attribute: Any, value: Any) -> None:
     """Validate an attrs field as a positive number of units."""
     check_quantity(value, attribute.name)
 
 
-def stock_level(_instance: object, attribute: Any, value: object) -> None:
+def stock_level(_instance: object, attribute: Any, value: Any) -> None:
     """Validate an attrs field as a number of units that may be zero."""
     check_quantity(value, attribute.name, minimum=0)
 

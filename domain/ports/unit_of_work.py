@@ -100,6 +100,9 @@ class Outbox(Protocol):
     def remove(self, ids: Collection[int]) -> None:
         """Delete messages that were sent; unknown ids are passed over."""
 
+    def release(self, ids: Collection[int], now: datetime) -> None:
+        """Make claimed messages due again at once; unknown ids are passed over."""
+
 
 class UnitOfWork(Protocol):
     """One transaction: leaving it without `commit` undoes everything.

@@ -32,9 +32,16 @@ class RelayMessages:
             if not messages:
                 return 0
             uow.commit()
-        confirmed = self._bus.publish([message.body for message in messages])
-        sent = [message.id for message, ok in zip(messages, confirmed, strict=True) if ok]
+        confirmed: set[int] = set()
+        try:
+            answers = self._bus.publish([message.body for message in messages])
+            confirmed = {m.id for m, ok in zip(messages, answers, strict=True) if ok}
+        finally:
+            self._settle(confirmed, {message.id for message in messages} - confirmed)
+        return len(confirmed)
+
+    def _settle(self, confirmed: set[int], unconfirmed: set[int]) -> None:
         with self._unit_of_work() as uow:
-            uow.outbox.remove(sent)
+            uow.outbox.remove(confirmed)
+            uow.outbox.release(unconfirmed, self._clock.now())
             uow.commit()
-        return len(sent)
