@@ -1,0 +1,90 @@
+"""The ledger of the storage in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ...domain.order import Order, OrderStatus
+from ...domain.ports.read_model import Discrepancy
+from .tables import Tables
+
+if TYPE_CHECKING:
+    from .storage import MemoryStorage
+
+
+class MemoryLedger:
+    """Ledger on memory."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+
+    def discrepancies(self) -> Iterator[Discrepancy]:
+        """Holds up commits while it is read."""
+        with self._storage.committed() as tables:
+            yield from _vendor_available(tables)
+            yield from _on_hand(tables)
+            yield from _reserved(tables)
+            yield from _allocated(tables)
+
+
+def _vendor_available(tables: Tables) -> Iterator[Discrepancy]:
+    expected: Counter[str] = Counter()
+    for entry in tables.adjustments.values():
+        expected[f"{entry.vendor_id}/{entry.product_id}"] += entry.delta
+    for order in tables.orders.values():
+        for part in order.allocations:
+            expected[f"{part.vendor_id}/{part.product_id}"] -= part.quantity
+    found = {
+        f"{level.vendor_id}/{level.product_id}": level.available
+        for level in tables.vendor_stock.values()
+    }
+    yield from _differences("vendor_available", expected, Counter(found))
+
+
+def _on_hand(tables: Tables) -> Iterator[Discrepancy]:
+    expected: Counter[str] = Counter()
+    for level in tables.vendor_stock.values():
+        expected[level.product_id] += level.available
+    found = {key: stock.on_hand for key, stock in tables.central.items()}
+    yield from _differences("on_hand", expected, Counter(found))
+
+
+def _reserved(tables: Tables) -> Iterator[Discrepancy]:
+    expected: Counter[str] = Counter()
+    for order in tables.orders.values():
+        for line in order.lines if order.status is OrderStatus.RESERVED else ():
+            expected[line.product_id] += line.quantity
+    found = {key: stock.reserved for key, stock in tables.central.items()}
+    yield from _differences("reserved", expected, Counter(found))
+
+
+def _allocated(tables: Tables) -> Iterator[Discrepancy]:
+    for order in tables.orders.values():
+        expected = _ordered(order) if order.status is OrderStatus.FULFILLED else Counter()
+        found: Counter[str] = Counter()
+        for part in order.allocations:
+            found[part.product_id] += part.quantity
+        if expected != found or not order.lines:
+            yield Discrepancy(
+                figure="allocated",
+                subject=str(order.id),
+                expected=expected.total(),
+                found=found.total(),
+            )
+
+
+def _ordered(order: Order) -> Counter[str]:
+    return Counter({line.product_id: line.quantity for line in order.lines})
+
+
+def _differences(figure: str, expected: Counter[str], found: Counter[str]) -> Iterator[Discrepancy]:
+    for subject in sorted(expected.keys() | found.keys()):
+        if expected[subject] != found[subject]:
+            yield Discrepancy(
+                figure=figure,
+                subject=subject,
+                expected=expected[subject],
+                found=found[subject],
+            )

@@ -1,0 +1,133 @@
+"""The message bus in memory."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from itertools import count
+from threading import Condition
+from time import monotonic
+from types import TracebackType
+
+import attrs
+
+from ...domain.ports.message_bus import Delivery
+
+
+@attrs.frozen(order=True)
+class _Waiting:
+    due: float
+    # Breaks ties by age, so that what is due comes oldest first.
+    number: int
+    body: bytes = attrs.field(order=False)
+    returns: int = attrs.field(order=False)
+
+
+class MemoryMessageBus:
+    """MessageBus for threads of one process."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._queue: list[_Waiting] = []
+        self._numbers = count()
+        self._parked: list[tuple[bytes, str]] = []
+
+    def publish(self, bodies: Sequence[bytes]) -> list[bool]:
+        """Everything is confirmed."""
+        with self._changed:
+            for body in bodies:
+                message = _Waiting(
+                    due=monotonic(), number=next(self._numbers), body=body, returns=0
+                )
+                heapq.heappush(self._queue, message)
+            self._changed.notify_all()
+        return [True] * len(bodies)
+
+    def consume(self) -> MemoryConsumer:
+        """A new consumer."""
+        return MemoryConsumer(self)
+
+    @property
+    def parked(self) -> list[tuple[bytes, str]]:
+        """The parked messages with their reasons, oldest first."""
+        with self._changed:
+            return list(self._parked)
+
+    def take(self, limit: int, timeout: float) -> list[_Waiting]:
+        """Wait for a message that is due, and take up to `limit` of them off the queue."""
+        end = monotonic() + timeout
+        with self._changed:
+            while not self._is_due() and (rest := self._until_next(end)) > 0:
+                self._changed.wait(rest)
+            taken: list[_Waiting] = []
+            while len(taken) < limit and self._is_due():
+                taken.append(heapq.heappop(self._queue))
+            return taken
+
+    def give_back(self, message: _Waiting, delay: float) -> None:
+        """Queue a message again, after `delay` seconds; at once, it keeps its place."""
+        due = monotonic() + delay if delay else message.due
+        with self._changed:
+            returned = attrs.evolve(message, due=due, returns=message.returns + 1)
+            heapq.heappush(self._queue, returned)
+            self._changed.notify_all()
+
+    def park(self, message: _Waiting, reason: str) -> None:
+        """Keep a message aside."""
+        with self._changed:
+            self._parked.append((message.body, reason))
+
+    def _is_due(self) -> bool:
+        return bool(self._queue) and self._queue[0].due <= monotonic()
+
+    def _until_next(self, end: float) -> float:
+        due = self._queue[0].due if self._queue else end
+        return min(due, end) - monotonic() if end > monotonic() else 0
+
+
+class MemoryConsumer:
+    """Consumer on memory."""
+
+    def __init__(self, bus: MemoryMessageBus) -> None:
+        self._bus = bus
+        self._unsettled: dict[int, _Waiting] = {}
+
+    def receive(self, limit: int, timeout: float) -> list[Delivery]:
+        """Take messages off the queue."""
+        messages = self._bus.take(limit, timeout)
+        self._unsettled |= {message.number: message for message in messages}
+        return [
+            Delivery(body=message.body, attempt=message.returns + 1, tag=message.number)
+            for message in messages
+        ]
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Forget them."""
+        for delivery in deliveries:
+            self._settle(delivery)
+
+    def retry(self, delivery: Delivery, delay: float) -> None:
+        """Queue it again, due later."""
+        if message := self._settle(delivery):
+            self._bus.give_back(message, delay)
+
+    def park(self, delivery: Delivery, reason: str) -> None:
+        """Hand it to the bus to keep."""
+        if message := self._settle(delivery):
+            self._bus.park(message, reason)
+
+    def __enter__(self) -> MemoryConsumer:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for message in self._unsettled.values():
+            self._bus.give_back(message, 0)
+        self._unsettled.clear()
+
+    def _settle(self, delivery: Delivery) -> _Waiting | None:
+        return self._unsettled.pop(delivery.tag, None) if isinstance(delivery.tag, int) else None

@@ -1,0 +1,112 @@
+"""Questions to the storage in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+import attrs
+
+from ...domain.order import Order, OrderStatus
+from ...domain.ports.read_model import Page, StockLevel, VendorStockLevel
+from ...domain.stock import VendorStock
+from .tables import Tables
+
+if TYPE_CHECKING:
+    from .storage import MemoryStorage
+
+T = TypeVar("T")
+
+
+class MemoryReadModel:
+    """ReadModel on memory."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+
+    def stock(self, offset: int, limit: int, product_id: str | None = None) -> Page[StockLevel]:
+        """By product id."""
+        with self._storage.committed() as tables:
+            wanted = [key for key in sorted(tables.products) if product_id in (None, key)]
+            levels = [_stock_level(tables, key) for key in wanted[offset : offset + limit]]
+        return Page(items=tuple(levels), total=len(wanted))
+
+    def vendor_stock(
+        self,
+        offset: int,
+        limit: int,
+        vendor_id: str | None = None,
+        product_id: str | None = None,
+    ) -> Page[VendorStockLevel]:
+        """By product id, then vendor id."""
+        with self._storage.committed() as tables:
+            levels = [
+                _vendor_stock_level(tables, level)
+                for _, level in sorted(tables.vendor_stock.items())
+                if vendor_id in (None, level.vendor_id) and product_id in (None, level.product_id)
+            ]
+        return _page(levels, offset, limit)
+
+    def order(self, order_id: UUID) -> Order | None:
+        """One order."""
+        with self._storage.committed() as tables:
+            order = tables.orders.get(order_id)
+        return order and _sorted_allocations(order)
+
+    def orders(
+        self,
+        offset: int,
+        limit: int,
+        status: OrderStatus | None = None,
+        product_id: str | None = None,
+    ) -> Page[Order]:
+        """Newest first."""
+        with self._storage.committed() as tables:
+            orders = [
+                order
+                for _, order in sorted(tables.orders.items(), reverse=True)
+                if status in (None, order.status)
+                and (product_id is None or any(x.product_id == product_id for x in order.lines))
+            ]
+        return _page(map(_sorted_allocations, orders), offset, limit)
+
+    def ping(self) -> None:
+        """Memory always answers."""
+
+
+def _page(items: Iterable[T], offset: int, limit: int) -> Page[T]:
+    everything = tuple(items)
+    return Page(items=everything[offset : offset + limit], total=len(everything))
+
+
+def _stock_level(tables: Tables, product_id: str) -> StockLevel:
+    stock = tables.central[product_id]
+    return StockLevel(
+        product_id=product_id,
+        name=tables.products[product_id].name,
+        on_hand=stock.on_hand,
+        reserved=stock.reserved,
+        available=stock.available,
+        vendor_count=sum(
+            level.product_id == product_id and level.available > 0
+            for level in tables.vendor_stock.values()
+        ),
+        updated_at=tables.changed_at[product_id],
+    )
+
+
+def _vendor_stock_level(tables: Tables, level: VendorStock) -> VendorStockLevel:
+    return VendorStockLevel(
+        vendor_id=level.vendor_id,
+        vendor_name=tables.vendors[level.vendor_id].name,
+        product_id=level.product_id,
+        available=level.available,
+        reported=level.reported,
+        as_of=level.as_of,
+    )
+
+
+def _sorted_allocations(order: Order) -> Order:
+    parts = sorted(order.allocations, key=lambda part: (part.product_id, part.vendor_id))
+    return attrs.evolve(order, allocations=tuple(parts))

@@ -1,0 +1,53 @@
+"""The rows of the storage in memory."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import MutableMapping
+from datetime import datetime
+from uuid import UUID
+
+import attrs
+
+from ...domain.order import Order
+from ...domain.stock import CentralStock, Product, Vendor, VendorStock
+from ...domain.vendor_sync import StockAdjustment
+
+
+@attrs.frozen(kw_only=True)
+class QueuedMessage:
+    """An outbox row."""
+
+    body: bytes
+    due_at: datetime
+
+
+@attrs.define
+class Tables:
+    """Rows by key. Rows are immutable, so handing one out gives nothing away."""
+
+    products: MutableMapping[str, Product] = attrs.Factory(dict)
+    vendors: MutableMapping[str, Vendor] = attrs.Factory(dict)
+    central: MutableMapping[str, CentralStock] = attrs.Factory(dict)
+    changed_at: MutableMapping[str, datetime] = attrs.Factory(dict)
+    vendor_stock: MutableMapping[tuple[str, str], VendorStock] = attrs.Factory(dict)
+    adjustments: MutableMapping[int, StockAdjustment] = attrs.Factory(dict)
+    orders: MutableMapping[UUID, Order] = attrs.Factory(dict)
+    sent_at: MutableMapping[UUID, datetime] = attrs.Factory(dict)
+    keys: MutableMapping[str, UUID] = attrs.Factory(dict)
+    # None where the message was removed.
+    outbox: MutableMapping[int, QueuedMessage | None] = attrs.Factory(dict)
+
+    def overlaid(self) -> Tables:
+        """The same rows, with a layer on top that takes the writes."""
+        rows = {
+            name: ChainMap({}, table) for name, table in attrs.asdict(self, recurse=False).items()
+        }
+        return Tables(**rows)
+
+    def absorb(self, overlay: Tables) -> None:
+        """Take over the writes of an overlay of these tables."""
+        for name, table in attrs.asdict(self, recurse=False).items():
+            table.update(getattr(overlay, name).maps[0])
+        for message_id in [key for key, message in self.outbox.items() if message is None]:
+            del self.outbox[message_id]

@@ -1,0 +1,232 @@
+"""The unit of work on memory: writes go to an overlay, which a commit lays down."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import attrs
+
+from ...domain.errors import Conflict, RuleViolated
+from ...domain.order import Order, OrderStatus
+from ...domain.ports.unit_of_work import OutboxMessage
+from ...domain.stock import (
+    CentralStock,
+    Product,
+    StockChange,
+    Vendor,
+    VendorStock,
+    VendorStockChange,
+)
+from ...domain.vendor_sync import StockAdjustment
+from .tables import QueuedMessage, Tables
+
+if TYPE_CHECKING:
+    from .storage import MemoryStorage
+
+
+class MemoryStock:
+    """StockRepository on memory."""
+
+    def __init__(self, storage: MemoryStorage, tables: Tables) -> None:
+        self._storage = storage
+        self._tables = tables
+
+    def lock(self, product_ids: Collection[str]) -> dict[str, CentralStock]:
+        """The unit of work holds the one lock already."""
+        central = self._tables.central
+        return {key: central[key] for key in sorted(product_ids) if key in central}
+
+    def change(self, changes: Sequence[StockChange], at: datetime) -> None:
+        """Checks what the database's constraints check."""
+        for change in changes:
+            before = self._tables.central[change.product_id]
+            after = CentralStock(
+                product_id=change.product_id,
+                on_hand=before.on_hand + change.on_hand,
+                reserved=before.reserved + change.reserved,
+            )
+            if after.on_hand < 0 or after.reserved < 0:
+                raise RuleViolated(f"central stock of {change.product_id} would fall below 0")
+            if change.reserved > 0 and after.reserved > after.on_hand:
+                raise RuleViolated(f"{change.product_id}: more reserved than there is on hand")
+            self._tables.central[change.product_id] = after
+            self._tables.changed_at[change.product_id] = at
+
+    def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
+        """Every vendor's row of these products."""
+        wanted = set(product_ids)
+        levels = self._tables.vendor_stock.values()
+        return [level for level in levels if level.product_id in wanted]
+
+    def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:
+        """Checks what the database's constraint checks."""
+        for change in changes:
+            key = (change.product_id, change.vendor_id)
+            before = self._tables.vendor_stock[key]
+            after = attrs.evolve(before, available=before.available + change.available)
+            if after.available < 0:
+                raise RuleViolated(f"stock of {key} would fall below 0")
+            self._tables.vendor_stock[key] = after
+
+    def put_vendor(self, levels: Sequence[VendorStock]) -> None:
+        """Insert or replace."""
+        for level in levels:
+            self._tables.vendor_stock[level.product_id, level.vendor_id] = level
+
+    def record(self, adjustments: Sequence[StockAdjustment]) -> None:
+        """Append to the ledger."""
+        for adjustment in adjustments:
+            self._tables.adjustments[self._storage.next_id()] = adjustment
+
+    def products_of(self, vendor_id: str) -> set[str]:
+        """By a scan."""
+        levels = self._tables.vendor_stock.values()
+        return {
+            level.product_id for level in levels if level.vendor_id == vendor_id and level.reported
+        }
+
+    def add_vendor(self, vendor: Vendor) -> None:
+        """Insert or rename."""
+        self._tables.vendors[vendor.id] = vendor
+
+    def add_products(self, products: Sequence[Product], at: datetime) -> None:
+        """Insert what is new."""
+        for product in products:
+            if product.id not in self._tables.products:
+                self._tables.products[product.id] = product
+                self._tables.central[product.id] = CentralStock(product_id=product.id)
+                self._tables.changed_at[product.id] = at
+
+
+class MemoryOrders:
+    """OrderRepository on memory."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def add(self, orders: Sequence[Order]) -> None:
+        """Insert; ids and idempotency keys are unique."""
+        for order in orders:
+            key = order.idempotency_key
+            if order.id in self._tables.orders or (key is not None and key in self._tables.keys):
+                raise Conflict(f"order {order.id} or its idempotency key exists")
+            self._tables.orders[order.id] = order
+            self._tables.sent_at[order.id] = order.created_at
+            if key is not None:
+                self._tables.keys[key] = order.id
+
+    def find(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
+        """By id and by key, each order once."""
+        keys = self._tables.keys
+        wanted = {*ids, *(keys[key] for key in idempotency_keys if key in keys)}
+        return list(self.lock(wanted).values())
+
+    def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:
+        """The unit of work holds the one lock already."""
+        orders = self._tables.orders
+        return {key: orders[key] for key in sorted(ids) if key in orders}
+
+    def settle(self, orders: Sequence[Order]) -> None:
+        """Only a reserved order can be settled."""
+        for order in orders:
+            known = self._tables.orders.get(order.id)
+            if known is None or known.status is not OrderStatus.RESERVED:
+                raise Conflict(f"order {order.id} is not reserved")
+            self._tables.orders[order.id] = order
+
+    def allocated_since(
+        self, vendor_id: str, product_ids: Collection[str], moment: datetime
+    ) -> Mapping[str, int]:
+        """By a scan over all orders."""
+        units: Counter[str] = Counter()
+        for order in self._tables.orders.values():
+            for part in order.allocations if order.updated_at > moment else ():
+                if part.vendor_id == vendor_id and part.product_id in product_ids:
+                    units[part.product_id] += part.quantity
+        return units
+
+    def take_unsettled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
+        """By a scan over all orders."""
+        due = (
+            order_id
+            for order_id, order in sorted(self._tables.orders.items())
+            if order.status is OrderStatus.RESERVED and self._tables.sent_at[order_id] < sent_before
+        )
+        taken = list(islice(due, limit))
+        self._tables.sent_at.update(dict.fromkeys(taken, now))
+        return taken
+
+
+class MemoryOutbox:
+    """Outbox on memory."""
+
+    def __init__(self, storage: MemoryStorage, tables: Tables) -> None:
+        self._storage = storage
+        self._messages = tables.outbox
+
+    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
+        """Append."""
+        for body in bodies:
+            self._messages[self._storage.next_id()] = QueuedMessage(body=body, due_at=at)
+
+    def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
+        """Take what is due, and make it due later."""
+        due = (
+            (message_id, message)
+            for message_id, message in sorted(self._messages.items())
+            if message is not None and message.due_at <= now
+        )
+        taken = list(islice(due, limit))
+        for message_id, message in taken:
+            self._messages[message_id] = attrs.evolve(message, due_at=until)
+        return [OutboxMessage(id=message_id, body=message.body) for message_id, message in taken]
+
+    def remove(self, ids: Collection[int]) -> None:
+        """Leave a mark for the commit to delete."""
+        for message_id in ids:
+            if message_id in self._messages:
+                self._messages[message_id] = None
+
+    def release(self, ids: Collection[int], now: datetime) -> None:
+        """Make due now."""
+        for message_id in ids:
+            if message := self._messages.get(message_id):
+                self._messages[message_id] = attrs.evolve(message, due_at=now)
+
+
+class MemoryUnitOfWork:
+    """UnitOfWork on memory: the only one at its time."""
+
+    stock: MemoryStock
+    orders: MemoryOrders
+    outbox: MemoryOutbox
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+        self._open = ExitStack()
+
+    def __enter__(self) -> MemoryUnitOfWork:
+        self._tables = self._open.enter_context(self._storage.overlay())
+        self.stock = MemoryStock(self._storage, self._tables)
+        self.orders = MemoryOrders(self._tables)
+        self.outbox = MemoryOutbox(self._storage, self._tables)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def commit(self) -> None:
+        """Lay the overlay down."""
+        self._storage.commit(self._tables)
