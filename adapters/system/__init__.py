@@ -1,0 +1,1 @@
+"""What the operating system provides: its clock and the environment."""

@@ -1,0 +1,121 @@
+"""Settings from environment variables. Each is described in the README's table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from math import isfinite
+from typing import TypeVar
+
+import environ
+
+from ...domain.allocation import AllocationPolicy, policy_named
+from ...domain.errors import InvalidValue
+
+T = TypeVar("T")
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class InvalidSetting(InvalidValue):
+    """An environment variable has a value that makes no sense."""
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or not minimum <= int(text) <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    return convert
+
+
+def _seconds(text: str) -> timedelta:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not (isfinite(seconds) and 0 < seconds <= 86_400):
+        raise ValueError("must be a number of seconds above 0, up to 86400")
+    return timedelta(seconds=seconds)
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return text
+
+    return convert
+
+
+def _optional(convert: Callable[[str], T]) -> Callable[[str], T | None]:
+    return lambda text: convert(text) if text else None
+
+
+def _log_level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+    return text.lower()
+
+
+def _policy(text: str) -> AllocationPolicy:
+    try:
+        return policy_named(text)
+    except InvalidValue as error:
+        raise ValueError(error.expected) from error
+
+
+def _named(name: str, convert: Callable[[str], T]) -> Callable[[str], T]:
+    """The converter, with the variable's name in its complaint."""
+
+    def convert_named(text: str) -> T:
+        try:
+            return convert(text)
+        except ValueError as error:
+            # The value itself is not shown: a URL may hold a password.
+            raise InvalidSetting(name, str(error)) from error
+
+    return convert_named
+
+
+def _var(name: str, default: str, convert: Callable[[str], T]) -> T:
+    variable: T = environ.var(default=default, name=name, converter=_named(name, convert))
+    return variable
+
+
+@environ.config(prefix="", frozen=True)
+class Settings:
+    """Everything that can be set from outside."""
+
+    database_url: str = _var(
+        "DATABASE_URL",
+        "sqlite:///data/order_aggregator.db",
+        _url("sqlite", "postgresql+psycopg"),
+    )
+    # None: the outbox table is the queue.
+    broker_url: str | None = _var("BROKER_URL", "", _optional(_url("amqp", "amqps")))
+    host: str = _var("HOST", "127.0.0.1", str)
+    port: int = _var("PORT", "3000", _whole(1, 65535))
+    log_level: str = _var("LOG_LEVEL", "info", _log_level)
+    api_processes: int = _var("API_PROCESSES", "1", _whole(1, 64))
+    # Also how many orders of one process can wait for the same commit.
+    api_threads: int = _var("API_THREADS", "64", _whole(1, 1000))
+    allocation_policy: AllocationPolicy = _var("ALLOCATION_POLICY", "highest_then_even", _policy)
+    max_attempts: int = _var("MAX_ATTEMPTS", "8", _whole(1, 20))
+    # Before the second attempt; it doubles with each one after.
+    retry_delay: timedelta = _var("RETRY_DELAY", "0.5", _seconds)
+    resend_after: timedelta = _var("RESEND_AFTER", "300", _seconds)
+    sync_interval: timedelta = _var("SYNC_INTERVAL", "60", _seconds)
+    # None: the three mock vendors.
+    vendors_file: str | None = _var("VENDORS_FILE", "", _optional(str))
+    mock_vendors_host: str = _var("MOCK_VENDORS_HOST", "127.0.0.1", str)
+    mock_vendors_port: int = _var("MOCK_VENDORS_PORT", "4001", _whole(1, 65533))
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in these variables; an empty one counts as unset. Raises InvalidSetting."""
+    given = {name: text for name, text in environment.items() if text}
+    settings: Settings = environ.to_config(Settings, given)
+    return settings

@@ -1,0 +1,64 @@
+"""Sends what waits in the outbox, and announces again what nobody fulfilled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from threading import Event
+from time import monotonic
+from uuid import UUID
+
+import structlog
+
+from .patience import Stopped, patiently
+
+log = structlog.get_logger()
+
+# How late a message is at most when the process that committed it died before sending it.
+POLL = timedelta(seconds=0.2)
+RESEND_EVERY = timedelta(seconds=30)
+
+
+class Relay:
+    """The loop around RelayMessages and ResendOrders."""
+
+    def __init__(
+        self,
+        relay_messages: Callable[[], int] | None,
+        resend_orders: Callable[[], Sequence[UUID]],
+        stop: Event,
+    ) -> None:
+        # None where the outbox table itself is the queue.
+        self._relay_messages = relay_messages
+        self._resend_orders = resend_orders
+        self._stop = stop
+        self._wake = Event()
+
+    def wake(self) -> None:
+        """Something was committed to the outbox: do not wait for the next poll."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """Relay until told to stop."""
+        next_resend = monotonic()
+        try:
+            while not self._stop.is_set():
+                if monotonic() >= next_resend:
+                    self._resend()
+                    next_resend = monotonic() + RESEND_EVERY.total_seconds()
+                if not self._send():
+                    self._wake.wait(POLL.total_seconds())
+                    self._wake.clear()
+        except Stopped:
+            pass  # what was not sent is still in the outbox
+        log.info("relay.stopped")
+
+    def _send(self) -> int:
+        if self._relay_messages is None:
+            return 0
+        return patiently(self._relay_messages, self._stop, "relay.waiting")
+
+    def _resend(self) -> None:
+        order_ids = patiently(self._resend_orders, self._stop, "relay.waiting")
+        if order_ids:
+            log.warning("orders.resent", order_ids=[str(order_id) for order_id in order_ids])
