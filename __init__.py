@@ -1,0 +1,169 @@
+"""Order Aggregator: many vendors' stock sold as one, no unit twice.
+
+This module is the library's public face. It needs attrs alone; databases, brokers and the HTTP service
+are in `order_aggregator.adapters`, `order_aggregator.bootstrap` and `order_aggregator.entrypoints`.
+"""
+
+from .adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
+from .domain.allocation import (
+    POLICIES,
+    AllocationPolicy,
+    Offer,
+    Plan,
+    VendorAllocations,
+    allocate,
+    even_split,
+    fewest_vendors,
+    highest_first,
+    highest_then_even,
+    policy_named,
+    priority,
+    proportional,
+)
+from .domain.errors import (
+    BrokerUnavailable,
+    CommitOutcomeUnknown,
+    Conflict,
+    FulfilmentFailed,
+    IdempotencyKeyReused,
+    IllegalTransition,
+    InsufficientStock,
+    InvalidPlan,
+    InvalidSnapshot,
+    InvalidValue,
+    MalformedMessage,
+    OrderAggregatorError,
+    OrderRefused,
+    RuleViolated,
+    Shortage,
+    StorageUnavailable,
+    Unavailable,
+    UnknownOrder,
+    UnknownProducts,
+    UnknownVendor,
+    VendorShortage,
+    VendorUnavailable,
+)
+from .domain.events import OrderAccepted, decode, encode
+from .domain.order import Allocation, Order, OrderLine, OrderStatus
+from .domain.ports.clock import Clock
+from .domain.ports.message_bus import Consumer, Delivery, MessageBus
+from .domain.ports.read_model import (
+    Discrepancy,
+    Ledger,
+    Page,
+    ReadModel,
+    StockLevel,
+    VendorStockLevel,
+)
+from .domain.ports.unit_of_work import (
+    OrderRepository,
+    Outbox,
+    OutboxMessage,
+    StockRepository,
+    UnitOfWork,
+    UnitOfWorkFactory,
+)
+from .domain.ports.vendor_gateway import VendorGateway
+from .domain.stock import (
+    CentralStock,
+    Product,
+    Reservations,
+    StockChange,
+    Vendor,
+    VendorStock,
+    VendorStockChange,
+)
+from .domain.use_cases.fail_orders import FailOrders
+from .domain.use_cases.fulfil_orders import FulfilOrders
+from .domain.use_cases.place_orders import PlaceOrder, PlaceOrders
+from .domain.use_cases.relay_messages import RelayMessages
+from .domain.use_cases.resend_orders import ResendOrders
+from .domain.use_cases.sync_vendor import SyncResult, SyncVendor
+from .domain.vendor_sync import Snapshot, StockAdjustment, StockReport, reconcile
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "POLICIES",
+    "Allocation",
+    "AllocationPolicy",
+    "BrokerUnavailable",
+    "CentralStock",
+    "Clock",
+    "CommitOutcomeUnknown",
+    "Conflict",
+    "Consumer",
+    "Delivery",
+    "Discrepancy",
+    "FailOrders",
+    "FulfilOrders",
+    "FulfilmentFailed",
+    "IdempotencyKeyReused",
+    "IllegalTransition",
+    "InsufficientStock",
+    "InvalidPlan",
+    "InvalidSnapshot",
+    "InvalidValue",
+    "Ledger",
+    "MalformedMessage",
+    "ManualClock",
+    "MemoryMessageBus",
+    "MemoryStorage",
+    "MessageBus",
+    "Offer",
+    "Order",
+    "OrderAccepted",
+    "OrderAggregatorError",
+    "OrderLine",
+    "OrderRefused",
+    "OrderRepository",
+    "OrderStatus",
+    "Outbox",
+    "OutboxMessage",
+    "Page",
+    "PlaceOrder",
+    "PlaceOrders",
+    "Plan",
+    "Product",
+    "ReadModel",
+    "RelayMessages",
+    "Reservations",
+    "ResendOrders",
+    "RuleViolated",
+    "Shortage",
+    "Snapshot",
+    "StockAdjustment",
+    "StockChange",
+    "StockLevel",
+    "StockReport",
+    "StockRepository",
+    "StorageUnavailable",
+    "SyncResult",
+    "SyncVendor",
+    "Unavailable",
+    "UnitOfWork",
+    "UnitOfWorkFactory",
+    "UnknownOrder",
+    "UnknownProducts",
+    "UnknownVendor",
+    "Vendor",
+    "VendorAllocations",
+    "VendorGateway",
+    "VendorShortage",
+    "VendorStock",
+    "VendorStockChange",
+    "VendorStockLevel",
+    "VendorUnavailable",
+    "allocate",
+    "decode",
+    "encode",
+    "even_split",
+    "fewest_vendors",
+    "highest_first",
+    "highest_then_even",
+    "policy_named",
+    "priority",
+    "proportional",
+    "reconcile",
+]

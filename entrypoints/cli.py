@@ -1,0 +1,169 @@
+"""The command line: `order-aggregator <command>`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from threading import Event
+
+import click
+
+from ..adapters.system.settings import InvalidSetting, Settings, read_settings
+from ..bootstrap import Container, bootstrap
+from ..domain.errors import OrderAggregatorError
+from .logs import configure_logs
+from .patience import Stopped, patiently
+from .signals import end_with_parent, stop_on_signals
+
+
+class _Commands(click.Group):
+    """Turns the errors that a user can mend into one clear line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Stopped:
+            ctx.exit(0)
+        except (OrderAggregatorError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="order-aggregator")
+def cli() -> None:
+    """Sell many vendors' stock as one. Settings are environment variables: see the README."""
+
+
+def _start() -> tuple[Settings, Container, Event]:
+    settings = read_settings()
+    configure_logs(settings.log_level)
+    stop = stop_on_signals()
+    end_with_parent()
+    return settings, bootstrap(settings), stop
+
+
+@cli.command()
+def run() -> None:
+    """Run everything: mock vendors, sync, API, relay and worker."""
+    from .run import require_free_port, run
+
+    settings, container, stop = _start()
+    require_free_port(settings.host, settings.port, "PORT")
+    patiently(container.migrate(), stop, "migrate.waiting")
+    run(settings, container.sync_vendor(), container.gateways(), stop)
+
+
+@cli.command()
+def api() -> None:
+    """Serve the HTTP API; also relays what it accepts."""
+    from .api.server import serve
+    from .run import require_free_port
+
+    settings = read_settings()
+    configure_logs(settings.log_level)
+    end_with_parent()
+    require_free_port(settings.host, settings.port, "PORT")
+    serve(settings)
+
+
+@cli.command()
+def worker() -> None:
+    """Fulfil accepted orders from the queue. Run any number."""
+    from .worker import RetryRule, Worker
+
+    settings, container, stop = _start()
+    rule = RetryRule(max_attempts=settings.max_attempts, first_delay=settings.retry_delay)
+    Worker(container.bus(), container.fulfil_orders(), container.fail_orders(), rule, stop).run()
+
+
+@cli.command()
+def relay() -> None:
+    """Send accepted orders to the broker. Run any number."""
+    from .relay import Relay
+
+    settings, container, stop = _start()
+    if settings.broker_url is None:
+        raise InvalidSetting("BROKER_URL", "must be set; without a broker nothing is relayed")
+    Relay(container.relay_messages(), container.resend_orders(), stop).run()
+
+
+@cli.command()
+@click.option("--every", type=click.FloatRange(min=0.1), help="Go on, at this interval in seconds.")
+@click.option("--vendor", "vendor_id", help="Only this vendor.")
+def sync(every: float | None, vendor_id: str | None) -> None:
+    """Pull the vendors' stock; exit status 1 if a vendor's feed could not be had."""
+    from .sync import sync_each, sync_forever
+
+    _, container, stop = _start()
+    gateways = container.gateways()
+    if vendor_id is not None:
+        if vendor_id not in gateways:
+            raise click.BadParameter(f"must be one of {', '.join(gateways)}", param_hint="--vendor")
+        gateways = {vendor_id: gateways[vendor_id]}
+    if every is not None:
+        sync_forever(container.sync_vendor(), gateways, timedelta(seconds=every), stop)
+        return
+    outcomes = patiently(
+        lambda: sync_each(container.sync_vendor(), gateways.values()), stop, "sync.waiting"
+    )
+    if any(isinstance(outcome, Exception) for outcome in outcomes.values()):
+        raise SystemExit(1)
+
+
+@cli.command("mock-vendors")
+def mock_vendors() -> None:
+    """Serve three vendors' stock feeds, each in its own shape."""
+    from .mock_vendors import MockVendors
+
+    settings = read_settings()
+    configure_logs(settings.log_level)
+    stop = stop_on_signals()
+    end_with_parent()
+    vendors = MockVendors(settings.host, settings.mock_vendors_port)
+    vendors.start()
+    click.echo("\n".join(vendors.urls.values()))
+    stop.wait()
+    vendors.stop()
+
+
+@cli.command()
+def migrate() -> None:
+    """Create the database's tables, or bring them up to date."""
+    _, container, stop = _start()
+    patiently(container.migrate(), stop, "migrate.waiting")
+
+
+@cli.command()
+def seed() -> None:
+    """Load example stock of three vendors, the same that the mock vendors serve."""
+    from .sync import sync_each
+
+    _, container, stop = _start()
+    patiently(
+        lambda: sync_each(container.sync_vendor(), container.seed_gateways().values()),
+        stop,
+        "seed.waiting",
+    )
+
+
+@cli.command()
+def verify() -> None:
+    """Recompute every balance from the ledger; exit status 1 if anything differs."""
+    _, container, _ = _start()
+    count = 0
+    for count, found in enumerate(container.ledger().discrepancies(), start=1):
+        click.echo(
+            f"{found.figure} of {found.subject}: expected {found.expected}, found {found.found}"
+        )
+    if count:
+        click.echo(f"{count} discrepancies")
+        raise SystemExit(1)
+    click.echo("every balance agrees with the ledger")
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="order-aggregator")
+
+
+if __name__ == "__main__":
+    main()

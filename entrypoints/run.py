@@ -1,0 +1,197 @@
+"""Everything in one command: mock vendors and sync in this process, API and worker in their own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event, Thread
+from time import monotonic
+
+import attrs
+import click
+import structlog
+
+from ..adapters.system.settings import InvalidSetting, Settings
+from ..domain.ports.vendor_gateway import VendorGateway
+from ..domain.use_cases.sync_vendor import SyncResult
+from .mock_vendors import MockVendors
+from .patience import patiently
+from .signals import PARENT
+from .sync import SyncVendor, sync_each, sync_forever
+
+log = structlog.get_logger()
+
+READY_WITHIN = 30.0
+STOP_WITHIN = 20.0
+RESTART_DELAY = 1.0
+STOP_CHECK = 0.2
+
+
+class StartFailed(Exception):
+    """The service did not come up."""
+
+
+def require_free_port(host: str, port: int, setting: str) -> None:
+    """Raise InvalidSetting unless this address can be listened on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InvalidSetting(
+                setting, f"cannot listen on {host}:{port}: {error.strerror or error}"
+            ) from error
+
+
+@contextmanager
+def mock_vendors(settings: Settings) -> Iterator[None]:
+    """The mock vendors, unless a vendors file names real ones."""
+    if settings.vendors_file is not None:
+        yield
+        return
+    vendors = MockVendors(settings.mock_vendors_host, settings.mock_vendors_port)
+    vendors.start()
+    try:
+        yield
+    finally:
+        vendors.stop()
+
+
+@contextmanager
+def syncing(
+    sync_vendor: SyncVendor,
+    gateways: Mapping[str, VendorGateway],
+    settings: Settings,
+    stop: Event,
+) -> Iterator[None]:
+    """A thread that syncs every vendor again and again."""
+    thread = Thread(
+        target=sync_forever,
+        args=(sync_vendor, gateways, settings.sync_interval, stop),
+        name="sync",
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@attrs.define
+class Child:
+    """One of this program's other commands, run as a process and restarted when it dies."""
+
+    command: str
+    _process: subprocess.Popen[bytes] = attrs.field(init=False)
+    _restart_at: float | None = attrs.field(init=False, default=None)
+
+    def start(self) -> None:
+        """Start it in a session of its own: a Ctrl-C reaches it through us, in good order."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "order_aggregator.entrypoints.cli", self.command],
+            env={**os.environ, PARENT: str(os.getpid())},
+            start_new_session=True,
+        )
+
+    def keep_alive(self) -> None:
+        """Start it again, a little later, if it has died."""
+        status = self._process.poll()
+        if status is None:
+            return
+        if self._restart_at is None:
+            log.error("process.died", command=self.command, status=status)
+            self._restart_at = monotonic() + RESTART_DELAY
+        elif monotonic() >= self._restart_at:
+            self._restart_at = None
+            self.start()
+
+    def stop(self) -> None:
+        """Ask it to end; end it if it does not."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            log.error("process.killed", command=self.command, after_seconds=STOP_WITHIN)
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def children(commands: list[str]) -> Iterator[list[Child]]:
+    """These commands as processes, stopped in the same order at the end."""
+    started: list[Child] = []
+    try:
+        for command in commands:
+            child = Child(command)
+            child.start()
+            started.append(child)
+        yield started
+    finally:
+        for child in started:
+            child.stop()
+
+
+def run(
+    settings: Settings,
+    sync_vendor: SyncVendor,
+    gateways: Mapping[str, VendorGateway],
+    stop: Event,
+) -> None:
+    """Run everything until told to stop. The storage is migrated already."""
+    with mock_vendors(settings):
+        outcomes = patiently(
+            lambda: sync_each(sync_vendor, gateways.values()), stop, "sync.waiting"
+        )
+        with (
+            children(["api", "worker"]) as processes,
+            syncing(sync_vendor, gateways, settings, stop),
+        ):
+            address = f"http://{_reachable(settings.host)}:{settings.port}"
+            _wait_until_ready(address, stop)
+            if not stop.is_set():
+                click.echo(_welcome(address, settings, outcomes))
+            while not stop.wait(STOP_CHECK):
+                for process in processes:
+                    process.keep_alive()
+    click.echo("Stopped.")
+
+
+def _wait_until_ready(address: str, stop: Event) -> None:
+    end = monotonic() + READY_WITHIN
+    while not stop.wait(STOP_CHECK):
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=5):
+                return
+        except OSError as error:
+            if monotonic() > end:
+                raise StartFailed(f"the API at {address} is not ready: {error}") from error
+
+
+def _reachable(host: str) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _welcome(
+    address: str, settings: Settings, outcomes: Mapping[str, SyncResult | Exception]
+) -> str:
+    synced = [outcome for outcome in outcomes.values() if isinstance(outcome, SyncResult)]
+    storage = settings.database_url.rpartition("@")[2].removeprefix("sqlite:///")
+    queue = "RabbitMQ" if settings.broker_url else "its outbox table is the queue"
+    example = '{"product_id": "sku-espresso-beans", "quantity": 2}'
+    return f"""
+Order Aggregator is running. Data: {storage} ({queue}).
+{len(synced)} of {len(outcomes)} vendors synced.
+
+  Swagger UI  {address}/v1/api/swagger
+  See stock   curl -s {address}/v1/api/stock
+  Order       curl -s {address}/v1/api/order -H 'Content-Type: application/json' -d '{example}'
+
+Ctrl-C stops it."""

@@ -1,0 +1,32 @@
+"""Ending a process in good order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from threading import Event, Thread
+
+PARENT = "ORDER_AGGREGATOR_PARENT"
+PARENT_CHECK_SECONDS = 1.0
+
+
+def stop_on_signals() -> Event:
+    """An event that SIGTERM and SIGINT (Ctrl-C) set."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def end_with_parent() -> None:
+    """Send this process SIGTERM when the one named in ORDER_AGGREGATOR_PARENT has died."""
+    parent = os.environ.get(PARENT)
+    if parent is not None:
+        Thread(target=_watch, args=(int(parent),), name="end-with-parent", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    never = Event()
+    while os.getppid() == parent:
+        never.wait(PARENT_CHECK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
