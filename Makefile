@@ -1,0 +1,56 @@
+# `make run` runs the whole service; `make test` and `make check` are for those who change it.
+# All of them first put what they need into .venv, which `make clean` removes.
+
+PYTHON ?= python3
+ARGS ?=
+
+.PHONY: run test check format clean force
+
+run: .venv/service
+	@exec .venv/bin/order-aggregator run $(ARGS)
+
+test: .venv/development
+	@exec .venv/bin/pytest $(ARGS)
+
+check: .venv/development
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy --package order_aggregator
+	.venv/bin/mypy tests
+	.venv/bin/lint-imports
+
+format: .venv/development
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/service: .venv/files setup.cfg pyproject.toml
+	@echo "Installing what the service needs"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service]'
+	@touch $@
+
+.venv/development: .venv/files setup.cfg pyproject.toml
+	@echo "Installing what the service, its tests and its checks need"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service,test,dev]'
+	@touch $@ .venv/service
+
+# An editable install links the files that are there when it is made, from where they lie then. So this
+# list changes, and has them linked anew, when a file of the package comes or goes or all of them move.
+.venv/files: force | .venv/bin/python
+	@{ pwd; find *.py py.typed domain adapters entrypoints -name '*.py' -o -name '*.json' -o -name '*.typed' \
+		| LC_ALL=C sort; } > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# Debian's Python comes without the means to make a virtual environment; root can add them.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
+		echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2> /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && \
+		package=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') && \
+		echo "Installing $$package" && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$package > /dev/null; } || { \
+		echo "Python's venv module is needed: install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; exit 1; }
