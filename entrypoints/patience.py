@@ -44,7 +44,7 @@ def patiently(call: Callable[[], T], stop: Event, waiting: str) -> T:
 
     retrying = Retrying(
         retry=retry_if_exception_type((Unavailable, Conflict)),
-        wait=wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT),
+        wait=wait_exponential_jitter(multiplier=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT),
         sleep=sleep_using_event(stop),
         stop=stop_when_event_set(stop),
         before_sleep=say,
