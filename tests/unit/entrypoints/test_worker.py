@@ -1,0 +1,273 @@
+"""The worker on the in-memory adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from threading import Event, Thread
+from uuid import UUID, uuid4
+
+import pytest
+
+from order_aggregator import (
+    FailOrders,
+    FulfilOrders,
+    ManualClock,
+    MemoryMessageBus,
+    MemoryStorage,
+    Order,
+    OrderAccepted,
+    OrderLine,
+    OrderStatus,
+    PlaceOrder,
+    PlaceOrders,
+    Product,
+    RuleViolated,
+    StockAdjustment,
+    StockChange,
+    StorageUnavailable,
+    Vendor,
+    VendorStock,
+    encode,
+    highest_then_even,
+)
+from order_aggregator.entrypoints.worker import RetryRule, Verdict, Worker
+
+RULE = RetryRule(max_attempts=3, first_delay=timedelta(milliseconds=5))
+
+
+class Shop:
+    """A storage with stock of one vendor, a queue and a worker."""
+
+    def __init__(self, units: int = 10) -> None:
+        self.storage = MemoryStorage()
+        self.clock = ManualClock()
+        self.bus = MemoryMessageBus()
+        self.stop = Event()
+        self.fulfil = FulfilOrders(self.storage.unit_of_work, self.clock, highest_then_even)
+        self.fail = FailOrders(self.storage.unit_of_work, self.clock)
+        self.stock("tea", units)
+
+    def stock(self, product_id: str, units: int) -> None:
+        now = self.clock.now()
+        with self.storage.unit_of_work() as uow:
+            uow.stock.add_vendor(Vendor(id="acme", name="Acme"))
+            uow.stock.add_products([Product(id=product_id, name=product_id)], now)
+            level = VendorStock(
+                vendor_id="acme", product_id=product_id, available=units, reported=units, as_of=now
+            )
+            uow.stock.put_vendor([level])
+            uow.stock.record(
+                [
+                    StockAdjustment(
+                        vendor_id="acme", product_id=product_id, delta=units, cause="test", at=now
+                    )
+                ]
+            )
+            uow.stock.change([StockChange(product_id=product_id, on_hand=units)], now)
+            uow.commit()
+
+    def lose(self, product_id: str, units: int) -> None:
+        """The vendor reports less than was sold."""
+        now = self.clock.now()
+        with self.storage.unit_of_work() as uow:
+            level = uow.stock.of_vendors([product_id])[0]
+            less = VendorStock(
+                vendor_id="acme",
+                product_id=product_id,
+                available=level.available - units,
+                reported=level.available - units,
+                as_of=now,
+            )
+            uow.stock.put_vendor([less])
+            uow.stock.record(
+                [
+                    StockAdjustment(
+                        vendor_id="acme", product_id=product_id, delta=-units, cause="test", at=now
+                    )
+                ]
+            )
+            uow.stock.change([StockChange(product_id=product_id, on_hand=-units)], now)
+            uow.commit()
+
+    def place(self, product_id: str = "tea", quantity: int = 1) -> UUID:
+        """Place and announce an order."""
+        command = PlaceOrder(
+            order_id=uuid4(), lines=(OrderLine(product_id=product_id, quantity=quantity),)
+        )
+        [order] = PlaceOrders(self.storage.unit_of_work, self.clock)([command])
+        assert isinstance(order, Order), order
+        self.bus.publish([encode(OrderAccepted(order_id=order.id))])
+        return order.id
+
+    def order(self, order_id: UUID) -> Order:
+        order = self.storage.read_model.order(order_id)
+        assert order is not None
+        return order
+
+    def worker(self, **replaced: object) -> Worker:
+        parts: dict[str, object] = {
+            "bus": self.bus,
+            "fulfil": self.fulfil,
+            "fail": self.fail,
+            "rule": RULE,
+            "stop": self.stop,
+        } | replaced
+        return Worker(**parts)  # type: ignore[arg-type]
+
+    def step(self, worker: Worker, times: int = 1, timeout: float = 1.0) -> None:
+        """Receive and handle so many batches."""
+        with self.bus.consume() as consumer:
+            for _ in range(times):
+                worker.handle(consumer, consumer.receive(100, timeout))
+
+    def queued(self) -> int:
+        with self.bus.consume() as consumer:
+            return len(consumer.receive(1000, 0.05))
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    shop = Shop()
+    yield shop
+    assert list(shop.storage.ledger.discrepancies()) == []
+
+
+def test_a_batch_is_fulfilled_and_acknowledged(shop: Shop) -> None:
+    orders = [shop.place(quantity=2) for _ in range(3)]
+    shop.step(shop.worker())
+    assert [shop.order(key).status for key in orders] == [OrderStatus.FULFILLED] * 3
+    assert shop.queued() == 0
+    assert shop.storage.read_model.stock(0, 1).items[0].on_hand == 4
+
+
+def test_a_redelivered_order_is_acknowledged_and_deducted_once(shop: Shop) -> None:
+    order_id = shop.place(quantity=2)
+    shop.bus.publish([encode(OrderAccepted(order_id=order_id))] * 2)
+    shop.step(shop.worker(), times=1)
+    shop.bus.publish([encode(OrderAccepted(order_id=order_id))])
+    shop.step(shop.worker(), times=1)
+    assert shop.queued() == 0
+    assert shop.storage.read_model.stock(0, 1).items[0].on_hand == 8
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"not json", b"[]", b'{"version": 1}', b'{"version": 2, "order_id": "x"}', b"\xff"],
+)
+def test_an_unreadable_message_is_parked_at_once(shop: Shop, body: bytes) -> None:
+    order_id = shop.place()
+    shop.bus.publish([body])
+    shop.step(shop.worker())
+    assert [parked for parked, _ in shop.bus.parked] == [body]
+    assert shop.order(order_id).status is OrderStatus.FULFILLED
+    assert shop.queued() == 0
+
+
+def test_an_unknown_order_is_parked_at_once(shop: Shop) -> None:
+    body = encode(OrderAccepted(order_id=uuid4()))
+    shop.bus.publish([body])
+    shop.step(shop.worker())
+    assert [parked for parked, _ in shop.bus.parked] == [body]
+
+
+def test_a_short_order_is_returned_then_failed_and_parked_and_releases_its_stock(
+    shop: Shop,
+) -> None:
+    shop.stock("cup", 5)
+    short = shop.place("cup", 5)
+    shop.lose("cup", 3)
+    worker = shop.worker()
+    shop.step(worker)
+    neighbour = shop.place("tea")
+    assert shop.order(short).status is OrderStatus.RESERVED
+    shop.step(worker, times=3, timeout=0.5)
+    assert shop.order(neighbour).status is OrderStatus.FULFILLED
+    failed = shop.order(short)
+    assert failed.status is OrderStatus.FAILED
+    assert failed.failure is not None and "cup: 5 requested, 2 available" in failed.failure
+    assert len(shop.bus.parked) == 1
+    level = shop.storage.read_model.stock(0, 1, "cup").items[0]
+    assert (level.on_hand, level.reserved, level.available) == (2, 0, 2)
+
+
+def test_an_order_that_keeps_crashing_is_parked_and_stays_reserved(shop: Shop) -> None:
+    order_id = shop.place()
+
+    def crash(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        raise ZeroDivisionError
+
+    shop.step(shop.worker(fulfil=crash), times=3)
+    assert len(shop.bus.parked) == 1
+    assert shop.order(order_id).status is OrderStatus.RESERVED
+
+
+def test_an_order_that_brings_its_batch_down_does_not_harm_its_neighbours(shop: Shop) -> None:
+    orders = [shop.place() for _ in range(5)]
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        if orders[2] in order_ids:
+            raise RuleViolated("a constraint")
+        return shop.fulfil(order_ids)
+
+    shop.step(shop.worker(fulfil=fulfil))
+    statuses = [shop.order(order_id).status for order_id in orders]
+    assert statuses.count(OrderStatus.FULFILLED) == 4
+    assert statuses[2] is OrderStatus.RESERVED
+
+
+def test_while_the_storage_is_away_the_worker_waits_and_counts_no_attempt(shop: Shop) -> None:
+    order_id = shop.place()
+    calls = iter([StorageUnavailable("away"), StorageUnavailable("away")])
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        for error in calls:
+            raise error
+        return shop.fulfil(order_ids)
+
+    shop.step(shop.worker(fulfil=fulfil))
+    assert shop.order(order_id).status is OrderStatus.FULFILLED
+    assert shop.queued() == 0
+
+
+def test_told_to_stop_while_the_storage_is_away_it_leaves_its_orders_in_the_queue(
+    shop: Shop,
+) -> None:
+    order_id = shop.place()
+    away = Event()
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        away.set()
+        raise StorageUnavailable("away")
+
+    thread = Thread(target=shop.worker(fulfil=fulfil).run)
+    thread.start()
+    assert away.wait(5)
+    shop.stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert shop.order(order_id).status is OrderStatus.RESERVED
+    assert shop.queued() == 1
+
+
+def test_told_to_stop_it_finishes_and_acknowledges_the_batch_in_hand(shop: Shop) -> None:
+    order_id = shop.place()
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        shop.stop.set()
+        return shop.fulfil(order_ids)
+
+    shop.worker(fulfil=fulfil).run()
+    assert shop.order(order_id).status is OrderStatus.FULFILLED
+    assert shop.queued() == 0
+
+
+def test_delays_double_with_each_attempt() -> None:
+    rule = RetryRule(max_attempts=8, first_delay=timedelta(seconds=0.5))
+    assert [rule.delay(attempt) for attempt in (1, 2, 3, 7)] == [0.5, 1.0, 2.0, 32.0]
+
+
+def test_the_limit_counts_attempts() -> None:
+    rule = RetryRule(max_attempts=2, first_delay=timedelta(seconds=1))
+    assert rule.verdict(ValueError(), 1) is Verdict.RETRY
+    assert rule.verdict(ValueError(), 2) is Verdict.PARK
