@@ -1,0 +1,190 @@
+"""What dies while orders flow: no accepted order is lost, no unit is sold twice, nothing drifts."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from server_processes import Server
+from servers import Broker, postgres, rabbitmq
+from service import Service, eventually, stop
+
+PRODUCT = "sku-espresso-beans"
+LIMIT = 400
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[Server, Broker]]:
+    """A PostgreSQL and a RabbitMQ server that a test may kill."""
+    with postgres() as database, rabbitmq() as broker:
+        yield database, broker
+
+
+@pytest.fixture
+def idle(tmp_path: Path, servers: tuple[Server, Broker]) -> Iterator[Service]:
+    """A database and a virtual host of the test's own, and no process yet."""
+    database, broker = servers
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(database.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    database_url = urlunsplit(urlsplit(database.url)._replace(path=f"/{name}"))
+    with broker.virtual_host() as broker_url:
+        settings = {"DATABASE_URL": database_url, "BROKER_URL": broker_url, "VENDORS_FILE": ""}
+        with Service(tmp_path, settings) as service:
+            yield service
+
+
+@pytest.fixture
+def service(idle: Service) -> Service:
+    """An API with stock, and no worker yet."""
+    assert idle.call("migrate").returncode == 0
+    assert idle.call("seed").returncode == 0
+    idle.start("api")
+    idle.wait_until_ready()
+    return idle
+
+
+class Buyers:
+    """Threads that order one unit after the other, and note every answer."""
+
+    def __init__(self, service: Service, count: int = 8) -> None:
+        self.accepted: list[str] = []
+        self.statuses: Counter[int] = Counter()
+        self._service = service
+        self._stop = Event()
+        self._threads = [Thread(target=self._buy) for _ in range(count)]
+
+    def __enter__(self) -> Buyers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _buy(self) -> None:
+        while not self._stop.is_set() and len(self.accepted) < LIMIT:
+            try:
+                answer = self._service.order(PRODUCT)
+            except httpx.HTTPError:
+                self.statuses[0] += 1
+                self._stop.wait(0.05)
+                continue
+            self.statuses[answer.status_code] += 1
+            if answer.status_code == HTTPStatus.ACCEPTED:
+                self.accepted.append(answer.json()["id"])
+            elif answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+                assert int(answer.headers["Retry-After"]) >= 1
+                self._stop.wait(0.05)
+
+    def wait_for(self, more: int) -> None:
+        """Wait until so many more orders were accepted."""
+        goal = len(self.accepted) + more
+        eventually(lambda: len(self.accepted) >= goal, 30, f"{more} more orders accepted")
+
+
+def assert_nothing_lost(service: Service, buyers: Buyers) -> None:
+    """Every order answered 202 is fulfilled, and every balance is right."""
+    assert set(buyers.statuses) <= {0, HTTPStatus.ACCEPTED, HTTPStatus.SERVICE_UNAVAILABLE}
+    service.wait_until_settled(60)
+    with httpx.Client(base_url=service.api) as client:
+        orders: list[dict[str, Any]] = [
+            client.get(f"/order/{order_id}").json() for order_id in buyers.accepted
+        ]
+    assert {order["status"] for order in orders} == {"fulfilled"}
+    service.verify()
+
+
+def test_workers_killed_in_the_middle_of_their_batches(service: Service) -> None:
+    with Buyers(service) as buyers:
+        for _ in range(4):
+            worker = service.start("worker")
+            buyers.wait_for(20)
+            stop(worker, signal.SIGKILL)
+    service.start("worker")
+    assert_nothing_lost(service, buyers)
+
+
+def test_the_api_killed_between_accepting_and_sending(service: Service) -> None:
+    [api] = service.running()
+    service.start("worker")
+    with Buyers(service) as buyers:
+        buyers.wait_for(40)
+        service.kill_with_descendants(api)
+        service.start("api")
+        service.wait_until_ready()
+        buyers.wait_for(20)
+    service.start("relay")
+    assert_nothing_lost(service, buyers)
+    assert buyers.statuses[HTTPStatus.INTERNAL_SERVER_ERROR] == 0
+
+
+def test_the_broker_killed_and_started_again(
+    service: Service, servers: tuple[Server, Broker]
+) -> None:
+    _, broker = servers
+    service.start("worker")
+    with Buyers(service) as buyers:
+        buyers.wait_for(20)
+        broker.kill()
+        # Orders are accepted all the same: they wait in the outbox.
+        buyers.wait_for(20)
+        broker.start()
+        buyers.wait_for(20)
+    assert buyers.statuses[HTTPStatus.SERVICE_UNAVAILABLE] == 0
+    assert_nothing_lost(service, buyers)
+    assert "broker.waiting" in service.said()
+
+
+def test_the_database_killed_and_started_again(
+    service: Service, servers: tuple[Server, Broker]
+) -> None:
+    database, _ = servers
+    service.start("worker")
+    with Buyers(service) as buyers:
+        buyers.wait_for(20)
+        database.kill()
+        eventually(lambda: buyers.statuses[HTTPStatus.SERVICE_UNAVAILABLE] > 0, 30, "503")
+        assert httpx.get(f"{service.root}/healthz").status_code == HTTPStatus.OK
+        ready = httpx.get(f"{service.root}/readyz", timeout=10)
+        assert ready.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        database.start()
+        buyers.wait_for(20)
+    assert_nothing_lost(service, buyers)
+    assert "worker.waiting" in service.said()
+
+
+def test_started_before_the_servers_everything_waits_and_says_so(
+    idle: Service, servers: tuple[Server, Broker]
+) -> None:
+    for server in servers:
+        server.stop()
+    try:
+        commands = ("worker", "relay", "api", "sync", "mock-vendors", "migrate")
+        processes = [idle.start(command) for command in commands]
+        for waiting in ("worker", "relay", "sync", "migrate"):
+            eventually(lambda event=f"{waiting}.waiting": event in idle.said(), 30, waiting)
+        assert [process.poll() for process in processes] == [None] * len(processes)
+    finally:
+        for server in reversed(servers):
+            server.start()
+    idle.wait_until_ready(60)
+    eventually(lambda: idle.get("/stock") != [], 30, "synced")
+    assert idle.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
+    idle.wait_until_settled()
+    idle.verify()
+    assert "Traceback" not in idle.said()

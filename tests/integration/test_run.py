@@ -1,0 +1,140 @@
+"""The one command: starting, stopping, and what can go wrong at the start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from http import HTTPStatus
+
+import httpx
+import pytest
+
+from service import COMMAND, Service, children, descendants, eventually, stop
+
+PRODUCT = "sku-espresso-beans"
+
+
+def test_stopped_and_started_again_it_still_knows_everything(embedded: Service) -> None:
+    running = embedded.start("run")
+    embedded.wait_until_ready()
+    before = embedded.stock(PRODUCT)["on_hand"]
+    order = embedded.order(PRODUCT, 4).json()
+    embedded.wait_until_settled()
+    assert stop(running) == 0
+    embedded.start("run")
+    embedded.wait_until_ready()
+    assert embedded.get(f"/order/{order['id']}")["status"] == "fulfilled"
+    assert embedded.stock(PRODUCT)["on_hand"] == before - 4
+    embedded.verify()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_in_the_middle_of_orders_loses_none_of_them(embedded: Service, number: int) -> None:
+    running = embedded.start("run")
+    embedded.wait_until_ready()
+    accepted = [embedded.order(PRODUCT).json()["id"] for _ in range(20)]
+    assert stop(running, number) == 0
+    assert "Traceback" not in embedded.said()
+    embedded.start("run")
+    embedded.wait_until_ready()
+    embedded.wait_until_settled()
+    for order_id in accepted:
+        assert embedded.get(f"/order/{order_id}")["status"] == "fulfilled"
+    embedded.verify()
+
+
+def test_it_says_where_to_look(embedded: Service) -> None:
+    embedded.start("run")
+    eventually(lambda: "Ctrl-C stops it." in embedded.said(), 30)
+    said = embedded.said()
+    assert f"{embedded.api}/swagger" in said
+    assert said.count("curl -s") == 2
+    assert httpx.get(f"{embedded.api}/swagger").status_code == HTTPStatus.OK
+
+
+def test_the_two_curl_lines_work_as_printed(embedded: Service) -> None:
+    embedded.start("run")
+    eventually(lambda: "Ctrl-C stops it." in embedded.said(), 30)
+    lines = [line for line in embedded.said().splitlines() if "curl -s" in line]
+    for line in lines:
+        command = line[line.index("curl -s") :]
+        shown = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+        assert "sku-" in shown.stdout
+    assert embedded.get("/order") != []
+
+
+def test_a_killed_child_is_started_again(embedded: Service) -> None:
+    running = embedded.start("run")
+    embedded.wait_until_ready()
+    for child in children(running.pid):
+        os.kill(child, signal.SIGKILL)
+    eventually(lambda: embedded.said().count("process.died") == 2)
+    embedded.wait_until_ready()
+    assert embedded.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
+    embedded.wait_until_settled()
+
+
+def test_when_it_is_killed_its_children_end_too(embedded: Service) -> None:
+    running = embedded.start("run")
+    embedded.wait_until_ready()
+    started = descendants(running.pid)
+    assert len(started) >= 2
+    running.kill()
+    running.wait()
+    eventually(lambda: not any(_alive(pid) for pid in started), what="children ended")
+
+
+def test_a_port_in_use_is_one_clear_line(embedded: Service) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(embedded.environment["PORT"])))
+        taken.listen()
+        for command in ("run", "api"):
+            assert_one_line(embedded, command, expected="PORT: cannot listen on")
+
+
+def test_a_mock_vendors_port_in_use_is_one_clear_line(embedded: Service) -> None:
+    with socket.socket() as taken:
+        port = int(embedded.environment["MOCK_VENDORS_PORT"]) + 1
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        for command in ("run", "mock-vendors"):
+            assert_one_line(embedded, command, expected=str(port))
+
+
+@pytest.mark.parametrize("command", ["run", "api", "worker", "sync", "migrate", "verify"])
+def test_a_bad_setting_is_one_clear_line(embedded: Service, command: str) -> None:
+    embedded.environment["PORT"] = "many"
+    assert_one_line(embedded, command, expected="PORT: must be a whole number")
+
+
+def test_a_relay_without_a_broker_says_what_it_needs(embedded: Service) -> None:
+    assert_one_line(embedded, "relay", expected="BROKER_URL: must be set")
+
+
+def test_an_unwritable_folder_is_one_clear_line(embedded: Service) -> None:
+    (embedded.folder / "file").write_text("in the way")
+    embedded.environment["DATABASE_URL"] = "sqlite:///file/data.db"
+    assert_one_line(embedded, "run", expected="file")
+
+
+def assert_one_line(service: Service, command: str, expected: str) -> None:
+    """The command fails at once, and says why in one line without a traceback."""
+    failed = service.call(command, timeout=20)
+    assert failed.returncode != 0
+    assert expected in failed.stderr
+    assert len(failed.stderr.strip().splitlines()) == 1, failed.stderr
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_help_and_version_need_no_settings(embedded: Service) -> None:
+    assert "run" in embedded.call("--help").stdout
+    assert subprocess.run([*COMMAND, "--version"], capture_output=True, check=False).returncode == 0

@@ -1,0 +1,190 @@
+"""The service as its users run it: its own commands, as processes, on free loopback ports."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+COMMAND = [sys.executable, "-m", "order_aggregator.entrypoints.cli"]
+
+
+def eventually(check: Callable[[], bool], within: float = 20.0, what: str = "") -> None:
+    """Wait until it is true; fail if that takes too long."""
+    end = time.monotonic() + within
+    while not check():
+        assert time.monotonic() < end, f"not within {within} s: {what or check}"
+        time.sleep(0.02)
+
+
+def free_ports(count: int) -> int:
+    """The first of so many consecutive ports that nobody listens on."""
+    for first in range(20_000 + os.getpid() % 10_000, 60_000, count):
+        sockets = [socket.socket() for _ in range(count)]
+        try:
+            for offset, probe in enumerate(sockets):
+                probe.bind(("127.0.0.1", first + offset))
+        except OSError:
+            continue
+        else:
+            return first
+        finally:
+            for probe in sockets:
+                probe.close()
+    raise AssertionError("no free ports")
+
+
+class Service:
+    """Processes of one deployment. Leaving it ends what still runs, by pid."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        port = free_ports(4)
+        self.folder = folder
+        self.api = f"http://127.0.0.1:{port}/v1/api"
+        self.root = f"http://127.0.0.1:{port}"
+        self.environment = {
+            **os.environ,
+            "PORT": str(port),
+            "MOCK_VENDORS_PORT": str(port + 1),
+            "RETRY_DELAY": "0.05",
+            **settings,
+        }
+        self.log = folder / "service.log"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._client = httpx.Client(base_url=self.api, timeout=30)
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._client.close()
+        for process in self._processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if exc_type is not None:
+            print(self.said())
+
+    def said(self) -> str:
+        """Everything that the processes have written."""
+        return self.log.read_text() if self.log.exists() else ""
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command and leave it running."""
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [*COMMAND, *command],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        return process
+
+    def running(self) -> list[subprocess.Popen[bytes]]:
+        """The processes that were started and have not ended."""
+        return [process for process in self._processes if process.poll() is None]
+
+    def kill_with_descendants(self, process: subprocess.Popen[bytes]) -> None:
+        """SIGKILL a process and all that it started."""
+        for pid in [process.pid, *descendants(process.pid)]:
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+    def call(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [*COMMAND, *command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def wait_until_ready(self, within: float = 30.0) -> None:
+        """Wait until the API says that it is."""
+        eventually(self._is_ready, within, "ready")
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.root}/readyz", timeout=5).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def get(self, path: str, **query: str) -> Any:
+        """The body of a GET that succeeds."""
+        answer = self._client.get(path, params=query)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return answer.json()
+
+    def order(self, product_id: str, quantity: int = 1, key: str | None = None) -> httpx.Response:
+        """POST an order."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        body = {"product_id": product_id, "quantity": quantity}
+        return self._client.post("/order", json=body, headers=headers)
+
+    def order_at_once(
+        self, product_id: str, buyers: int, threads: int = 50
+    ) -> list[httpx.Response]:
+        """So many buyers of one unit each, all at the same time."""
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(lambda _: self.order(product_id), range(buyers)))
+
+    def wait_until_settled(self, within: float = 30.0) -> None:
+        """Wait until no order is reserved any more."""
+        eventually(
+            lambda: self.get("/order", status="reserved") == [], within, "all orders settled"
+        )
+
+    def stock(self, product_id: str) -> dict[str, Any]:
+        """A product's stock with its vendors."""
+        stock: dict[str, Any] = self.get(f"/stock/{product_id}")
+        return stock
+
+    def verify(self) -> None:
+        """Assert that every balance agrees with the ledger."""
+        verified = self.call("verify")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+    """Signal a process and wait for its end; its exit status."""
+    process.send_signal(number)
+    return process.wait(30)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this process has started."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(word) for word in listed.stdout.split()]
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that this process and its descendants have started."""
+    return [found for child in children(pid) for found in (child, *descendants(child))]
