@@ -185,11 +185,15 @@ def _fewest(quantity: int, offers: Sequence[Offer]) -> int:
     raise InvalidPlan(f"offers cover {covered} of {quantity} units")
 
 
-def _check_plan(plan: Plan, line: OrderLine, offers: Sequence[Offer]) -> None:
+def _check_plan(plan: object, line: OrderLine, offers: Sequence[Offer]) -> None:
+    # A policy is anybody's code: its types are not to be trusted.
+    if not isinstance(plan, Mapping):
+        raise InvalidPlan(f"{line.product_id}: {plan!r} is not a mapping of vendors to units")
     limits = {offer.vendor_id: offer.available for offer in offers}
     for vendor_id, units in plan.items():
-        if vendor_id not in limits or not 0 <= units <= limits[vendor_id]:
-            raise InvalidPlan(f"{line.product_id}: {units} units from vendor {vendor_id}")
+        known = vendor_id in limits and type(units) is int
+        if not known or not 0 <= units <= limits[vendor_id]:
+            raise InvalidPlan(f"{line.product_id}: {units!r} units from vendor {vendor_id!r}")
     if sum(plan.values()) != line.quantity:
         raise InvalidPlan(
             f"{line.product_id}: {sum(plan.values())} units planned for {line.quantity} ordered"

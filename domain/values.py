@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from .errors import InvalidValue
@@ -37,8 +37,12 @@ def check_quantity(value: object, field: str, minimum: int = 1) -> None:
 
 def check_aware(value: datetime, field: str) -> None:
     """Raise InvalidValue unless `value` is a moment with a UTC offset."""
-    if not isinstance(value, datetime) or value.tzinfo is None:
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidValue(field, "must be a moment with a UTC offset")
+    try:
+        value.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidValue(field, "must lie in the years 1 to 9999 of UTC") from error
 
 
 def text_id(_instance: object, attribute: Any, value: Any) -> None:
