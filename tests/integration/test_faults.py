@@ -174,8 +174,8 @@ def test_started_before_the_servers_everything_waits_and_says_so(
     for server in servers:
         server.stop()
     try:
-        commands = ("worker", "relay", "api", "sync", "mock-vendors", "migrate")
-        processes = [idle.start(command) for command in commands]
+        commands = ("worker", "relay", "api", "sync --every 1", "mock-vendors", "migrate")
+        processes = [idle.start(*command.split()) for command in commands]
         for waiting in ("worker", "relay", "sync", "migrate"):
             eventually(lambda event=f"{waiting}.waiting": event in idle.said(), 30, waiting)
         assert [process.poll() for process in processes] == [None] * len(processes)
