@@ -1,0 +1,5 @@
+"""RabbitMQ, by pika."""
+
+from .message_bus import RabbitMessageBus
+
+__all__ = ["RabbitMessageBus"]

@@ -1,0 +1,164 @@
+"""Keeps a connection to the broker up, by a thread of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from threading import Condition, Event, Thread
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+from pika.connection import Parameters
+from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed
+
+from ...domain.errors import BrokerUnavailable
+from . import topology
+from .session import CLOSE_TIMEOUT, Callback, Session
+
+log = structlog.get_logger()
+
+# Seconds from opening the channel until it can be used.
+SETUP_TIMEOUT = 30.0
+# Seconds before connecting again: twice as long each time, and by chance up to a half less.
+FIRST_DELAY = 0.2
+LAST_DELAY = 5.0
+
+
+class Work(Protocol):
+    """What a session is used for. Only the thread that serves the session calls it."""
+
+    def begin(self, ready: Callback) -> None:
+        """Prepare the channel, then call `ready`. The queues are declared."""
+
+    def finish(self) -> None:
+        """Leave in good order; the session is about to be closed."""
+
+    def lost(self) -> None:
+        """The session is over."""
+
+
+W = TypeVar("W", bound=Work)
+
+
+class Link(Generic[W]):
+    """Runs one session after the other, each with work of its own. Thread-safe."""
+
+    def __init__(
+        self, parameters: Parameters, queue: str, purpose: str, employ: Callable[[Session], W]
+    ) -> None:
+        self._parameters = parameters
+        self._queue = queue
+        self._employ = employ
+        self._log = log.bind(purpose=purpose)
+        self._changed = Condition()
+        self._thread: Thread | None = None
+        self._session: Session | None = None
+        self._usable: W | None = None
+        self._obstacle = "not connected yet"
+        self._closing = Event()
+
+    def start(self) -> None:
+        """Begin to connect, unless that was done before; it returns at once."""
+        with self._changed:
+            if self._thread is None and not self._closing.is_set():
+                self._thread = Thread(target=self._run, name="rabbitmq", daemon=True)
+                self._thread.start()
+
+    def usable(self, timeout: float) -> W:
+        """The work of a session that is ready; raises BrokerUnavailable after `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._usable or self._closing.is_set(), timeout)
+            if self._usable is None:
+                raise BrokerUnavailable(self._obstacle)
+            return self._usable
+
+    def close(self) -> None:
+        """Finish the work, close the connection and end the thread."""
+        with self._changed:
+            self._closing.set()
+            session, work, thread = self._session, self._usable, self._thread
+            self._lose("closed")
+            self._changed.notify_all()
+        if session:
+            session.call(lambda: _finish(session, work))
+        if thread:
+            thread.join(2 * CLOSE_TIMEOUT)
+
+    def _run(self) -> None:
+        delays = _delays()
+        while session := self._next_session():
+            error = self._serve(session)
+            with self._changed:
+                if self._usable:
+                    delays = _delays()
+                self._lose(describe(error))
+            if error and not self._closing.is_set():
+                self._pause(error, next(delays))
+
+    def _serve(self, session: Session) -> BaseException | None:
+        work = self._employ(session)
+        try:
+            return session.run(lambda: self._opened(session, work))
+        finally:
+            work.lost()
+
+    def _next_session(self) -> Session | None:
+        with self._changed:
+            self._session = None if self._closing.is_set() else Session(self._parameters)
+            return self._session
+
+    def _opened(self, session: Session, work: W) -> None:
+        session.call_later(SETUP_TIMEOUT, lambda: self._check(session))
+        topology.declare(
+            session.channel, self._queue, lambda: work.begin(lambda: self._ready(work))
+        )
+
+    def _check(self, session: Session) -> None:
+        if not self._usable:
+            session.fail(TimeoutError("the broker did not finish setting up the channel"))
+
+    def _ready(self, work: W) -> None:
+        self._log.info("broker.connected")
+        with self._changed:
+            if not self._closing.is_set():
+                self._usable = work
+                self._changed.notify_all()
+
+    def _lose(self, obstacle: str) -> None:
+        self._usable = None
+        self._obstacle = obstacle
+
+    def _pause(self, error: BaseException, delay: float) -> None:
+        expected = isinstance(error, AMQPError | OSError)
+        self._log.warning(
+            "broker.waiting",
+            reason=describe(error),
+            retry_in=round(delay, 2),
+            exc_info=None if expected else error,
+        )
+        self._closing.wait(delay)
+
+
+def describe(error: BaseException | None) -> str:
+    """The cause at the bottom of what pika wraps, in one line."""
+    cause: object = error
+    while isinstance(cause, BaseException):
+        error = cause
+        inner = [*getattr(error, "exceptions", ()), getattr(error, "exception", None), *error.args]
+        cause = next((item for item in reversed(inner) if isinstance(item, BaseException)), None)
+    if isinstance(error, ConnectionClosed | ChannelClosed):
+        return error.reply_text
+    return str(error) or type(error).__name__
+
+
+def _finish(session: Session, work: Work | None) -> None:
+    if work and session.is_open:
+        work.finish()
+    session.close()
+
+
+def _delays() -> Iterator[float]:
+    delay = FIRST_DELAY
+    while True:
+        yield delay * random.uniform(0.5, 1)
+        delay = min(2 * delay, LAST_DELAY)

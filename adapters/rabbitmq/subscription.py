@@ -1,0 +1,133 @@
+"""The deliveries of one session, from their arrival until they are settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from itertools import takewhile
+from typing import Protocol
+
+from pika import BasicProperties
+from pika.channel import Channel
+from pika.exceptions import AMQPChannelError
+from pika.spec import Basic
+
+from .session import Callback, Session
+
+# How often a message was returned to a quorum queue. RabbitMQ 4.3 counts in the first only what was
+# rejected or left by a dead consumer, and in the second everything; earlier versions have only the
+# first, for everything. Neither is there on the first delivery.
+RETURN_COUNTS = ("x-delivery-count", "x-acquired-count")
+
+
+class Arrived(Protocol):
+    """Takes in a delivery."""
+
+    def __call__(self, body: bytes, attempt: int, tag: int) -> None: ...
+
+
+class Subscription:
+    """Only the thread that serves the session calls it."""
+
+    def __init__(
+        self, session: Session, queue: str, prefetch: int, arrived: Arrived, lost: Callback
+    ) -> None:
+        self.session = session
+        self.lost = lost
+        self._queue = queue
+        self._prefetch = prefetch
+        self._arrived = arrived
+        # Delivery tags, in ascending order.
+        self._unsettled: dict[int, None] = {}
+        self._held: set[int] = set()
+        self._consumers: list[str] = []
+
+    def begin(self, ready: Callback) -> None:
+        """Start consuming."""
+        channel = self.session.channel
+        channel.add_on_cancel_callback(lambda _frame: self._cancelled())
+        channel.basic_qos(prefetch_count=self._prefetch)
+        self._consume(ready)
+
+    def acknowledge(self, tags: set[int]) -> None:
+        """Acknowledge, at one stroke what is oldest."""
+        if not self.session.is_open:
+            return
+        oldest = self._oldest(tags)
+        if oldest:
+            self.session.channel.basic_ack(oldest[-1], multiple=True)
+        for tag in tags.intersection(self._unsettled).difference(oldest):
+            self.session.channel.basic_ack(tag)
+        self._forget(tags)
+
+    def reject(self, tag: int, requeue: bool) -> None:
+        """Give one message back to its queue, or have it moved to the parking queue.
+
+        `basic.reject`, as from RabbitMQ 4.3 on `basic.nack` does not count towards the limit.
+        """
+        if tag in self._unsettled and self.session.is_open:
+            self.session.channel.basic_reject(tag, requeue=requeue)
+            self._forget([tag])
+
+    def hold(self, tag: int, delay: float) -> None:
+        """Give a message back to its queue after `delay` seconds."""
+        if tag in self._unsettled and self.session.is_open:
+            self._held.add(tag)
+            self._fit_window()
+            self.session.call_later(delay, partial(self.reject, tag, requeue=True))
+
+    def finish(self) -> None:
+        """Stop consuming and give everything back; only what was held back counts as a failure."""
+        channel = self.session.channel
+        for consumer in self._consumers:
+            channel.basic_cancel(consumer)
+        for tag in sorted(self._held):
+            channel.basic_reject(tag, requeue=True)
+        channel.basic_nack(multiple=True, requeue=True)
+
+    def _consume(self, ready: Callback) -> None:
+        consumer = self.session.channel.basic_consume(
+            self._queue, self._deliver, callback=lambda _frame: ready()
+        )
+        self._consumers.append(consumer)
+
+    def _deliver(
+        self, _channel: Channel, deliver: Basic.Deliver, properties: BasicProperties, body: bytes
+    ) -> None:
+        tag = deliver.delivery_tag
+        assert tag is not None
+        self._unsettled[tag] = None
+        self._arrived(body, attempt=_attempt(properties), tag=tag)
+
+    def _oldest(self, tags: set[int]) -> list[int]:
+        return list(takewhile(tags.__contains__, self._unsettled))
+
+    def _forget(self, tags: Iterable[int]) -> None:
+        for tag in tags:
+            self._unsettled.pop(tag, None)
+        self._held.difference_update(tags)
+        self._fit_window()
+
+    def _fit_window(self) -> None:
+        """Keep half a prefetch free of messages that are held back: others must not wait for them.
+
+        The prefetch of a consumer is fixed once it has started, so more room is one more consumer.
+        """
+        if 2 * len(self._held) > (2 * len(self._consumers) - 1) * self._prefetch:
+            self._consume(ready=_nothing)
+        elif not self._held:
+            while len(self._consumers) > 1:
+                self.session.channel.basic_cancel(self._consumers.pop())
+
+    def _cancelled(self) -> None:
+        self.session.fail(AMQPChannelError("the broker cancelled the consumer"))
+
+
+def _attempt(properties: BasicProperties) -> int:
+    headers = properties.headers or {}
+    counts = [headers.get(name) for name in RETURN_COUNTS]
+    return 1 + max((count for count in counts if isinstance(count, int)), default=0)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,49 @@
+"""The queues on the broker: the one that workers consume, and the one where messages are parked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pika.channel import Channel
+
+# A backstop for messages that bring down their consumers; a worker gives up on its own far earlier.
+DELIVERY_LIMIT = 20
+
+
+def parking_queue(queue: str) -> str:
+    """The name of the queue that keeps the parked messages of `queue`."""
+    return f"{queue}.dead"
+
+
+def declare(channel: Channel, queue: str, done: Callable[[], None]) -> None:
+    """Declare both queues, then call `done`. Where they exist already, nothing changes.
+
+    The broker closes the channel if a queue of that name exists with other arguments.
+    """
+    parking = parking_queue(queue)
+
+    def declare_queue() -> None:
+        _declare(channel, queue, _queue_arguments(parking), done)
+
+    _declare(channel, parking, {"x-queue-type": "quorum"}, declare_queue)
+
+
+def _queue_arguments(parking: str) -> Mapping[str, object]:
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": parking,
+        # A dead letter leaves the queue only once the parking queue has confirmed it. RabbitMQ
+        # asks for the overflow rule with it; as the queue has no maximum length, it never applies.
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+
+
+def _declare(
+    channel: Channel, queue: str, arguments: Mapping[str, object], done: Callable[[], None]
+) -> None:
+    channel.queue_declare(
+        queue, durable=True, arguments=dict(arguments), callback=lambda _frame: done()
+    )
