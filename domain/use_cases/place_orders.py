@@ -13,8 +13,10 @@ from ..order import Order, OrderLine, check_lines
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import Reservations
+from ..values import check_text
 
 ATTEMPTS = 5
+MAX_KEY_LENGTH = 255
 
 
 @attrs.frozen(kw_only=True)
@@ -23,11 +25,16 @@ class PlaceOrder:
 
     order_id: UUID
     lines: tuple[OrderLine, ...] = attrs.field()
-    idempotency_key: str | None = None
+    idempotency_key: str | None = attrs.field(default=None)
 
     @lines.validator
     def _valid_lines(self, _attribute: object, lines: Sequence[OrderLine]) -> None:
         check_lines(lines)
+
+    @idempotency_key.validator
+    def _valid_key(self, _attribute: object, key: str | None) -> None:
+        if key is not None:
+            check_text(key, "idempotency_key", MAX_KEY_LENGTH)
 
 
 class PlaceOrders:
