@@ -1,0 +1,57 @@
+"""OpenAPI and Swagger UI, both without the internet."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask, Response, send_from_directory
+from flask_smorest import Api  # type: ignore[import-untyped]
+from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
+
+from . import problems
+from .routing import IdConverter
+from .schemas import TEXT_ID, InsufficientStockSchema, InvalidRequestSchema, ProblemSchema
+
+PREFIX = "/v1/api"
+ASSETS = PREFIX + "/swagger/assets/"
+
+CONFIG = {
+    "API_TITLE": "Order Aggregator",
+    "API_VERSION": "v1",
+    # The latest that the bundled Swagger UI can show.
+    "OPENAPI_VERSION": "3.0.3",
+    "OPENAPI_URL_PREFIX": PREFIX,
+    "OPENAPI_JSON_PATH": "openapi.json",
+    "OPENAPI_SWAGGER_UI_PATH": "swagger",
+    "OPENAPI_SWAGGER_UI_URL": ASSETS,
+    # Without this, Swagger UI shows a badge that a server on the internet draws.
+    "OPENAPI_SWAGGER_UI_CONFIG": {"validatorUrl": None},
+}
+
+blueprint = Blueprint("swagger_assets", __name__)
+
+
+class DocumentedApi(Api):  # type: ignore[misc]
+    """flask-smorest, with our problems instead of its errors."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        problems.register(self._app)
+
+
+@blueprint.get(ASSETS + "<path:name>")
+def swagger_asset(name: str) -> Response:
+    """A file of Swagger UI."""
+    return send_from_directory(str(swagger_ui_path), name, max_age=86400)
+
+
+def document(app: Flask) -> DocumentedApi:
+    """Give the application its documentation; its API blueprints are to be registered with it."""
+    app.config.update(CONFIG)
+    api = DocumentedApi(app)
+    api.register_converter(IdConverter, lambda _converter: TEXT_ID)
+    schemas = api.spec.components
+    schemas.schema("Problem", schema=ProblemSchema)
+    schemas.schema("InvalidRequest", schema=InvalidRequestSchema)
+    schemas.schema("InsufficientStock", schema=InsufficientStockSchema)
+    app.register_blueprint(blueprint)
+    return api

@@ -1,0 +1,84 @@
+"""What the API tells Prometheus.
+
+With several processes, `PROMETHEUS_MULTIPROC_DIR` must name an empty directory before this module
+is imported; then each process's figures lie there, and any of them answers for all.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+REQUESTS = Counter(
+    "order_api_requests", "Requests answered.", labelnames=("method", "route", "status")
+)
+SECONDS = Histogram(
+    "order_api_request_seconds", "Time to answer, in seconds.", labelnames=("method", "route")
+)
+ORDERS = Counter("order_api_orders", "Orders decided, by outcome.", labelnames=("outcome",))
+BATCH_SIZE = Histogram(
+    "order_api_batch_size",
+    "Orders placed in one transaction.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+)
+WAITING = Gauge(
+    "order_api_orders_waiting",
+    "Orders still waiting when the last batch was taken.",
+    multiprocess_mode="livesum",
+)
+
+
+def observe_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count a request. `route` is the rule, not the path, so that their number is bounded."""
+    known = method if method in METHODS else "other"
+    REQUESTS.labels(known, route, str(status)).inc()
+    SECONDS.labels(known, route).observe(seconds)
+
+
+def observe_batch(size: int, waiting: int) -> None:
+    """Record a batch of orders, and how many still wait."""
+    BATCH_SIZE.observe(size)
+    WAITING.set(waiting)
+
+
+def exposition() -> bytes:
+    """Every figure, in Prometheus' text format."""
+    directory = os.environ.get(MULTIPROCESS_DIRECTORY)
+    if directory is None:
+        return generate_latest(REGISTRY)
+    _forget_the_dead(Path(directory))
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def _forget_the_dead(directory: Path) -> None:
+    """Drop the gauges of processes that ended; their counters stay, for totals never fall."""
+    for pid in {int(path.stem.rpartition("_")[2]) for path in directory.glob("gauge_live*_*.db")}:
+        if not _is_alive(pid):
+            mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,178 @@
+"""Placing orders, and looking at them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request
+from werkzeug.exceptions import NotFound, UnsupportedMediaType
+
+from ...domain.errors import UnknownProducts
+from ...domain.order import MAX_LINES, Order
+from ...domain.values import MAX_QUANTITY
+from . import strict_json
+from .blueprint import ApiBlueprint
+from .order_requests import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN, parse_order
+from .paging import PAGINATION_HEADER, Paging
+from .schemas import TEXT_ID, OrderQuery, OrderSchema
+from .services import running
+
+JSON = "application/json"
+
+blueprint = ApiBlueprint("order", __name__, description="Orders", url_prefix="/v1/api/order")
+
+_LINE = {
+    "type": "object",
+    "required": ["product_id", "quantity"],
+    "additionalProperties": False,
+    "properties": {
+        "product_id": TEXT_ID,
+        "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
+    },
+}
+_LINES = {
+    "type": "object",
+    "required": ["lines"],
+    "additionalProperties": False,
+    "properties": {
+        "lines": {
+            "type": "array",
+            "description": "Each line of another product.",
+            "minItems": 1,
+            "maxItems": MAX_LINES,
+            "items": _LINE,
+        }
+    },
+}
+_REQUEST_BODY = {
+    "required": True,
+    "content": {
+        JSON: {
+            "schema": {"oneOf": [_LINE, _LINES]},
+            "examples": {
+                "one product": {"value": {"product_id": "SKU-1", "quantity": 2}},
+                "several": {"value": {"lines": [{"product_id": "SKU-1", "quantity": 1}]}},
+            },
+        }
+    },
+}
+_IDEMPOTENCY_KEY = {
+    "name": IDEMPOTENCY_KEY,
+    "in": "header",
+    "description": "Repeating a request with the same key never places a second order.",
+    "required": False,
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": f"^{IDEMPOTENCY_KEY_PATTERN}$",
+    },
+}
+_LOCATION = {
+    "Location": {
+        "description": "Where the order is.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+}
+
+
+@blueprint.operation(
+    "POST",
+    "",
+    answer=(202, OrderSchema()),
+    headers=_LOCATION,
+    refusals={
+        400: "Problem",
+        409: "InsufficientStock",
+        413: "Problem",
+        415: "Problem",
+        422: "InvalidRequest",
+        503: "Problem",
+    },
+    requestBody=_REQUEST_BODY,
+    parameters=[_IDEMPOTENCY_KEY],
+)
+def place_order() -> Response:
+    """Place an order.
+
+    Its stock is reserved, and it is durable, when the answer comes; vendors are chosen later.
+    """
+    app = running()
+    wanted = parse_order(_json_body())
+    command = wanted.command(app.services.new_order_id(), request.headers.get(IDEMPOTENCY_KEY))
+    try:
+        order = app.combiner.submit(command)
+    except UnknownProducts as error:
+        raise wanted.unknown_products(error) from error
+    response = _json_response(order_document(order), 202)
+    response.headers["Location"] = f"/v1/api/order/{order.id}"
+    return response
+
+
+@blueprint.operation(
+    "GET",
+    "/<uuid:order_id>",
+    answer=(200, OrderSchema()),
+    refusals={404: "Problem", 503: "Problem"},
+)
+def get_order(order_id: UUID) -> Response:
+    """An order, as it is now."""
+    order = running().services.read_model.order(order_id)
+    if order is None:
+        raise NotFound(f"no order {order_id}")
+    return _json_response(order_document(order))
+
+
+@blueprint.operation(
+    "GET",
+    "",
+    answer=(200, OrderSchema(many=True)),
+    headers=PAGINATION_HEADER,
+    query=OrderQuery,
+    refusals={503: "Problem"},
+)
+def list_orders(query: dict[str, Any]) -> Response:
+    """Orders, newest first."""
+    paging = Paging.take_from(query)
+    page = running().services.read_model.orders(paging.offset, paging.size, **query)
+    response = _json_response([order_document(order) for order in page.items])
+    response.headers.extend(paging.headers(page.total))
+    return response
+
+
+def order_document(order: Order) -> dict[str, Any]:
+    """The order as `OrderSchema` has it, at a tenth of what marshmallow takes for it."""
+    allocations: dict[str, list[dict[str, Any]]] = {}
+    for part in order.allocations:
+        item = {"vendor_id": part.vendor_id, "quantity": part.quantity}
+        allocations.setdefault(part.product_id, []).append(item)
+    return {
+        "id": str(order.id),
+        "status": order.status.value,
+        "lines": [
+            {
+                "product_id": line.product_id,
+                "quantity": line.quantity,
+                "allocations": allocations.get(line.product_id, []),
+            }
+            for line in order.lines
+        ],
+        "failure": order.failure,
+        "created_at": order.created_at.astimezone(UTC).isoformat(),
+        "updated_at": order.updated_at.astimezone(UTC).isoformat(),
+    }
+
+
+def _json_body() -> Any:
+    body = request.get_data(cache=False)
+    if body and request.mimetype != JSON:
+        raise UnsupportedMediaType(f"the body must be {JSON}")
+    return strict_json.parse(body)
+
+
+def _json_response(document: Any, status: int = 200) -> Response:
+    return Response(json.dumps(document), status, content_type=JSON)

@@ -1,0 +1,174 @@
+"""Every error as `application/problem+json` (RFC 9457), by one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import attrs
+import structlog
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from ...domain.errors import (
+    BrokerUnavailable,
+    CommitOutcomeUnknown,
+    Conflict,
+    IdempotencyKeyReused,
+    InsufficientStock,
+    InvalidSnapshot,
+    OrderAggregatorError,
+    StorageUnavailable,
+    Unavailable,
+    UnknownVendor,
+    VendorUnavailable,
+)
+from .combiner import Overloaded
+from .strict_json import MalformedJson
+
+log = structlog.get_logger()
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:order-aggregator:problem:"
+RETRY_AFTER_SECONDS = 1
+MAX_ERRORS = 100
+
+
+class InvalidRequest(OrderAggregatorError):
+    """Fields of a request break their rules: `errors` has what is expected of each."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"{field}: {', '.join(e)}" for field, e in errors.items()))
+        self.errors = errors
+
+
+class UnknownProductFields(InvalidRequest):
+    """Fields of a request name products that are not sold here."""
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """A kind of problem, as RFC 9457 has it. `slug` is the stable part of its type."""
+
+    status: int
+    slug: str
+    title: str
+    # Said instead of the error's own words, where those are for the log alone.
+    detail: str | None = None
+
+    @property
+    def type(self) -> str:
+        """The URI by which programs know the kind."""
+        return TYPE_PREFIX + self.slug
+
+    def response(
+        self, detail: str, extensions: Mapping[str, Any] | None = None, **headers: str
+    ) -> Response:
+        """The answer to send; `headers` with underscores for dashes."""
+        document = {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail or detail,
+            **(extensions or {}),
+        }
+        response = Response(json.dumps(document), self.status, content_type=CONTENT_TYPE)
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        for name, value in headers.items():
+            response.headers[name.replace("_", "-")] = value
+        return response
+
+
+# Found by the error's class, else by the next of its bases.
+PROBLEMS: dict[type[Exception], Problem] = {
+    MalformedJson: Problem(status=400, slug="malformed-json", title="Malformed JSON"),
+    InvalidRequest: Problem(status=422, slug="validation-error", title="Invalid request"),
+    UnknownProductFields: Problem(status=422, slug="unknown-product", title="Unknown product"),
+    IdempotencyKeyReused: Problem(
+        status=422, slug="idempotency-key-reused", title="Idempotency key reused"
+    ),
+    InsufficientStock: Problem(status=409, slug="insufficient-stock", title="Insufficient stock"),
+    UnknownVendor: Problem(status=404, slug="unknown-vendor", title="Unknown vendor"),
+    VendorUnavailable: Problem(status=502, slug="vendor-unavailable", title="Vendor unavailable"),
+    InvalidSnapshot: Problem(status=502, slug="invalid-snapshot", title="Vendor feed unreadable"),
+    Overloaded: Problem(status=503, slug="overloaded", title="Overloaded"),
+    Conflict: Problem(
+        status=503,
+        slug="contention",
+        title="Too much contention",
+        detail="other transactions kept getting in the way; nothing was stored",
+    ),
+    CommitOutcomeUnknown: Problem(
+        status=503,
+        slug="outcome-unknown",
+        title="Outcome unknown",
+        detail="it is unknown whether the order was accepted: repeat the request with the same "
+        "Idempotency-Key to learn it",
+    ),
+    StorageUnavailable: Problem(
+        status=503,
+        slug="storage-unavailable",
+        title="Storage unavailable",
+        detail="the storage does not answer; nothing was stored",
+    ),
+    BrokerUnavailable: Problem(status=503, slug="broker-unavailable", title="Broker unavailable"),
+    Unavailable: Problem(status=503, slug="unavailable", title="Unavailable"),
+}
+INTERNAL_ERROR = Problem(status=500, slug="internal-error", title="Internal error")
+HTTP_SLUGS = {404: "not-found", 413: "content-too-large"}
+
+
+def register(app: Flask) -> None:
+    """Make every error of the application a problem."""
+    app.register_error_handler(HTTPException, from_http)
+    app.register_error_handler(OrderAggregatorError, from_domain)
+    app.register_error_handler(Exception, from_unexpected)
+
+
+def from_domain(error: OrderAggregatorError) -> Response:
+    """An error that is raised on purpose; one without an entry in the table is unexpected."""
+    for kind in type(error).__mro__:
+        if problem := PROBLEMS.get(kind):
+            return problem.response(_shortened(str(error)), _extensions(error))
+    return from_unexpected(error)
+
+
+def from_unexpected(error: Exception) -> Response:
+    """A fault of ours: the log has the traceback, the answer says nothing."""
+    log.error("api.unexpected_error", path=request.path, method=request.method, exc_info=error)
+    return INTERNAL_ERROR.response("an unexpected error; the log has more")
+
+
+def from_http(error: HTTPException) -> Response | HTTPException:
+    """An error of the router or of the reading of a request."""
+    if isinstance(error, RequestRedirect) or error.code is None:
+        return error
+    status = HTTPStatus(error.code)
+    slug = HTTP_SLUGS.get(status, status.phrase.lower().replace(" ", "-"))
+    problem = Problem(status=status, slug=slug, title=status.phrase)
+    response = problem.response((error.description or status.phrase).rstrip("."))
+    for name, value in error.get_headers():
+        if name != "Content-Type":
+            response.headers[name] = value
+    return response
+
+
+def _extensions(error: OrderAggregatorError) -> dict[str, Any]:
+    match error:
+        case InvalidRequest():
+            first = list(error.errors.items())[:MAX_ERRORS]
+            return {"errors": {field: list(messages) for field, messages in first}}
+        case InsufficientStock():
+            return {"shortages": [attrs.asdict(shortage) for shortage in error.shortages]}
+        case IdempotencyKeyReused():
+            return {"errors": {"Idempotency-Key": ["belongs to an earlier order"]}}
+        case _:
+            return {}
+
+
+def _shortened(text: str, limit: int = 1000) -> str:
+    return text if len(text) <= limit else text[:limit] + "…"

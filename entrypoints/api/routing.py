@@ -1,0 +1,34 @@
+"""Paths: ids that contain slashes, and the way from bare paths to the prefixed ones."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from flask import Blueprint, Response, request
+from werkzeug.routing import BaseConverter
+
+PREFIX = "/v1/api"
+METHODS = ["GET", "POST"]
+
+blueprint = Blueprint("bare", __name__)
+
+
+class IdConverter(BaseConverter):
+    """A product's or vendor's id: any text, slashes included."""
+
+    regex = ".+"
+    part_isolating = False
+
+
+@blueprint.route("/stock", methods=METHODS)
+@blueprint.route("/stock/<id:_rest>", methods=METHODS)
+@blueprint.route("/vendor-stock", methods=METHODS)
+@blueprint.route("/order", methods=METHODS)
+@blueprint.route("/order/<id:_rest>", methods=METHODS)
+def to_prefixed(_rest: str = "") -> Response:
+    """Send the caller to the same path under the prefix; 308 keeps method and body."""
+    target = PREFIX + quote(request.path)
+    query = request.query_string.decode("latin-1")
+    if query:
+        target += "?" + quote(query, safe="%/:?#[]@!$&'()*+,;=~")
+    return Response(status=308, headers={"Location": target})

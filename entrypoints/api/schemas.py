@@ -1,0 +1,205 @@
+"""What the answers look like, and what the listings may be asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from ...domain.errors import InvalidValue
+from ...domain.order import OrderStatus
+from ...domain.values import MAX_ID_LENGTH, check_text
+
+MAX_PAGE = 1_000_000
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 10
+# No control characters; the rule of `check_text`, as far as a JSON document can break it.
+TEXT_PATTERN = r"^[^\u0000-\u001F\u007F]+$"
+
+_DIGITS = re.compile(r"[0-9]{1,9}")
+
+TEXT_ID = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_ID_LENGTH,
+    "pattern": TEXT_PATTERN,
+}
+
+
+def _text_id(value: str) -> None:
+    try:
+        check_text(value, "id")
+    except InvalidValue as error:
+        raise ValidationError(error.expected) from error
+
+
+def _from_1_to(maximum: int) -> validate.Range:
+    return validate.Range(1, maximum, error=f"must be from 1 to {maximum}")
+
+
+class TextId(fields.String):
+    """A product's or vendor's id."""
+
+    def __init__(self, **options: Any) -> None:
+        metadata = TEXT_ID | options.pop("metadata", {})
+        super().__init__(validate=_text_id, metadata=metadata)
+
+
+class Count(fields.Integer):
+    """A number in a query: digits and nothing else, where `int` would also take `1_0` and ` 1`."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        if not _DIGITS.fullmatch(value):
+            raise ValidationError("must be a whole number")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Moment(fields.AwareDateTime):
+    """A moment, said in UTC."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return super()._serialize(value and value.astimezone(UTC), attr, obj, **kwargs)
+
+
+class PageQuery(Schema):
+    """Which part of a listing."""
+
+    page = Count(load_default=1, validate=_from_1_to(MAX_PAGE))
+    page_size = Count(load_default=DEFAULT_PAGE_SIZE, validate=_from_1_to(MAX_PAGE_SIZE))
+
+
+class StockQuery(PageQuery):
+    """Which products."""
+
+    product_id = TextId()
+
+
+class VendorStockQuery(PageQuery):
+    """Which vendors' stock."""
+
+    vendor_id = TextId()
+    product_id = TextId()
+
+
+class OrderQuery(PageQuery):
+    """Which orders."""
+
+    status = fields.Enum(OrderStatus, by_value=True)
+    product_id = TextId()
+
+
+class StockLevelSchema(Schema):
+    """A product's central stock, in units."""
+
+    product_id = fields.String(required=True, metadata={"example": "SKU-1"})
+    name = fields.String(required=True)
+    on_hand = fields.Integer(required=True, metadata={"minimum": 0})
+    reserved = fields.Integer(required=True, metadata={"minimum": 0})
+    available = fields.Integer(required=True, metadata={"minimum": 0})
+    vendor_count = fields.Integer(required=True, metadata={"minimum": 0})
+    updated_at = Moment(required=True)
+
+
+class VendorShareSchema(Schema):
+    """What one vendor has of a product."""
+
+    vendor_id = fields.String(required=True)
+    vendor_name = fields.String(required=True)
+    available = fields.Integer(required=True, metadata={"minimum": 0})
+    as_of = Moment(required=True)
+
+
+class ProductStockSchema(StockLevelSchema):
+    """A product's central stock, and its vendors'."""
+
+    vendors = fields.List(fields.Nested(VendorShareSchema), required=True)
+
+
+class VendorStockSchema(VendorShareSchema):
+    """What one vendor has of one product, and what it reported."""
+
+    product_id = fields.String(required=True)
+    reported = fields.Integer(required=True, metadata={"minimum": 0})
+
+
+class AllocationSchema(Schema):
+    """Units of a line that a vendor supplies."""
+
+    vendor_id = fields.String(required=True)
+    quantity = fields.Integer(required=True, metadata={"minimum": 1})
+
+
+class OrderedLineSchema(Schema):
+    """A line of an order, and who supplies it."""
+
+    product_id = fields.String(required=True)
+    quantity = fields.Integer(required=True, metadata={"minimum": 1})
+    allocations = fields.List(fields.Nested(AllocationSchema), required=True)
+
+
+class OrderSchema(Schema):
+    """An order."""
+
+    id = fields.UUID(required=True)
+    status = fields.String(required=True, validate=validate.OneOf([s.value for s in OrderStatus]))
+    lines = fields.List(fields.Nested(OrderedLineSchema), required=True)
+    failure = fields.String(required=True, allow_none=True)
+    created_at = Moment(required=True)
+    updated_at = Moment(required=True)
+
+
+class StockDeltaSchema(Schema):
+    """By how many units a vendor's stock of a product rose or fell."""
+
+    product_id = fields.String(required=True)
+    delta = fields.Integer(required=True)
+
+
+class SyncSchema(Schema):
+    """What a vendor's report changed; `products` is how many it names."""
+
+    vendor_id = fields.String(required=True)
+    as_of = Moment(required=True)
+    products = fields.Integer(required=True, metadata={"minimum": 0})
+    changes = fields.List(fields.Nested(StockDeltaSchema), required=True)
+
+
+class SyncAttemptSchema(SyncSchema):
+    """Likewise, or `error`: why nothing was taken in."""
+
+    as_of = Moment(required=True, allow_none=True)
+    error = fields.String(required=True, allow_none=True)
+
+
+class ProblemSchema(Schema):
+    """An error, as RFC 9457 has it."""
+
+    type = fields.String(required=True, metadata={"format": "uri"})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True, metadata={"minimum": 400, "maximum": 599})
+    detail = fields.String(required=True)
+
+
+class InvalidRequestSchema(ProblemSchema):
+    """What is wrong with which field of the request."""
+
+    errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()), required=True)
+
+
+class ShortageSchema(Schema):
+    """A product of which less is available than was asked for."""
+
+    product_id = fields.String(required=True)
+    requested = fields.Integer(required=True, metadata={"minimum": 1})
+    available = fields.Integer(required=True, metadata={"minimum": 0})
+
+
+class InsufficientStockSchema(ProblemSchema):
+    """Every line that stock does not cover."""
+
+    shortages = fields.List(fields.Nested(ShortageSchema), required=True)

@@ -1,0 +1,60 @@
+"""What the API needs from outside, and how its views find it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import cast
+from uuid import UUID
+
+import attrs
+from flask import Flask, current_app
+
+from ...domain.ports.read_model import ReadModel
+from ...domain.ports.vendor_gateway import VendorGateway
+from ...domain.use_cases.sync_vendor import SyncResult
+from .combiner import Combiner, PlaceBatch
+
+EXTENSION = "order_aggregator"
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How much is accepted at once."""
+
+    max_body_bytes: int = 1024 * 1024
+    # Orders in one transaction.
+    max_batch: int = 500
+    # Orders that may wait for the next one.
+    max_waiting: int = 10_000
+    # Seconds that a caller waits for its order.
+    patience: float = 10.0
+
+
+@attrs.frozen(kw_only=True)
+class ApiServices:
+    """Everything the API calls; none of it is called before the first request."""
+
+    read_model: ReadModel
+    place_orders: PlaceBatch
+    sync_vendor: Callable[[VendorGateway], SyncResult]
+    gateways: Mapping[str, VendorGateway]
+    # A new UUIDv7 each time.
+    new_order_id: Callable[[], UUID]
+    # By name; each returns, or raises Unavailable.
+    readiness_checks: Mapping[str, Callable[[], None]]
+    # Told after each commit that accepted orders. Must not block.
+    wake_relay: Callable[[], None]
+    limits: Limits = attrs.field(factory=Limits)
+
+
+@attrs.frozen(kw_only=True)
+class Running:
+    """An application's services, and its combiner before them."""
+
+    services: ApiServices
+    combiner: Combiner
+
+
+def running(app: Flask | None = None) -> Running:
+    """Of the application given, else of the one that answers the current request."""
+    return cast(Running, (app or current_app).extensions[EXTENSION])

@@ -1,0 +1,83 @@
+"""Central and vendor stock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from werkzeug.exceptions import NotFound
+
+from ...domain.errors import InvalidValue
+from ...domain.ports.read_model import StockLevel, VendorStockLevel
+from ...domain.values import check_text
+from .blueprint import ApiBlueprint
+from .paging import PAGINATION_HEADER, Paging
+from .schemas import (
+    ProductStockSchema,
+    StockLevelSchema,
+    StockQuery,
+    VendorStockQuery,
+    VendorStockSchema,
+)
+from .services import running
+
+# More than there can be vendors of one product.
+EVERY_VENDOR = 1_000_000
+
+blueprint = ApiBlueprint("stock", __name__, description="Stock", url_prefix="/v1/api")
+
+Listing = tuple[tuple[Any, ...], int, dict[str, str]]
+
+
+@blueprint.operation(
+    "GET",
+    "/stock",
+    answer=(200, StockLevelSchema(many=True)),
+    headers=PAGINATION_HEADER,
+    query=StockQuery,
+    refusals={503: "Problem"},
+)
+def list_stock(query: dict[str, Any]) -> Listing:
+    """Central stock, by product."""
+    paging = Paging.take_from(query)
+    page = running().services.read_model.stock(paging.offset, paging.size, **query)
+    return page.items, 200, paging.headers(page.total)
+
+
+@blueprint.operation(
+    "GET",
+    "/stock/<id:product_id>",
+    answer=(200, ProductStockSchema()),
+    refusals={404: "Problem", 503: "Problem"},
+)
+def get_stock(product_id: str) -> dict[str, Any]:
+    """One product's central stock, and its vendors'."""
+    try:
+        check_text(product_id, "product_id")
+    except InvalidValue as error:
+        raise NotFound("no such product") from error
+    read_model = running().services.read_model
+    levels = read_model.stock(0, 1, product_id).items
+    if not levels:
+        raise NotFound(f"no product {product_id}")
+    vendors = read_model.vendor_stock(0, EVERY_VENDOR, product_id=product_id).items
+    return _with_vendors(levels[0], vendors)
+
+
+def _with_vendors(level: StockLevel, vendors: tuple[VendorStockLevel, ...]) -> dict[str, Any]:
+    return {**attrs.asdict(level), "vendors": vendors}
+
+
+@blueprint.operation(
+    "GET",
+    "/vendor-stock",
+    answer=(200, VendorStockSchema(many=True)),
+    headers=PAGINATION_HEADER,
+    query=VendorStockQuery,
+    refusals={503: "Problem"},
+)
+def list_vendor_stock(query: dict[str, Any]) -> Listing:
+    """Vendor stock, by product and vendor."""
+    paging = Paging.take_from(query)
+    page = running().services.read_model.vendor_stock(paging.offset, paging.size, **query)
+    return page.items, 200, paging.headers(page.total)

@@ -1,0 +1,66 @@
+"""Pulling what vendors report."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ...domain.errors import Conflict, InvalidSnapshot, UnknownVendor, VendorUnavailable
+from ...domain.ports.vendor_gateway import VendorGateway
+from ...domain.use_cases.sync_vendor import SyncResult
+from .blueprint import ApiBlueprint
+from .schemas import SyncAttemptSchema, SyncSchema
+from .services import running
+
+# Vendors asked at the same time: most of it is waiting for them.
+PARALLEL = 8
+
+blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefix="/v1/api")
+
+
+@blueprint.operation(
+    "POST",
+    "/vendor/<id:vendor_id>/sync",
+    answer=(200, SyncSchema()),
+    refusals={404: "Problem", 502: "Problem", 503: "Problem"},
+)
+def sync_vendor(vendor_id: str) -> dict[str, Any]:
+    """Pull one vendor's stock now."""
+    services = running().services
+    gateway = services.gateways.get(vendor_id)
+    if gateway is None:
+        raise UnknownVendor(vendor_id)
+    return _changes(services.sync_vendor(gateway))
+
+
+@blueprint.operation(
+    "POST", "/sync", answer=(200, SyncAttemptSchema(many=True)), refusals={503: "Problem"}
+)
+def sync_all() -> list[dict[str, Any]]:
+    """Pull every vendor's stock now.
+
+    A vendor that fails does not keep the others from it.
+    """
+    services = running().services
+
+    def attempt(gateway: VendorGateway) -> dict[str, Any]:
+        try:
+            return _changes(services.sync_vendor(gateway)) | {"error": None}
+        except (VendorUnavailable, InvalidSnapshot, Conflict) as error:
+            return _failed(gateway.vendor.id, str(error))
+
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="sync") as pool:
+        return list(pool.map(attempt, services.gateways.values()))
+
+
+def _changes(result: SyncResult) -> dict[str, Any]:
+    return {
+        "vendor_id": result.vendor_id,
+        "as_of": result.as_of,
+        "products": result.products,
+        "changes": result.adjustments,
+    }
+
+
+def _failed(vendor_id: str, error: str) -> dict[str, Any]:
+    return {"vendor_id": vendor_id, "as_of": None, "products": 0, "changes": [], "error": error}

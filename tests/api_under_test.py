@@ -1,0 +1,88 @@
+"""The HTTP API on the in-memory adapters, called in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import uuid_utils.compat
+from flask.testing import FlaskClient
+from order_aggregator.domain.errors import VendorUnavailable
+from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
+from order_aggregator.domain.vendor_sync import Snapshot
+from order_aggregator.entrypoints.api import ApiServices, Limits, close, create_app
+from shop import Feed, Shop, snapshot
+from werkzeug.test import TestResponse
+
+PREFIX = "/v1/api"
+
+
+@attrs.frozen
+class DeadFeed:
+    """A vendor gateway that never answers."""
+
+    vendor: Vendor
+
+    def fetch(self) -> Snapshot:
+        raise VendorUnavailable(self.vendor.id, "connection refused")
+
+
+class ApiUnderTest:
+    """Two vendors, three products: BOLT 10 + 5, NUT 4, and an id with everything that hurts."""
+
+    ODD_ID = "a/b//c ?#%41ü"
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.shop = Shop()
+        self.wakes = 0
+        self.checks: dict[str, Callable[[], None]] = {"database": self.shop.storage.read_model.ping}
+        self.gateways: dict[str, Feed | DeadFeed] = {}
+        self.place_orders: Any = self.shop.place_orders
+        self.stock("acme", {"BOLT": 10, "NUT": 4, self.ODD_ID: 7})
+        self.stock("bits/co", {"BOLT": 5})
+        self.services = ApiServices(
+            read_model=self.shop.storage.read_model,
+            place_orders=self._place,
+            sync_vendor=self.shop.sync_vendor,
+            gateways=self.gateways,
+            new_order_id=uuid_utils.compat.uuid7,
+            readiness_checks=self.checks,
+            wake_relay=self._wake,
+            limits=limits or Limits(),
+        )
+        self.app = create_app(self.services)
+        self.client: FlaskClient = self.app.test_client()
+
+    def close(self) -> None:
+        close(self.app)
+
+    def stock(self, vendor_id: str, quantities: Mapping[str, int]) -> None:
+        """Give a vendor stock that is taken in, and a feed that says so."""
+        self.shop.sync(vendor_id, quantities)
+        self.gateways[vendor_id] = Feed(snapshot(vendor_id, quantities, self.shop.clock.now()))
+
+    def get(self, path: str, **query: object) -> TestResponse:
+        return self.client.get(PREFIX + path, query_string=query)
+
+    def order(self, body: object, key: str | None = None) -> TestResponse:
+        """Send an order; bytes go as they are."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        if isinstance(body, bytes):
+            return self.client.post(
+                PREFIX + "/order", data=body, headers=headers, content_type="application/json"
+            )
+        return self.client.post(PREFIX + "/order", json=body, headers=headers)
+
+    def order_count(self) -> int:
+        return self.shop.storage.read_model.orders(0, 1).total
+
+    def _place(self, commands: list[PlaceOrder], *, again: bool = False) -> Any:
+        return self.place_orders(commands, again=again)
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+
+__all__ = ["ApiUnderTest", "PlaceOrders"]
