@@ -1,0 +1,165 @@
+"""Which vendors there are: from a file, or the mock ones.
+
+A vendors file is a JSON list with an object for each vendor; `examples/vendors.json` shows each kind.
+What is not listed here is refused.
+
+- `id`, `name`: the vendor's id (1 to 100 characters) and its name (1 to 200)
+- `type`: `"http"` or `"file"`
+- `format`: `"json"` or `"csv"`, in UTF-8
+- `url` (http): where the feed is fetched with GET
+- `headers` (http, optional): an object of headers to send, such as `Authorization`
+- `timeout` (http, optional): seconds for the whole feed, 60 unless told
+- `path` (file): where it lies, seen from the folder of the vendors file
+- `fields` (optional): an object that says where things stand in the feed; in JSON as keys joined by
+  dots, in CSV as headings of columns
+  - `product_id`, `name`, `quantity`: called just so unless told
+  - `items` (json): the list of products; unless told, the whole document is that list
+  - `as_of`: a moment in ISO 8601 with a UTC offset; unless told, the Last-Modified of the answer, or
+    when the file was changed
+  - `next_page` (http, json): the address of the next page
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ...domain.errors import InvalidValue
+from ...domain.ports.clock import Clock
+from ...domain.ports.vendor_gateway import VendorGateway
+from ...domain.stock import Vendor
+from .feed import FeedFormat, load_json
+from .file import FileVendorGateway
+from .http import HttpVendorGateway
+from .mock_feeds import MOCK_FEEDS
+from .seed import seed_snapshots
+
+MAX_TIMEOUT = 3600
+
+_REQUIRED = {"id", "name", "type", "format"}
+_REQUIRED_BY_TYPE = {"http": {"url"}, "file": {"path"}}
+_OPTIONAL_BY_TYPE = {"http": {"fields", "headers", "timeout"}, "file": {"fields"}}
+_FIELDS = {field.name for field in attrs.fields(FeedFormat)} - {"kind"}
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+
+
+def gateways(given: Iterable[VendorGateway]) -> dict[str, VendorGateway]:
+    """Gateways by their vendors' ids; InvalidValue when two have the same."""
+    found: dict[str, VendorGateway] = {}
+    for gateway in given:
+        if gateway.vendor.id in found:
+            raise InvalidValue("vendors", f"two of them have the id {gateway.vendor.id!r}")
+        found[gateway.vendor.id] = gateway
+    return found
+
+
+def mock_vendor_gateways(host: str, first_port: int, clock: Clock) -> list[HttpVendorGateway]:
+    """Gateways of the mock vendors, which serve on ports one after the other."""
+    return [
+        mock_vendor_gateway(feed.vendor_id, f"http://{host}:{port}{feed.path}", clock)
+        for port, feed in enumerate(MOCK_FEEDS, start=first_port)
+    ]
+
+
+def mock_vendor_gateway(vendor_id: str, url: str, clock: Clock) -> HttpVendorGateway:
+    """The gateway of the mock vendor whose feed lies at this address."""
+    [feed] = (feed for feed in MOCK_FEEDS if feed.vendor_id == vendor_id)
+    [vendor] = (seed.vendor for seed in seed_snapshots() if seed.vendor.id == vendor_id)
+    return HttpVendorGateway(vendor=vendor, url=url, feed_format=feed.feed_format, clock=clock)
+
+
+def vendors_from_file(path: Path, clock: Clock) -> list[VendorGateway]:
+    """Gateways of the vendors in a file; InvalidValue names the entry and field that is wrong."""
+    try:
+        entries = load_json(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise InvalidValue(str(path), f"cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidValue(str(path), f"not UTF-8 at byte {error.start}") from error
+    except InvalidValue as error:
+        raise InvalidValue(str(path), error.expected) from error
+    if not isinstance(entries, list):
+        raise InvalidValue(str(path), "must be a list of vendors")
+    return [_entry(entry, number, path, clock) for number, entry in enumerate(entries, start=1)]
+
+
+def _entry(entry: object, number: int, path: Path, clock: Clock) -> VendorGateway:
+    try:
+        return _gateway(entry, path.parent, clock)
+    except InvalidValue as error:
+        raise InvalidValue(f"{path}: vendor {number}, {error.field}", error.expected) from error
+
+
+def _gateway(entry: object, folder: Path, clock: Clock) -> VendorGateway:
+    if not isinstance(entry, dict):
+        raise InvalidValue("entry", "must be an object")
+    kind = entry.get("type")
+    if kind not in ("http", "file"):
+        raise InvalidValue("type", 'must be "http" or "file"')
+    required = _REQUIRED | _REQUIRED_BY_TYPE[kind]
+    _check_keys(entry, required, required | _OPTIONAL_BY_TYPE[kind])
+    vendor = Vendor(id=entry["id"], name=entry["name"])
+    feed_format = _feed_format(entry["format"], entry.get("fields", {}))
+    if kind == "http":
+        return HttpVendorGateway(
+            vendor=vendor,
+            url=_text(entry, "url"),
+            feed_format=feed_format,
+            clock=clock,
+            headers=_headers(entry.get("headers", {})),
+            timeout=_timeout(entry.get("timeout", 60)),
+        )
+    if feed_format.next_page is not None:
+        raise InvalidValue("fields.next_page", "means nothing in a file")
+    path = folder / _text(entry, "path")
+    return FileVendorGateway(vendor=vendor, path=path, feed_format=feed_format, clock=clock)
+
+
+def _check_keys(given: Iterable[str], required: Iterable[str], allowed: Iterable[str]) -> None:
+    for key in sorted(set(required) - set(given)):
+        raise InvalidValue(key, "is missing")
+    for key in sorted(set(given) - set(allowed)):
+        raise InvalidValue(repr(key), f"is no key here; there are {', '.join(sorted(allowed))}")
+
+
+def _feed_format(kind: Any, fields: object) -> FeedFormat:
+    if not isinstance(fields, dict):
+        raise InvalidValue("fields", "must be an object")
+    try:
+        _check_keys(fields, (), _FIELDS)
+        return FeedFormat(kind=kind, **fields)
+    except InvalidValue as error:
+        if error.field == "format":
+            raise
+        raise InvalidValue(f"fields.{error.field}", error.expected) from error
+
+
+def _text(entry: dict[str, Any], key: str) -> str:
+    value = entry[key]
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise InvalidValue(key, "must be a text that is not empty")
+    return value
+
+
+def _headers(headers: object) -> dict[str, str]:
+    if not isinstance(headers, dict):
+        raise InvalidValue("headers", "must be an object")
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise InvalidValue("headers", f"{name!r} is no name of a header")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise InvalidValue(f"headers.{name}", "must be printable ASCII text")
+    return headers
+
+
+def _timeout(seconds: object) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise InvalidValue("timeout", "must be a number of seconds")
+    if not 0 < seconds <= MAX_TIMEOUT:
+        raise InvalidValue("timeout", f"must be more than 0, and at most {MAX_TIMEOUT}")
+    return float(seconds)

@@ -1,0 +1,67 @@
+"""A vendor's feed as a file on disk."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from stat import S_ISREG
+
+import attrs
+
+from ...domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
+from ...domain.ports.clock import Clock
+from ...domain.stock import Vendor
+from ...domain.vendor_sync import Snapshot
+from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, parse, snapshot
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@attrs.frozen(kw_only=True)
+class FileVendorGateway:
+    """VendorGateway on a CSV or JSON file; `as_of` is what it says, else when it was last changed.
+
+    Whoever writes it should write another file and rename that: half a CSV file looks like a whole.
+    """
+
+    vendor: Vendor
+    path: Path
+    feed_format: FeedFormat = attrs.field()
+    clock: Clock = attrs.field(repr=False)
+
+    @feed_format.validator
+    def _one_page(self, _attribute: object, feed_format: FeedFormat) -> None:
+        if feed_format.next_page is not None:
+            raise InvalidValue("next_page", "means nothing in a file")
+
+    def fetch(self) -> Snapshot:
+        """Read the file. Raises VendorUnavailable or InvalidSnapshot."""
+        began = self.clock.now()
+        try:
+            body, changed = self._read()
+        except OSError as error:
+            problem = f"{self.path}: {error.strerror or error}"
+            raise VendorUnavailable(self.vendor.id, problem) from error
+        page = parse(body, self.feed_format, self.vendor.id)
+        if page.as_of is None:
+            page = attrs.evolve(page, as_of=changed)
+        return snapshot(self.vendor, [page], began)
+
+    def _read(self) -> tuple[bytes, datetime]:
+        with open(self.path, "rb", opener=_without_waiting) as file:
+            before = os.fstat(file.fileno())
+            if not S_ISREG(before.st_mode):
+                raise OSError("not a file")
+            body = file.read(MAX_BYTES + 1)
+            after = os.fstat(file.fileno())
+        if len(body) > MAX_BYTES:
+            raise InvalidSnapshot(self.vendor.id, TOO_LARGE)
+        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, len(body)):
+            raise VendorUnavailable(self.vendor.id, f"{self.path}: changed while being read")
+        return body, _EPOCH + timedelta(microseconds=after.st_mtime_ns // 1000)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open it at once, even if it is a pipe that nobody writes to."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -1,0 +1,257 @@
+"""A vendor's feed over HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http import HTTPStatus
+from ipaddress import ip_address
+from ssl import SSLContext
+
+import attrs
+import httpx
+import stamina
+
+from ...domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
+from ...domain.ports.clock import Clock
+from ...domain.stock import Vendor
+from ...domain.vendor_sync import Snapshot
+from .deadline import Deadline
+from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, Page, parse, snapshot
+
+MAX_PAGES = 10_000
+MAX_REDIRECTS = 5
+# Of each page; between them 0.1 seconds, then 0.2, unless the vendor says how long to wait.
+ATTEMPTS = 3
+MAX_RETRY_AFTER = 5.0
+# Seconds for a connection, and for the next bytes of an answer.
+READ_TIMEOUT = 10.0
+
+_ACCEPTED = {"json": "application/json, */*;q=0.5", "csv": "text/csv, */*;q=0.5"}
+_AWAY = "leads away from the configured scheme, host and port"
+
+
+def _to_url(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise InvalidValue("url", f"must be an address: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidValue("url", "must begin with http:// or https:// and a host")
+    return url
+
+
+@attrs.frozen(kw_only=True)
+class HttpVendorGateway:
+    """VendorGateway on a document, or a chain of pages, that is fetched with GET.
+
+    `as_of` is what the feed says, else its Last-Modified, else the moment the call began. No other
+    scheme, host or port than the configured one is ever asked.
+    """
+
+    vendor: Vendor
+    # It may hold a password, as may the headers: neither is ever shown.
+    url: httpx.URL = attrs.field(converter=_to_url, repr=False)
+    feed_format: FeedFormat
+    clock: Clock = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    # Seconds for the whole feed, all pages and attempts together.
+    timeout: float = 60.0
+
+    def fetch(self) -> Snapshot:
+        """Download and read the feed. Raises VendorUnavailable or InvalidSnapshot."""
+        began = self.clock.now()
+        with Deadline(self.timeout) as deadline, self._client() as client:
+            download = _Download(self, client, deadline)
+            try:
+                pages = list(download.pages())
+            except httpx.HTTPError as error:
+                problem = self._describe(error, deadline)
+                raise VendorUnavailable(self.vendor.id, problem) from error
+        return snapshot(self.vendor, pages, began)
+
+    def _client(self) -> httpx.Client:
+        # A client of its own for each call: none is left open, and none is shared by threads.
+        return httpx.Client(
+            headers={"Accept": _ACCEPTED[self.feed_format.kind], "Cache-Control": "no-cache"}
+            | dict(self.headers),
+            auth=(self.url.username, self.url.password) if self.url.userinfo else None,
+            timeout=min(self.timeout, READ_TIMEOUT),
+            verify=_tls(),
+            # A proxy cannot reach what listens on our own loopback.
+            trust_env=not _is_loopback(self.url.host),
+        )
+
+    def _describe(self, error: httpx.HTTPError, deadline: Deadline) -> str:
+        detail = " ".join(str(error).split()) or f"broken off ({type(error).__name__})"
+        if deadline.expired:
+            detail = f"no whole answer within {self.timeout:g} seconds"
+        return f"{self.url.netloc.decode()}: {detail}"
+
+
+class _Download:
+    """One call's way through the pages of a feed."""
+
+    def __init__(
+        self, gateway: HttpVendorGateway, client: httpx.Client, deadline: Deadline
+    ) -> None:
+        self._gateway = gateway
+        self._client = client
+        self._deadline = deadline
+        self._bytes_left = MAX_BYTES
+
+    def pages(self) -> Iterator[Page]:
+        """The pages in order."""
+        url: httpx.URL | None = self._gateway.url
+        seen: set[httpx.URL] = set()
+        while url is not None:
+            seen.add(url)
+            place = f"page {len(seen)}, " if self._gateway.feed_format.next_page else ""
+            response, body = self._get(url, place)
+            page = parse(body, self._gateway.feed_format, self._gateway.vendor.id, place)
+            if page.as_of is None:
+                page = attrs.evolve(page, as_of=self._last_modified(response, place))
+            yield page
+            url = self._next(response.url, page, seen, place)
+
+    def _get(self, url: httpx.URL, place: str) -> tuple[httpx.Response, bytes]:
+        """Download one page, in a few attempts."""
+        for attempt in stamina.retry_context(
+            on=self._worth_another,
+            attempts=ATTEMPTS,
+            timeout=None,
+            wait_initial=0.1,
+            wait_jitter=0.1,
+        ):
+            with attempt:
+                return self._follow(url, place)
+        raise AssertionError("unreachable")
+
+    def _worth_another(self, error: Exception) -> bool | float:
+        """Whether to try again, or in how many seconds."""
+        if self._deadline.expired:
+            return False
+        if isinstance(error, httpx.HTTPStatusError):
+            status = error.response.status_code
+            if status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
+                return False
+            wait = _retry_after(error.response, self._gateway.clock)
+            if wait is None:
+                return True
+            return wait if wait <= min(MAX_RETRY_AFTER, self._deadline.remaining) else False
+        return isinstance(error, httpx.TransportError)
+
+    def _follow(self, url: httpx.URL, place: str) -> tuple[httpx.Response, bytes]:
+        """One attempt; redirects are followed as long as they stay on this origin."""
+        for _ in range(MAX_REDIRECTS + 1):
+            extensions = {"trace": self._deadline.trace}
+            with self._client.stream("GET", url, extensions=extensions) as response:
+                if response.next_request is None:
+                    return response, self._read(response, place)
+                url = response.next_request.url
+                if not self._is_own(url):
+                    raise VendorUnavailable(self._gateway.vendor.id, f"{place}redirect {_AWAY}")
+        raise httpx.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects")
+
+    def _read(self, response: httpx.Response, place: str) -> bytes:
+        status = response.status_code
+        # Nothing but 200 is the whole feed: 206, say, is a part of it.
+        if status != HTTPStatus.OK:
+            answer = f"{status} {httpx.codes.get_reason_phrase(status)}".strip()
+            raise httpx.HTTPStatusError(
+                f"answered {answer}", request=response.request, response=response
+            )
+        self._demand_visible_end(response, place)
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > self._bytes_left:
+                raise self._invalid(f"{place}{TOO_LARGE}")
+        if self._deadline.expired:
+            # Breaking the connection looks like the end of a body that states no length.
+            raise httpx.ReadTimeout("", request=response.request)
+        self._bytes_left -= len(body)
+        return bytes(body)
+
+    def _demand_visible_end(self, response: httpx.Response, place: str) -> None:
+        """Refuse CSV of which nobody can tell if it is all there; JSON shows its end itself."""
+        if self._gateway.feed_format.kind == "csv" and not (
+            "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
+        ):
+            problem = f"{place}must state a Content-Length or be chunked, to be seen to be whole"
+            raise self._invalid(problem)
+
+    def _next(
+        self, url: httpx.URL, page: Page, seen: set[httpx.URL], place: str
+    ) -> httpx.URL | None:
+        if page.next_page is None:
+            return None
+        place = f"{place}{self._gateway.feed_format.next_page}"
+        try:
+            following = url.join(page.next_page).copy_with(fragment=None)
+        except httpx.InvalidURL as error:
+            problem = f"{place}: must be an address: {error}"
+            raise self._invalid(problem) from error
+        if not self._is_own(following):
+            raise self._invalid(f"{place}: {_AWAY}")
+        if following in seen:
+            raise self._invalid(f"{place}: leads back to an earlier page")
+        if len(seen) >= MAX_PAGES:
+            raise self._invalid(f"more than {MAX_PAGES} pages")
+        return following
+
+    def _invalid(self, problem: str) -> InvalidSnapshot:
+        return InvalidSnapshot(self._gateway.vendor.id, problem)
+
+    def _is_own(self, url: httpx.URL) -> bool:
+        """Whether the address lies where the feed was configured to be."""
+        return _origin(url) == _origin(self._gateway.url)
+
+    def _last_modified(self, response: httpx.Response, place: str) -> datetime | None:
+        """What the header says, to the second; refused if it says nothing sensible."""
+        value = response.headers.get("Last-Modified")
+        if value is None:
+            return None
+        moment = _http_date(value)
+        if moment is None:
+            problem = f"{place}Last-Modified: must be an HTTP date, but is {value[:40]!r}"
+            raise self._invalid(problem)
+        return moment
+
+
+def _retry_after(response: httpx.Response, clock: Clock) -> float | None:
+    """The seconds that the vendor asks us to wait, if it does."""
+    value = response.headers.get("Retry-After", "")
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return float(value)
+    moment = _http_date(value)
+    return None if moment is None else max(0.0, (moment - clock.now()).total_seconds())
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+        # "-0000" is UTC of which the sender's time zone is unknown.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@cache
+def _tls() -> SSLContext:
+    """Reading the certificates takes longer than a fetch; a context may be shared by threads."""
+    return httpx.create_ssl_context()

@@ -1,0 +1,39 @@
+"""The feeds of the mock vendors, which serve the seed data: three vendors, three habits."""
+
+from __future__ import annotations
+
+import attrs
+
+from .feed import FeedFormat
+
+
+@attrs.frozen(kw_only=True)
+class MockFeed:
+    """Where a mock vendor serves its stock, and how it writes it down."""
+
+    vendor_id: str
+    path: str
+    feed_format: FeedFormat
+
+
+PLAIN_JSON = MockFeed(
+    vendor_id="hilltop",
+    path="/stock.json",
+    feed_format=FeedFormat(kind="json", items="products", as_of="as_of"),
+)
+# States its as_of in Last-Modified.
+CSV = MockFeed(vendor_id="harbour", path="/stock.csv", feed_format=FeedFormat(kind="csv"))
+PAGED_JSON = MockFeed(
+    vendor_id="northside",
+    path="/stock",
+    feed_format=FeedFormat(
+        kind="json",
+        product_id="sku",
+        name="title",
+        quantity="qty",
+        items="data",
+        as_of="meta.generated_at",
+        next_page="next",
+    ),
+)
+MOCK_FEEDS = (PLAIN_JSON, CSV, PAGED_JSON)
