@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from threading import Condition
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pika.connection import Parameters
 
@@ -43,20 +43,23 @@ class RabbitConsumer:
         for delivery in deliveries:
             subscription, tag = _handle(delivery)
             tags.setdefault(subscription, set()).add(tag)
-        for subscription in tags:
-            subscription.session.call(partial(subscription.acknowledge, tags[subscription]))
+        for subscription, its_tags in tags.items():
+            subscription.session.call(partial(subscription.acknowledge, its_tags))
 
     def retry(self, delivery: Delivery, delay: float) -> None:
         """Hold the message back for `delay` seconds, then return it; the broker counts that."""
         subscription, tag = _handle(delivery)
         subscription.session.call(partial(subscription.hold, tag, delay))
 
-    def park(self, delivery: Delivery, reason: str) -> None:
-        """Have the broker move the message to the parking queue. It has no place for the reason."""
+    def park(self, delivery: Delivery, reason: str) -> None:  # noqa: ARG002
+        """Have the broker move the message to the parking queue, in one step.
+
+        The reason would take a second one, a new message, which could be lost or doubled.
+        """
         subscription, tag = _handle(delivery)
         subscription.session.call(partial(subscription.reject, tag, requeue=False))
 
-    def __enter__(self) -> RabbitConsumer:
+    def __enter__(self) -> Self:
         self._link.start()
         return self
 

@@ -88,12 +88,13 @@ class Link(Generic[W]):
         delays = _delays()
         while session := self._next_session():
             error = self._serve(session)
+            if error is None:
+                return
             with self._changed:
                 if self._usable:
                     delays = _delays()
                 self._lose(describe(error))
-            if error and not self._closing.is_set():
-                self._pause(error, next(delays))
+            self._pause(error, next(delays))
 
     def _serve(self, session: Session) -> BaseException | None:
         work = self._employ(session)
@@ -139,16 +140,18 @@ class Link(Generic[W]):
         self._closing.wait(delay)
 
 
-def describe(error: BaseException | None) -> str:
+def describe(error: BaseException) -> str:
     """The cause at the bottom of what pika wraps, in one line."""
-    cause: object = error
-    while isinstance(cause, BaseException):
-        error = cause
-        inner = [*getattr(error, "exceptions", ()), getattr(error, "exception", None), *error.args]
-        cause = next((item for item in reversed(inner) if isinstance(item, BaseException)), None)
+    while inner := _inner(error):
+        error = inner
     if isinstance(error, ConnectionClosed | ChannelClosed):
         return error.reply_text
     return str(error) or type(error).__name__
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    inner = [*error.args, *getattr(error, "exceptions", ()), getattr(error, "exception", None)]
+    return next((item for item in reversed(inner) if isinstance(item, BaseException)), None)
 
 
 def _finish(session: Session, work: Work | None) -> None:
@@ -160,5 +163,5 @@ def _finish(session: Session, work: Work | None) -> None:
 def _delays() -> Iterator[float]:
     delay = FIRST_DELAY
     while True:
-        yield delay * random.uniform(0.5, 1)
+        yield delay * random.uniform(0.5, 1)  # noqa: S311
         delay = min(2 * delay, LAST_DELAY)

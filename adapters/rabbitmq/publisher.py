@@ -37,8 +37,9 @@ class Publisher:
             return []
         outgoing = self._connected()
         batch = _Batch(bodies)
-        if outgoing.session.call(lambda: outgoing.send(batch)):
-            batch.done.wait(CONFIRM_TIMEOUT)
+        session = outgoing.session
+        if session.call(lambda: outgoing.send(batch)) and not batch.done.wait(CONFIRM_TIMEOUT):
+            session.call(outgoing.give_up)
         if not batch.sent:
             raise BrokerUnavailable("the connection was lost")
         return list(batch.confirmed)
@@ -111,6 +112,11 @@ class _Outgoing:
             self._last_tag += 1
             unconfirmed[self._last_tag] = batch, index
             publish("", self._queue, body, PROPERTIES, mandatory=True)
+
+    def give_up(self) -> None:
+        """Start afresh, as the broker is silent: or else what it owes us would pile up."""
+        if not self.blocked:
+            self.session.fail(TimeoutError("the broker does not confirm"))
 
     def finish(self) -> None:
         """There is nothing to do: who waits for confirmations has not been told that they came."""

@@ -45,7 +45,7 @@ class Session:
                 custom_ioloop=self._loop,
             )
             self._loop.start()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is returned
             self._closing, self._error = True, error
         self._loop.close()
         with self._lock:
@@ -77,7 +77,8 @@ class Session:
     @property
     def channel(self) -> Channel:
         """The channel, once `opened` was called."""
-        assert self._channel is not None
+        if self._channel is None:
+            raise StreamLostError("there is no channel yet")
         return self._channel
 
     @property
@@ -101,9 +102,9 @@ class Session:
             self._loop.call_later(CLOSE_TIMEOUT, self._cut_off)
 
     def _cut_off(self) -> None:
-        # What pika itself calls when heartbeats stay away; there is no public way.
         error = StreamLostError("no answer to our close")
-        self._connection._terminate_stream(error)  # type: ignore[attr-defined]
+        # What pika itself calls when heartbeats stay away; there is no public way.
+        self._connection._terminate_stream(error)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def _open_channel(self, opened: Callback) -> None:
         def ready(channel: Channel) -> None:
@@ -125,5 +126,5 @@ class Session:
     def _guarded(self, callback: Callback) -> None:
         try:
             callback()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the session ends with it
             self.fail(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from itertools import takewhile
-from typing import Protocol
+from typing import Protocol, cast
 
 from pika import BasicProperties
 from pika.channel import Channel
@@ -21,9 +21,10 @@ RETURN_COUNTS = ("x-delivery-count", "x-acquired-count")
 
 
 class Arrived(Protocol):
-    """Takes in a delivery."""
+    """Where deliveries go."""
 
-    def __call__(self, body: bytes, attempt: int, tag: int) -> None: ...
+    def __call__(self, body: bytes, attempt: int, tag: int) -> None:
+        """Take in a delivery."""
 
 
 class Subscription:
@@ -94,8 +95,7 @@ class Subscription:
     def _deliver(
         self, _channel: Channel, deliver: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
-        tag = deliver.delivery_tag
-        assert tag is not None
+        tag = cast("int", deliver.delivery_tag)
         self._unsettled[tag] = None
         self._arrived(body, attempt=_attempt(properties), tag=tag)
 
