@@ -1,0 +1,158 @@
+"""A shop in miniature: every use case on one storage, in words short enough for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Protocol
+from uuid import UUID
+
+import attrs
+from order_aggregator.adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
+from order_aggregator.domain.allocation import AllocationPolicy, highest_then_even
+from order_aggregator.domain.errors import OrderRefused
+from order_aggregator.domain.order import Order, OrderLine
+from order_aggregator.domain.ports.message_bus import MessageBus
+from order_aggregator.domain.ports.read_model import Discrepancy, Ledger, ReadModel, StockLevel
+from order_aggregator.domain.ports.unit_of_work import UnitOfWork
+from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.use_cases.fail_orders import FailOrders
+from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders, Outcome
+from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
+from order_aggregator.domain.use_cases.relay_messages import RelayMessages
+from order_aggregator.domain.use_cases.resend_orders import ResendOrders
+from order_aggregator.domain.use_cases.sync_vendor import SyncResult, SyncVendor
+from order_aggregator.domain.vendor_sync import Snapshot, StockReport
+
+RESEND_AFTER = timedelta(minutes=5)
+_numbers = count(1)
+
+
+class Storage(Protocol):
+    """What the storage adapters have in common."""
+
+    def unit_of_work(self) -> UnitOfWork: ...
+
+    @property
+    def read_model(self) -> ReadModel: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+
+@attrs.frozen
+class Feed:
+    """A vendor gateway that answers with the snapshot it was given."""
+
+    snapshot: Snapshot
+
+    @property
+    def vendor(self) -> Vendor:
+        return self.snapshot.vendor
+
+    def fetch(self) -> Snapshot:
+        return self.snapshot
+
+
+def next_order_id() -> UUID:
+    """A UUIDv7 that sorts after every one before."""
+    return UUID(int=next(_numbers) << 80 | 7 << 76 | 2 << 62)
+
+
+def lines(quantities: Mapping[str, int]) -> tuple[OrderLine, ...]:
+    """Order lines of these units by product."""
+    return tuple(OrderLine(product_id=key, quantity=units) for key, units in quantities.items())
+
+
+def wish(key: str | None = None, **quantities: int) -> PlaceOrder:
+    """A wish for a new order of these units by product."""
+    return PlaceOrder(order_id=next_order_id(), lines=lines(quantities), idempotency_key=key)
+
+
+def reserved_order(at: datetime, **quantities: int) -> Order:
+    """An order as it is right after its reservation."""
+    return Order(id=next_order_id(), lines=lines(quantities), created_at=at, updated_at=at)
+
+
+def snapshot(vendor_id: str, quantities: Mapping[str, int], as_of: datetime) -> Snapshot:
+    """A vendor's report of these units by product."""
+    return Snapshot(
+        vendor=Vendor(id=vendor_id, name=f"Vendor {vendor_id}"),
+        as_of=as_of,
+        reports=tuple(
+            StockReport(product_id=key, name=f"Product {key}", quantity=units)
+            for key, units in quantities.items()
+        ),
+    )
+
+
+class Shop:
+    """The use cases on a storage, in memory unless another is given."""
+
+    def __init__(
+        self,
+        storage: Storage | None = None,
+        policy: AllocationPolicy = highest_then_even,
+        bus: MessageBus | None = None,
+    ) -> None:
+        self.storage = storage or MemoryStorage()
+        self.clock = ManualClock()
+        self.bus = bus or MemoryMessageBus()
+        unit_of_work = self.storage.unit_of_work
+        self.place_orders = PlaceOrders(unit_of_work, self.clock)
+        self.fulfil_orders = FulfilOrders(unit_of_work, self.clock, policy)
+        self.fail_orders = FailOrders(unit_of_work, self.clock)
+        self.relay_messages = RelayMessages(unit_of_work, self.bus, self.clock)
+        self.resend_orders = ResendOrders(unit_of_work, self.clock, RESEND_AFTER)
+        self.sync_vendor = SyncVendor(unit_of_work, self.clock)
+
+    def pass_time(self, **span: float) -> None:
+        """Move the clock on, by `minutes=5` and the like."""
+        self.clock.advance(timedelta(**span))
+
+    def sync(
+        self, vendor_id: str, quantities: Mapping[str, int], as_of: datetime | None = None
+    ) -> SyncResult:
+        """Take in a vendor's report, of this moment unless told otherwise."""
+        return self.sync_vendor(Feed(snapshot(vendor_id, quantities, as_of or self.clock.now())))
+
+    def place(self, *commands: PlaceOrder, again: bool = False) -> list[Order | OrderRefused]:
+        """Place a batch of orders."""
+        return self.place_orders(commands, again=again)
+
+    def accepted(self, key: str | None = None, **quantities: int) -> Order:
+        """Place one order, which must be accepted."""
+        [order] = self.place(wish(key, **quantities))
+        assert isinstance(order, Order), order
+        return order
+
+    def fulfil(self, *orders: Order) -> list[Outcome]:
+        """Fulfil a batch of orders."""
+        outcomes = self.fulfil_orders([order.id for order in orders])
+        return [outcomes[order.id] for order in orders]
+
+    def order(self, order_id: UUID) -> Order:
+        """An order as it is stored."""
+        order = self.storage.read_model.order(order_id)
+        assert order is not None
+        return order
+
+    def central(self, product_id: str) -> StockLevel:
+        """A product's central stock."""
+        [level] = self.storage.read_model.stock(0, 1, product_id).items
+        return level
+
+    def balance(self, product_id: str) -> tuple[int, int]:
+        """A product's units on hand and reserved."""
+        level = self.central(product_id)
+        return level.on_hand, level.reserved
+
+    def vendor_units(self, product_id: str) -> dict[str, int]:
+        """What each vendor has of a product."""
+        page = self.storage.read_model.vendor_stock(0, 1000, product_id=product_id)
+        return {level.vendor_id: level.available for level in page.items}
+
+    def discrepancies(self) -> list[Discrepancy]:
+        """What the ledger finds wrong."""
+        return list(self.storage.ledger.discrepancies())

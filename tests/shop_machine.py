@@ -1,0 +1,298 @@
+"""A shop that does anything in any order, beside a model of it in plain Python.
+
+After every step each balance equals the model's, and the ledger finds nothing wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import attrs
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from order_aggregator.adapters.memory import MemoryMessageBus, MemoryStorage
+from order_aggregator.domain.allocation import POLICIES
+from order_aggregator.domain.errors import (
+    BrokerUnavailable,
+    IdempotencyKeyReused,
+    InsufficientStock,
+    UnknownOrder,
+    UnknownProducts,
+    VendorShortage,
+)
+from order_aggregator.domain.events import decode
+from order_aggregator.domain.order import Order
+from order_aggregator.domain.ports.message_bus import Consumer
+from order_aggregator.domain.use_cases.place_orders import PlaceOrder
+
+from shop import RESEND_AFTER, Shop, Storage, lines, next_order_id
+
+PRODUCTS = ("apple", "fig", "pear")
+VENDORS = ("acme", "bert", "cleo")
+
+wishes = st.tuples(
+    st.none() | st.sampled_from(["key 1", "key 2"]),
+    st.dictionaries(st.sampled_from([*PRODUCTS, "kiwi"]), st.integers(1, 6), min_size=1),
+)
+reports = st.dictionaries(st.sampled_from(PRODUCTS), st.integers(0, 12))
+# Positions in the list of all orders; one past its end is an order that nobody placed.
+picks = st.lists(st.integers(0, 9), min_size=1, max_size=5)
+
+
+class MoodyBus:
+    """A bus that does as it is told: confirm all, confirm some, or be down."""
+
+    def __init__(self) -> None:
+        self._bus = MemoryMessageBus()
+        self.mood = "well"
+
+    def publish(self, bodies: Sequence[bytes]) -> list[bool]:
+        if self.mood == "down":
+            raise BrokerUnavailable("nobody listens")
+        self._bus.publish(bodies)
+        return [self.mood == "well" or position % 2 == 0 for position in range(len(bodies))]
+
+    def consume(self) -> Consumer:
+        return self._bus.consume()
+
+
+@attrs.define
+class ModelOrder:
+    """What the model knows of an order."""
+
+    lines: dict[str, int]
+    key: str | None
+    status: str = "reserved"
+    taken: Counter[tuple[str, str]] = attrs.Factory(Counter)
+    settled_at: datetime | None = None
+
+
+@attrs.define
+class ModelLevel:
+    """What the model knows of one vendor's stock of one product."""
+
+    available: int
+    reported: int
+    as_of: datetime
+
+
+class ShopMachine(RuleBasedStateMachine):
+    """Rules are what may happen; `new_storage` says where."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.orders: dict[UUID, ModelOrder] = {}
+        self.levels: dict[tuple[str, str], ModelLevel] = {}
+        self.bus = MoodyBus()
+
+    def new_storage(self) -> Storage:
+        return MemoryStorage()
+
+    @initialize(policy=st.sampled_from(sorted(POLICIES)))
+    def open(self, policy: str) -> None:
+        self.shop = Shop(self.new_storage(), POLICIES[policy], self.bus)
+
+    # What may happen.
+
+    @rule(vendor=st.sampled_from(VENDORS), report=reports, age=st.integers(0, 4))
+    def sync(self, vendor: str, report: dict[str, int], age: int) -> None:
+        as_of = self.shop.clock.now() - timedelta(minutes=age)
+        result = self.shop.sync(vendor, report, as_of)
+        before = {key: level.available for key, level in self.levels.items()}
+        gone = {p: 0 for (v, p), level in self.levels.items() if v == vendor and level.reported}
+        for product, reported in (gone | report).items():
+            self._report(vendor, product, reported, as_of)
+        deltas = Counter({key: level.available for key, level in self.levels.items()})
+        deltas.subtract(before)
+        found = {(entry.vendor_id, entry.product_id): entry.delta for entry in result.adjustments}
+        assert found == {key: delta for key, delta in deltas.items() if delta}
+
+    @rule(batch=st.lists(wishes, min_size=1, max_size=4), again=st.booleans())
+    def place(self, batch: list[tuple[str | None, dict[str, int]]], *, again: bool) -> None:
+        commands = [
+            PlaceOrder(order_id=next_order_id(), lines=lines(wanted), idempotency_key=key)
+            for key, wanted in batch
+        ]
+        for command, outcome in zip(commands, self.shop.place(*commands, again=again), strict=True):
+            self._check_placed(command, outcome)
+
+    @rule(chosen=picks)
+    def fulfil(self, chosen: list[int]) -> None:
+        self._fulfil(self._picked(chosen))
+
+    @rule(chosen=picks)
+    def fail(self, chosen: list[int]) -> None:
+        order_ids = self._picked(chosen)
+        self.shop.fail_orders(dict.fromkeys(order_ids, "given up"))
+        for order_id in order_ids:
+            order = self.orders.get(order_id)
+            if order is not None and order.status == "reserved":
+                order.status = "failed"
+
+    @rule(minutes=st.integers(1, 6))
+    def pass_time(self, minutes: int) -> None:
+        self.shop.pass_time(minutes=minutes)
+
+    @rule(mood=st.sampled_from(["well", "doubtful", "down"]))
+    def relay(self, mood: str) -> None:
+        self.bus.mood = mood
+        with suppress(BrokerUnavailable):
+            self.shop.relay_messages()
+
+    @rule()
+    def resend(self) -> None:
+        resent = self.shop.resend_orders()
+        assert all(self.orders[order_id].status == "reserved" for order_id in resent)
+
+    @rule(limit=st.integers(1, 5), dies=st.booleans())
+    def work(self, limit: int, *, dies: bool) -> None:
+        """A worker fulfils what it receives; one that dies has its messages delivered again."""
+        with self.bus.consume() as consumer:
+            deliveries = consumer.receive(limit, 0)
+            self._fulfil([decode(delivery.body).order_id for delivery in deliveries])
+            if not dies:
+                consumer.acknowledge(deliveries)
+
+    # What must hold after each of them.
+
+    @invariant()
+    def balances_equal_the_model(self) -> None:
+        on_hand = self._on_hand()
+        reserved = self._reserved()
+        page = self.shop.storage.read_model.stock(0, 100)
+        found = {level.product_id: (level.on_hand, level.reserved) for level in page.items}
+        assert found == {p: (on_hand[p], reserved[p]) for p in self._products()}
+        assert all(level.available == self._available(level.product_id) for level in page.items)
+
+    @invariant()
+    def vendor_stock_equals_the_model(self) -> None:
+        page = self.shop.storage.read_model.vendor_stock(0, 100)
+        assert {
+            (level.vendor_id, level.product_id): (level.available, level.reported, level.as_of)
+            for level in page.items
+        } == {key: attrs.astuple(level) for key, level in self.levels.items()}
+
+    @invariant()
+    def orders_equal_the_model(self) -> None:
+        page = self.shop.storage.read_model.orders(0, 1000)
+        assert [order.id for order in page.items] == sorted(self.orders, reverse=True)
+        for order in page.items:
+            known = self.orders[order.id]
+            assert (order.status.value, order.idempotency_key) == (known.status, known.key)
+            assert {line.product_id: line.quantity for line in order.lines} == known.lines
+            assert _taken(order) == known.taken
+
+    @invariant()
+    def the_ledger_finds_nothing_wrong(self) -> None:
+        assert self.shop.discrepancies() == []
+
+    def teardown(self) -> None:
+        """Once everything outside is well again, every accepted order comes to its end."""
+        if not hasattr(self, "shop"):
+            return
+        self.shop.clock.advance(RESEND_AFTER + timedelta(seconds=1))
+        for vendor in VENDORS:
+            self.sync(vendor, dict.fromkeys(PRODUCTS, 1_000_000), 0)
+        self.resend()
+        self.bus.mood = "well"
+        while self.shop.relay_messages():
+            pass
+        with self.bus.consume() as consumer:
+            deliveries = consumer.receive(10_000, 0)
+            self._fulfil([decode(delivery.body).order_id for delivery in deliveries])
+        assert "reserved" not in {order.status for order in self.orders.values()}
+        self.balances_equal_the_model()
+        self.the_ledger_finds_nothing_wrong()
+
+    # The model.
+
+    def _report(self, vendor: str, product: str, reported: int, as_of: datetime) -> None:
+        known = self.levels.get((vendor, product))
+        if known is not None and known.as_of > as_of:
+            return
+        uncounted = sum(
+            order.taken[vendor, product]
+            for order in self.orders.values()
+            if order.settled_at is not None and order.settled_at > as_of
+        )
+        self.levels[vendor, product] = ModelLevel(max(0, reported - uncounted), reported, as_of)
+
+    def _check_placed(self, command: PlaceOrder, outcome: object) -> None:
+        wanted = {line.product_id: line.quantity for line in command.lines}
+        earlier = self._with_key(command.idempotency_key)
+        if earlier is not None and self.orders[earlier].lines == wanted:
+            assert isinstance(outcome, Order)
+            assert outcome.id == earlier
+        elif earlier is not None:
+            assert isinstance(outcome, IdempotencyKeyReused)
+        elif not wanted.keys() <= self._products():
+            assert isinstance(outcome, UnknownProducts)
+        elif any(self._available(product) < units for product, units in wanted.items()):
+            assert isinstance(outcome, InsufficientStock)
+        else:
+            assert isinstance(outcome, Order)
+            self.orders[outcome.id] = ModelOrder(lines=wanted, key=command.idempotency_key)
+
+    def _fulfil(self, order_ids: Sequence[UUID]) -> None:
+        outcomes = self.shop.fulfil_orders(order_ids)
+        assert outcomes.keys() == set(order_ids)
+        for order_id in dict.fromkeys(order_ids):
+            self._check_fulfilled(order_id, outcomes[order_id])
+
+    def _check_fulfilled(self, order_id: UUID, outcome: object) -> None:
+        order = self.orders.get(order_id)
+        if order is None:
+            assert isinstance(outcome, UnknownOrder)
+        elif order.status != "reserved":
+            assert isinstance(outcome, Order)
+            assert outcome.status.value == order.status
+        elif any(self._on_hand()[product] < units for product, units in order.lines.items()):
+            assert isinstance(outcome, VendorShortage)
+        else:
+            assert isinstance(outcome, Order)
+            self._take(order, _taken(outcome))
+
+    def _take(self, order: ModelOrder, taken: Counter[tuple[str, str]]) -> None:
+        units = Counter[str]()
+        for (vendor, product), parts in taken.items():
+            assert parts <= self.levels[vendor, product].available
+            self.levels[vendor, product].available -= parts
+            units[product] += parts
+        assert units == order.lines
+        order.status, order.taken = "fulfilled", taken
+        order.settled_at = self.shop.clock.now()
+
+    def _picked(self, chosen: Sequence[int]) -> list[UUID]:
+        newest = sorted(self.orders, reverse=True)
+        return [newest[pick] if pick < len(newest) else next_order_id() for pick in chosen]
+
+    def _with_key(self, key: str | None) -> UUID | None:
+        found = (order_id for order_id, order in self.orders.items() if key and order.key == key)
+        return next(found, None)
+
+    def _products(self) -> set[str]:
+        return {product for _, product in self.levels}
+
+    def _on_hand(self) -> defaultdict[str, int]:
+        units = defaultdict[str, int](int)
+        for (_, product), level in self.levels.items():
+            units[product] += level.available
+        return units
+
+    def _reserved(self) -> Counter[str]:
+        units = Counter[str]()
+        for order in self.orders.values():
+            if order.status == "reserved":
+                units.update(order.lines)
+        return units
+
+    def _available(self, product: str) -> int:
+        return max(0, self._on_hand()[product] - self._reserved()[product])
+
+
+def _taken(order: Order) -> Counter[tuple[str, str]]:
+    return Counter({(part.vendor_id, part.product_id): part.quantity for part in order.allocations})

@@ -1,0 +1,104 @@
+"""The form of messages on the wire."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from order_aggregator.domain.errors import MalformedMessage
+from order_aggregator.domain.events import OrderAccepted, decode, encode
+
+ORDER_ID = "0199aaaa-0000-7000-8000-000000000001"
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.uuids())
+def test_decoding_gives_back_what_was_encoded(order_id: UUID) -> None:
+    event = OrderAccepted(order_id=order_id)
+    assert decode(encode(event)) == event
+
+
+def test_the_message_is_json_with_version_and_order_id() -> None:
+    """Other programs read it: a change of this form needs a new version."""
+    body = encode(OrderAccepted(order_id=UUID(ORDER_ID)))
+    assert json.loads(body) == {"version": 1, "order_id": ORDER_ID}
+
+
+def test_further_fields_are_passed_over() -> None:
+    body = json.dumps({"version": 1, "order_id": ORDER_ID, "sender": "shop"}).encode()
+    assert decode(body) == OrderAccepted(order_id=UUID(ORDER_ID))
+
+
+def _decodes_or_is_malformed(body: bytes) -> None:
+    with suppress(MalformedMessage):
+        assert isinstance(decode(body), OrderAccepted)
+
+
+@given(st.binary())
+@example(b"")
+@example(b"\xff\xfe\x00")
+@example(b"\xef\xbb\xbf{}")
+@example(b"[" * 100_000)
+@example(b"9" * 10_000)
+def test_any_bytes_decode_or_are_malformed(body: bytes) -> None:
+    _decodes_or_is_malformed(body)
+
+
+@given(_JSON)
+def test_any_json_decodes_or_is_malformed(value: object) -> None:
+    _decodes_or_is_malformed(json.dumps(value).encode())
+
+
+@given(version=_JSON | st.just(1), order_id=_JSON | st.just(ORDER_ID))
+def test_any_fields_decode_or_are_malformed(version: object, order_id: object) -> None:
+    _decodes_or_is_malformed(json.dumps({"version": version, "order_id": order_id}).encode())
+
+
+@pytest.mark.parametrize("depth", [*range(100, 1100, 7), 5_000, 50_000])
+@pytest.mark.parametrize("field", ["version", "order_id"])
+def test_no_depth_of_nesting_breaks_decoding(depth: int, field: str) -> None:
+    nested = "[" * depth + "]" * depth
+    fields = {"version": "1", "order_id": f'"{ORDER_ID}"', field: nested}
+    body = ", ".join(f'"{key}": {value}' for key, value in fields.items())
+    with pytest.raises(MalformedMessage):
+        decode(b"{%s}" % body.encode())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"version": 1},
+        {"order_id": ORDER_ID},
+        {"version": 0, "order_id": ORDER_ID},
+        {"version": 2, "order_id": ORDER_ID},
+        {"version": True, "order_id": ORDER_ID},
+        {"version": "1", "order_id": ORDER_ID},
+        {"version": None, "order_id": ORDER_ID},
+        {"version": 1, "order_id": None},
+        {"version": 1, "order_id": ""},
+        {"version": 1, "order_id": "no uuid"},
+        {"version": 1, "order_id": ORDER_ID[:-1]},
+        {"version": 1, "order_id": 7},
+        {"version": 1, "order_id": True},
+        {"version": 1, "order_id": [ORDER_ID]},
+        {"version": 1, "order_id": {"hex": ORDER_ID}},
+        [],
+        [1, ORDER_ID],
+        "version",
+        1,
+        None,
+    ],
+)
+def test_what_is_not_an_order_of_a_known_version_is_malformed(message: object) -> None:
+    with pytest.raises(MalformedMessage):
+        decode(json.dumps(message).encode())

@@ -1,0 +1,103 @@
+"""An order's lines, and the steps its status allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from order_aggregator.domain.errors import IllegalTransition, InvalidValue
+from order_aggregator.domain.order import (
+    MAX_LINES,
+    Allocation,
+    Order,
+    OrderLine,
+    OrderStatus,
+    check_lines,
+)
+
+from shop import lines, reserved_order
+
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = CREATED + timedelta(minutes=1)
+ALLOCATION = Allocation(product_id="apple", vendor_id="acme", quantity=2)
+
+STEPS: dict[OrderStatus, Callable[[Order], Order]] = {
+    OrderStatus.FULFILLED: lambda order: order.fulfil([ALLOCATION], LATER),
+    OrderStatus.FAILED: lambda order: order.fail("no vendor has it", LATER),
+    OrderStatus.CANCELLED: lambda order: order.cancel(LATER),
+}
+
+
+def test_an_order_starts_reserved() -> None:
+    order = reserved_order(CREATED, apple=2)
+    assert order.status is OrderStatus.RESERVED
+    assert order.allocations == ()
+    assert order.failure is None
+
+
+def test_fulfilling_writes_down_the_vendors_and_the_moment() -> None:
+    order = reserved_order(CREATED, apple=2).fulfil([ALLOCATION], LATER)
+    assert order.status is OrderStatus.FULFILLED
+    assert order.allocations == (ALLOCATION,)
+    assert (order.created_at, order.updated_at) == (CREATED, LATER)
+
+
+def test_failing_writes_down_the_reason_and_the_moment() -> None:
+    order = reserved_order(CREATED, apple=2).fail("no vendor has it", LATER)
+    assert (order.status, order.failure) == (OrderStatus.FAILED, "no vendor has it")
+    assert (order.allocations, order.updated_at) == ((), LATER)
+
+
+def test_cancelling_writes_down_the_moment() -> None:
+    order = reserved_order(CREATED, apple=2).cancel(LATER)
+    assert (order.status, order.updated_at) == (OrderStatus.CANCELLED, LATER)
+
+
+def test_a_step_leaves_the_order_it_started_from_as_it_was() -> None:
+    order = reserved_order(CREATED, apple=2)
+    order.fulfil([ALLOCATION], LATER)
+    assert order.status is OrderStatus.RESERVED
+
+
+@pytest.mark.parametrize("end", STEPS)
+@pytest.mark.parametrize("step", STEPS)
+def test_an_order_that_has_ended_takes_no_further_step(end: OrderStatus, step: OrderStatus) -> None:
+    ended = STEPS[end](reserved_order(CREATED, apple=2))
+    with pytest.raises(IllegalTransition, match=end):
+        STEPS[step](ended)
+
+
+@pytest.mark.parametrize("quantity", [0, -1, True, 1.0, 2**63, "2", None])
+def test_a_line_needs_a_positive_whole_number_of_units(quantity: object) -> None:
+    with pytest.raises(InvalidValue):
+        OrderLine(product_id="apple", quantity=quantity)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("product_id", ["", "a\x00", "\ud800", "x" * 101, 7, None])
+def test_a_line_needs_a_product_id(product_id: object) -> None:
+    with pytest.raises(InvalidValue):
+        OrderLine(product_id=product_id, quantity=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("quantity", [0, -1, True, 1.0])
+def test_an_allocation_needs_a_positive_whole_number_of_units(quantity: object) -> None:
+    with pytest.raises(InvalidValue):
+        Allocation(product_id="apple", vendor_id="acme", quantity=quantity)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number_of_lines", [1, MAX_LINES])
+def test_an_order_may_have_this_many_lines(number_of_lines: int) -> None:
+    check_lines(lines({f"product {n}": 1 for n in range(number_of_lines)}))
+
+
+@pytest.mark.parametrize("number_of_lines", [0, MAX_LINES + 1])
+def test_an_order_may_not_have_this_many_lines(number_of_lines: int) -> None:
+    with pytest.raises(InvalidValue, match="lines"):
+        check_lines(lines({f"product {n}": 1 for n in range(number_of_lines)}))
+
+
+def test_a_product_may_stand_in_one_line_only_and_the_error_names_the_second() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        check_lines([*lines({"apple": 1, "pear": 1}), *lines({"apple": 2})])
+    assert caught.value.field == "lines.2.product_id"

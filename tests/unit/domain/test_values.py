@@ -1,0 +1,121 @@
+"""The rules for plain values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from order_aggregator.domain.errors import InvalidValue
+from order_aggregator.domain.values import (
+    MAX_ID_LENGTH,
+    MAX_QUANTITY,
+    check_aware,
+    check_quantity,
+    check_text,
+)
+
+
+class _WithoutOffset(tzinfo):
+    def utcoffset(self, _moment: datetime | None) -> timedelta | None:
+        return None
+
+    def dst(self, _moment: datetime | None) -> timedelta | None:
+        return None
+
+    def tzname(self, _moment: datetime | None) -> str | None:
+        return None
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "ä", "a b", "日本", "🍎", "x" * MAX_ID_LENGTH, "'; --", "%s"]
+)
+def test_text_of_printable_characters_is_accepted(text: str) -> None:
+    check_text(text, "field")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x" * (MAX_ID_LENGTH + 1),
+        "a\x00b",
+        "\n",
+        "tab\t",
+        "\x1b[0m",
+        "\x7f",
+        "\ud800",
+        "a\udfff",
+    ],
+)
+def test_text_that_cannot_be_stored_or_is_too_short_or_long_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValue):
+        check_text(text, "field")
+
+
+@pytest.mark.parametrize("value", [None, 1, True, b"bytes", ["list"], object()])
+def test_text_must_be_a_string(value: object) -> None:
+    with pytest.raises(InvalidValue, match="must be a string"):
+        check_text(value, "field")
+
+
+@given(st.text())
+def test_text_is_accepted_exactly_when_utf8_without_control_characters_can_hold_it(
+    text: str,
+) -> None:
+    control = any(ord(character) < 32 or ord(character) == 127 for character in text)
+    surrogate = any(0xD800 <= ord(character) <= 0xDFFF for character in text)
+    expected = 1 <= len(text) <= MAX_ID_LENGTH and not control and not surrogate
+    try:
+        check_text(text, "field")
+    except InvalidValue:
+        assert not expected
+    else:
+        assert expected
+        text.encode()
+
+
+@pytest.mark.parametrize("value", [1, 2, MAX_QUANTITY])
+def test_quantities_are_whole_numbers_from_one_up(value: int) -> None:
+    check_quantity(value, "field")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, -1, MAX_QUANTITY + 1, 2**31, 2**63, 2**64, True, False, 1.0, 1.5, float("nan"), "1", None],
+)
+def test_other_quantities_are_refused(value: object) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        check_quantity(value, "lines.0.quantity")
+    assert caught.value.field == "lines.0.quantity"
+
+
+def test_a_stock_level_may_be_zero_but_not_below() -> None:
+    check_quantity(0, "field", minimum=0)
+    with pytest.raises(InvalidValue):
+        check_quantity(-1, "field", minimum=0)
+    with pytest.raises(InvalidValue):
+        check_quantity(False, "field", minimum=0)
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5)), timezone(timedelta(hours=9))])
+def test_a_moment_with_any_utc_offset_is_accepted(zone: timezone) -> None:
+    check_aware(datetime(2026, 1, 1, tzinfo=zone), "field")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(2026, 1, 1, tzinfo=None),  # noqa: DTZ001 - that is the point
+        datetime(2026, 1, 1, tzinfo=_WithoutOffset()),
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
+        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-1))),
+        "2026-01-01T00:00:00Z",
+        None,
+        0,
+    ],
+)
+def test_a_moment_without_an_offset_or_a_form_in_utc_is_refused(value: object) -> None:
+    with pytest.raises(InvalidValue):
+        check_aware(value, "field")  # type: ignore[arg-type]

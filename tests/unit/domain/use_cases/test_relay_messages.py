@@ -1,0 +1,136 @@
+"""Relaying the outbox: at least once, in order, and nothing is lost when the broker is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+import pytest
+from order_aggregator.adapters.memory import MemoryMessageBus
+from order_aggregator.domain.errors import BrokerUnavailable
+from order_aggregator.domain.ports.message_bus import Consumer
+from order_aggregator.domain.use_cases.relay_messages import BATCH, LEASE
+
+from shop import Shop
+
+
+@attrs.define
+class WeakBus:
+    """A bus that can be down, or leave every second message unconfirmed."""
+
+    bus: MemoryMessageBus = attrs.Factory(MemoryMessageBus)
+    down: bool = False
+    confirms_all: bool = True
+
+    def publish(self, bodies: Sequence[bytes]) -> list[bool]:
+        if self.down:
+            raise BrokerUnavailable("nobody listens")
+        self.bus.publish(bodies)
+        return [self.confirms_all or position % 2 == 0 for position in range(len(bodies))]
+
+    def consume(self) -> Consumer:
+        return self.bus.consume()
+
+
+@pytest.fixture
+def bus() -> WeakBus:
+    return WeakBus()
+
+
+@pytest.fixture
+def shop(bus: WeakBus) -> Shop:
+    return Shop(bus=bus)
+
+
+def _put(shop: Shop, *bodies: bytes) -> None:
+    with shop.storage.unit_of_work() as uow:
+        uow.outbox.add(bodies, shop.clock.now())
+        uow.commit()
+
+
+def _received(bus: WeakBus) -> list[bytes]:
+    def each() -> Iterator[bytes]:
+        with bus.consume() as consumer:
+            while deliveries := consumer.receive(10_000, 0):
+                consumer.acknowledge(deliveries)
+                yield from (delivery.body for delivery in deliveries)
+
+    return list(each())
+
+
+def test_messages_are_published_in_order_and_once(shop: Shop, bus: WeakBus) -> None:
+    _put(shop, b"1", b"2")
+    _put(shop, b"3")
+    assert shop.relay_messages() == 3
+    assert _received(bus) == [b"1", b"2", b"3"]
+    shop.pass_time(hours=1)
+    assert shop.relay_messages() == 0
+    assert _received(bus) == []
+
+
+def test_an_empty_outbox_sends_nothing(shop: Shop, bus: WeakBus) -> None:
+    bus.down = True
+    assert shop.relay_messages() == 0
+
+
+def test_a_message_that_is_not_due_yet_waits(shop: Shop, bus: WeakBus) -> None:
+    with shop.storage.unit_of_work() as uow:
+        uow.outbox.add([b"later"], shop.clock.now() + LEASE)
+        uow.commit()
+    assert shop.relay_messages() == 0
+    shop.clock.advance(LEASE)
+    assert shop.relay_messages() == 1
+
+
+def test_one_call_relays_one_batch(shop: Shop) -> None:
+    _put(shop, *(b"%d" % number for number in range(BATCH + 5)))
+    assert [shop.relay_messages() for _ in range(3)] == [BATCH, 5, 0]
+
+
+def test_unconfirmed_messages_are_sent_again_at_once(shop: Shop, bus: WeakBus) -> None:
+    _put(shop, b"1", b"2", b"3", b"4")
+    bus.confirms_all = False
+    assert shop.relay_messages() == 2
+    bus.confirms_all = True
+    assert shop.relay_messages() == 2
+    assert _received(bus) == [b"1", b"2", b"3", b"4", b"2", b"4"]
+    assert shop.relay_messages() == 0
+
+
+def test_when_the_broker_is_down_the_messages_are_given_back_at_once(
+    shop: Shop, bus: WeakBus
+) -> None:
+    _put(shop, b"1", b"2")
+    bus.down = True
+    with pytest.raises(BrokerUnavailable):
+        shop.relay_messages()
+    bus.down = False
+    assert shop.relay_messages() == 2
+    assert _received(bus) == [b"1", b"2"]
+
+
+def test_what_a_dead_relay_had_claimed_is_sent_after_its_lease(shop: Shop, bus: WeakBus) -> None:
+    _put(shop, b"1")
+    with shop.storage.unit_of_work() as uow:
+        now = shop.clock.now()
+        assert uow.outbox.claim(10, now, now + LEASE)
+        uow.commit()
+    assert shop.relay_messages() == 0
+    shop.clock.advance(LEASE)
+    assert shop.relay_messages() == 1
+    assert _received(bus) == [b"1"]
+
+
+def test_no_transaction_is_open_while_the_bus_is_at_work(shop: Shop, bus: WeakBus) -> None:
+    """With one open, this unit of work inside `publish` would never get its turn."""
+
+    class Curious(MemoryMessageBus):
+        def publish(self, bodies: Sequence[bytes]) -> list[bool]:
+            with shop.storage.unit_of_work() as uow:
+                now = shop.clock.now()
+                assert uow.outbox.claim(10, now, now + LEASE) == []
+            return super().publish(bodies)
+
+    bus.bus = Curious()
+    _put(shop, b"1")
+    assert shop.relay_messages() == 1

@@ -1,0 +1,62 @@
+"""Announcing again the orders that nobody fulfilled."""
+
+from __future__ import annotations
+
+import pytest
+from order_aggregator.domain.events import decode
+from order_aggregator.domain.use_cases.resend_orders import BATCH
+
+from shop import RESEND_AFTER, Shop, wish
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """Sells plenty of apples."""
+    shop = Shop()
+    shop.sync("acme", {"apple": 100_000})
+    return shop
+
+
+def test_an_order_that_stays_reserved_too_long_is_announced_again(shop: Shop) -> None:
+    order = shop.accepted(apple=1)
+    shop.relay_messages()
+    shop.clock.advance(RESEND_AFTER)
+    assert shop.resend_orders() == []
+    shop.pass_time(microseconds=1)
+    assert shop.resend_orders() == [order.id]
+    assert shop.relay_messages() == 1
+    with shop.bus.consume() as consumer:
+        deliveries = consumer.receive(10, 0)
+        consumer.acknowledge(deliveries)
+    assert [decode(delivery.body).order_id for delivery in deliveries] == [order.id, order.id]
+
+
+def test_it_is_announced_once_in_each_such_span(shop: Shop) -> None:
+    order = shop.accepted(apple=1)
+    for _ in range(3):
+        shop.clock.advance(RESEND_AFTER)
+        shop.pass_time(seconds=1)
+        assert shop.resend_orders() == [order.id]
+        assert shop.resend_orders() == []
+
+
+def test_orders_that_have_ended_are_left_alone(shop: Shop) -> None:
+    fulfilled, failed = shop.accepted(apple=1), shop.accepted(apple=1)
+    shop.fulfil(fulfilled)
+    shop.fail_orders({failed.id: "given up"})
+    shop.pass_time(days=1)
+    assert shop.resend_orders() == []
+
+
+def test_orders_stay_as_they_are(shop: Shop) -> None:
+    order = shop.accepted(apple=1)
+    shop.pass_time(days=1)
+    shop.resend_orders()
+    assert shop.order(order.id) == order
+    assert shop.discrepancies() == []
+
+
+def test_one_call_resends_one_batch(shop: Shop) -> None:
+    shop.place(*(wish(apple=1) for _ in range(BATCH + 5)))
+    shop.pass_time(days=1)
+    assert [len(shop.resend_orders()) for _ in range(3)] == [BATCH, 5, 0]

@@ -1,0 +1,158 @@
+"""Taking in what vendors report."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.use_cases.sync_vendor import CAUSE, CHUNK
+from order_aggregator.domain.vendor_sync import Snapshot, StockAdjustment, StockReport
+
+from shop import Feed, Shop
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+def _deltas(adjustments: tuple[StockAdjustment, ...]) -> dict[str, int]:
+    assert len({entry.product_id for entry in adjustments}) == len(adjustments)
+    return {entry.product_id: entry.delta for entry in adjustments}
+
+
+def test_a_first_report_becomes_vendor_and_central_stock(shop: Shop) -> None:
+    result = shop.sync("acme", {"apple": 5, "fig": 0})
+    assert (result.vendor_id, result.products, result.as_of) == ("acme", 2, shop.clock.now())
+    assert result.adjustments == (
+        StockAdjustment(
+            vendor_id="acme", product_id="apple", delta=5, cause=CAUSE, at=shop.clock.now()
+        ),
+    )
+    assert shop.balance("apple") == (5, 0)
+    assert shop.balance("fig") == (0, 0)
+    assert shop.central("apple").name == "Product apple"
+    assert shop.discrepancies() == []
+
+
+def test_central_stock_is_the_sum_over_the_vendors(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 5})
+    shop.sync("bert", {"apple": 2})
+    assert shop.balance("apple") == (7, 0)
+    assert shop.vendor_units("apple") == {"acme": 5, "bert": 2}
+
+
+def test_a_newer_report_moves_stock_by_the_difference(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 5, "pear": 1, "fig": 2})
+    shop.pass_time(minutes=1)
+    result = shop.sync("acme", {"apple": 3, "pear": 4, "fig": 2})
+    assert _deltas(result.adjustments) == {"apple": -2, "pear": 3}
+    assert shop.balance("apple") == (3, 0)
+    assert shop.discrepancies() == []
+
+
+def test_a_product_no_longer_named_is_no_longer_there(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 5, "pear": 1})
+    shop.sync("bert", {"apple": 2})
+    shop.pass_time(minutes=1)
+    result = shop.sync("acme", {"pear": 1})
+    assert _deltas(result.adjustments) == {"apple": -5}
+    assert result.products == 1
+    assert shop.vendor_units("apple") == {"acme": 0, "bert": 2}
+    assert shop.balance("apple") == (2, 0)
+    assert shop.central("apple").name == "Product apple"
+    shop.pass_time(minutes=1)
+    assert shop.sync("acme", {"pear": 1}).adjustments == ()
+
+
+def test_a_product_named_again_is_back(shop: Shop) -> None:
+    for quantities in ({"apple": 5}, {}, {"apple": 3}):
+        shop.pass_time(minutes=1)
+        shop.sync("acme", quantities)
+    assert shop.balance("apple") == (3, 0)
+
+
+def test_a_repeated_report_changes_nothing(shop: Shop) -> None:
+    as_of = shop.clock.now()
+    shop.sync("acme", {"apple": 5}, as_of)
+    shop.pass_time(minutes=1)
+    shop.fulfil(shop.accepted(apple=2))
+    shop.accepted(apple=1)
+    assert shop.sync("acme", {"apple": 5}, as_of).adjustments == ()
+    assert shop.balance("apple") == (3, 1)
+
+
+def test_an_older_report_changes_nothing(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 5, "pear": 1})
+    older = shop.clock.now() - MINUTE
+    assert shop.sync("acme", {"apple": 9}, older).adjustments == ()
+    assert shop.balance("apple") == (5, 0)
+    assert shop.balance("pear") == (1, 0)
+
+
+def test_units_that_the_vendor_has_not_counted_yet_stay_sold(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 10})
+    shop.pass_time(minutes=1)
+    before = shop.clock.now()
+    shop.pass_time(minutes=1)
+    shop.fulfil(shop.accepted(apple=4))
+    # The vendor's figure is older than our order: of its 9, 4 are sold.
+    result = shop.sync("acme", {"apple": 9}, before)
+    assert _deltas(result.adjustments) == {"apple": -1}
+    assert shop.balance("apple") == (5, 0)
+    # By now it has counted them.
+    shop.sync("acme", {"apple": 6})
+    assert shop.balance("apple") == (6, 0)
+    assert shop.discrepancies() == []
+
+
+def test_only_the_vendors_own_orders_count_against_its_report(shop: Shop) -> None:
+    before = shop.clock.now()
+    shop.sync("acme", {"apple": 10}, before)
+    shop.sync("bert", {"apple": 3, "pear": 3}, before)
+    shop.pass_time(minutes=1)
+    shop.fulfil(shop.accepted(apple=4))
+    shop.sync("bert", {"apple": 3, "pear": 3}, before)
+    assert shop.vendor_units("apple") == {"acme": 6, "bert": 3}
+
+
+def test_stock_may_fall_below_what_is_reserved_but_never_below_zero(shop: Shop) -> None:
+    before = shop.clock.now()
+    shop.sync("acme", {"apple": 10})
+    shop.pass_time(minutes=1)
+    shop.fulfil(shop.accepted(apple=4))
+    shop.accepted(apple=5)
+    shop.sync("acme", {"apple": 1}, before)
+    assert shop.balance("apple") == (0, 5)
+    assert shop.central("apple").available == 0
+    assert shop.discrepancies() == []
+
+
+def test_a_vendor_is_renamed_and_a_known_product_keeps_its_name(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 1})
+    report = StockReport(product_id="apple", name="Another", quantity=2)
+    vendor = Vendor(id="acme", name="Acme & Sons")
+    as_of = shop.clock.now() + MINUTE
+    shop.sync_vendor(Feed(Snapshot(vendor=vendor, as_of=as_of, reports=(report,))))
+    [level] = shop.storage.read_model.vendor_stock(0, 9).items
+    assert (level.vendor_name, level.available) == ("Acme & Sons", 2)
+    assert shop.central("apple").name == "Product apple"
+
+
+@pytest.mark.parametrize("products", [CHUNK, CHUNK + 1, 2 * CHUNK + 500])
+def test_a_large_report_is_taken_in_chunk_by_chunk(shop: Shop, products: int) -> None:
+    quantities = {f"product {number}": number % 7 for number in range(products)}
+    result = shop.sync("acme", quantities)
+    assert result.products == products
+    assert _deltas(result.adjustments) == {key: units for key, units in quantities.items() if units}
+    shop.pass_time(minutes=1)
+    gone = shop.sync("acme", {})
+    assert _deltas(gone.adjustments) == {key: -units for key, units in quantities.items() if units}
+    assert shop.discrepancies() == []
+
+
+def test_an_empty_first_report_is_taken_in(shop: Shop) -> None:
+    assert shop.sync("acme", {}).adjustments == ()
