@@ -48,7 +48,7 @@ def run() -> None:
 
     settings, container, stop = _start()
     require_free_port(settings.host, settings.port, "PORT")
-    patiently(container.migrate(), stop, "migrate.waiting")
+    patiently(container.storage().migrate, stop, "migrate.waiting")
     run(settings, container.sync_vendor(), container.gateways(), stop)
 
 
@@ -68,11 +68,10 @@ def api() -> None:
 @cli.command()
 def worker() -> None:
     """Fulfil accepted orders from the queue. Run any number."""
-    from .worker import RetryRule, Worker
+    from .worker import worker_of
 
-    settings, container, stop = _start()
-    rule = RetryRule(max_attempts=settings.max_attempts, first_delay=settings.retry_delay)
-    Worker(container.bus(), container.fulfil_orders(), container.fail_orders(), rule, stop).run()
+    _, container, stop = _start()
+    worker_of(container, stop).run()
 
 
 @cli.command()
@@ -129,7 +128,7 @@ def mock_vendors() -> None:
 def migrate() -> None:
     """Create the database's tables, or bring them up to date."""
     _, container, stop = _start()
-    patiently(container.migrate(), stop, "migrate.waiting")
+    patiently(container.storage().migrate, stop, "migrate.waiting")
 
 
 @cli.command()

@@ -11,6 +11,7 @@ from uuid import UUID
 import attrs
 import structlog
 
+from ..bootstrap import Container
 from ..domain.errors import Conflict, MalformedMessage, Unavailable, UnknownOrder, VendorShortage
 from ..domain.events import decode
 from ..domain.order import Order
@@ -169,3 +170,10 @@ class Worker:
 
 def _reason(outcome: Outcome) -> str:
     return f"{type(outcome).__name__}: {outcome}" if isinstance(outcome, Exception) else ""
+
+
+def worker_of(container: Container, stop: Event) -> Worker:
+    """A worker on this container's parts."""
+    settings = container.settings()
+    rule = RetryRule(max_attempts=settings.max_attempts, first_delay=settings.retry_delay)
+    return Worker(container.bus(), container.fulfil_orders(), container.fail_orders(), rule, stop)

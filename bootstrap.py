@@ -1,0 +1,80 @@
+"""The one place that chooses adapters and puts the parts together. Nothing is opened before it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dependency_injector import containers, providers
+
+from .adapters.sql.message_bus import SqlMessageBus
+from .adapters.sql.storage import SqlStorage
+from .adapters.system.clock import SystemClock
+from .adapters.system.settings import Settings, read_settings
+from .adapters.vendors.config import gateways, mock_vendor_gateways, vendors_from_file
+from .adapters.vendors.seed import seed_vendor_gateways
+from .domain.ports.clock import Clock
+from .domain.ports.message_bus import MessageBus
+from .domain.ports.vendor_gateway import VendorGateway
+from .domain.use_cases.fail_orders import FailOrders
+from .domain.use_cases.fulfil_orders import FulfilOrders
+from .domain.use_cases.place_orders import PlaceOrders
+from .domain.use_cases.relay_messages import RelayMessages
+from .domain.use_cases.resend_orders import ResendOrders
+from .domain.use_cases.sync_vendor import SyncVendor
+
+
+def _bus(settings: Settings, storage: SqlStorage) -> MessageBus:
+    if settings.broker_url is None:
+        return SqlMessageBus(storage)
+    # Here, because pika is not needed without a broker.
+    from .adapters.rabbitmq.message_bus import RabbitMessageBus
+
+    return RabbitMessageBus(settings.broker_url)
+
+
+def _gateways(settings: Settings, clock: Clock) -> dict[str, VendorGateway]:
+    if settings.vendors_file is not None:
+        return gateways(vendors_from_file(Path(settings.vendors_file), clock))
+    return gateways(
+        mock_vendor_gateways(settings.mock_vendors_host, settings.mock_vendors_port, clock)
+    )
+
+
+def _seed_gateways(clock: Clock) -> dict[str, VendorGateway]:
+    return gateways(seed_vendor_gateways(clock))
+
+
+class Container(containers.DeclarativeContainer):
+    """Every part of the service, made once, on first use."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    clock = providers.Singleton(SystemClock)
+    storage = providers.Singleton(SqlStorage, settings.provided.database_url)
+    unit_of_work = storage.provided.unit_of_work
+    read_model = storage.provided.read_model
+    ledger = storage.provided.ledger
+    bus = providers.Singleton(_bus, settings, storage)
+    gateways = providers.Singleton(_gateways, settings, clock)
+    seed_gateways = providers.Singleton(_seed_gateways, clock)
+
+    place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock)
+    fulfil_orders = providers.Singleton(
+        FulfilOrders, unit_of_work, clock, settings.provided.allocation_policy
+    )
+    fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
+    sync_vendor = providers.Singleton(SyncVendor, unit_of_work, clock)
+    relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
+    resend_orders = providers.Singleton(
+        ResendOrders, unit_of_work, clock, settings.provided.resend_after
+    )
+
+
+def bootstrap(settings: Settings | None = None, **parts: Any) -> Container:
+    """The container. `parts` are adapters of your own, by the name of what they stand for.
+
+    bootstrap(clock=my_clock, bus=my_bus)
+    """
+    container = Container(settings=settings or read_settings())
+    container.override_providers(**{name: providers.Object(part) for name, part in parts.items()})
+    return container

@@ -1,0 +1,35 @@
+"""The examples run, and print what they say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_domain_alone() -> None:
+    assert run("domain_only.py").splitlines() == [
+        "fulfilled - 4 from acme, 3 from globex",
+        "refused: tea: 3 requested, 2 available",
+        "left: 2",
+    ]
+
+
+def test_the_service_in_another_program() -> None:
+    printed = run("embedded.py")
+    assert printed.startswith("fulfilled")
+    assert printed.endswith("6 left\n")
