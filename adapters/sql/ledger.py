@@ -1,0 +1,170 @@
+"""The ledger in SQL: the database compares, and hands out only what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    Select,
+    Subquery,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
+
+from ...domain.ports.read_model import Discrepancy
+from .errors import driver_errors_translated
+from .schema import (
+    FULFILLED,
+    RESERVED,
+    TEXT_ID,
+    allocations,
+    central_stock,
+    order_lines,
+    orders,
+    stock_adjustments,
+    vendor_stock,
+)
+
+_CHUNK = 500
+# However long that takes, and in the order of the disk.
+_READ_EVERYTHING = """
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL idle_in_transaction_session_timeout = 0;
+    SET LOCAL enable_seqscan = on
+"""
+_NOTHING = literal(0, BigInteger)
+
+
+class SqlLedger:
+    """Ledger on SQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def discrepancies(self) -> Iterator[Discrepancy]:
+        """All figures of one snapshot, which neither waits for writers nor holds them up."""
+        with driver_errors_translated(), self._snapshot() as connection:
+            for figure, statement in _CHECKS.items():
+                rows = connection.execute(statement, execution_options={"yield_per": _CHUNK})
+                for *subject, expected, found in rows:
+                    yield Discrepancy(
+                        figure=figure,
+                        subject="/".join(map(str, subject)),
+                        expected=int(expected),
+                        found=int(found),
+                    )
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+                connection.exec_driver_sql(_READ_EVERYTHING)
+            yield connection
+
+
+def _differences(entries: Subquery, *subject: str) -> Select[Any]:
+    keys = [entries.c[name] for name in subject]
+    expected, found = func.sum(entries.c.expected), func.sum(entries.c.found)
+    return select(*keys, expected, found).group_by(*keys).having(expected != found).order_by(*keys)
+
+
+def _vendor_available() -> Select[Any]:
+    supply = select(
+        stock_adjustments.c.vendor_id,
+        stock_adjustments.c.product_id,
+        stock_adjustments.c.delta.label("expected"),
+        _NOTHING.label("found"),
+    )
+    demand = select(
+        allocations.c.vendor_id, allocations.c.product_id, -allocations.c.quantity, _NOTHING
+    )
+    levels = select(
+        vendor_stock.c.vendor_id, vendor_stock.c.product_id, _NOTHING, vendor_stock.c.available
+    )
+    return _differences(union_all(supply, demand, levels).subquery(), "vendor_id", "product_id")
+
+
+def _on_hand() -> Select[Any]:
+    vendors = select(
+        vendor_stock.c.product_id,
+        vendor_stock.c.available.label("expected"),
+        _NOTHING.label("found"),
+    )
+    central = select(central_stock.c.product_id, _NOTHING, central_stock.c.on_hand)
+    return _differences(union_all(vendors, central).subquery(), "product_id")
+
+
+def _reserved() -> Select[Any]:
+    lines = (
+        select(
+            order_lines.c.product_id,
+            order_lines.c.quantity.label("expected"),
+            _NOTHING.label("found"),
+        )
+        .join(orders)
+        .where(orders.c.status == RESERVED)
+    )
+    central = select(central_stock.c.product_id, _NOTHING, central_stock.c.reserved)
+    return _differences(union_all(lines, central).subquery(), "product_id")
+
+
+def _allocated() -> Select[Any]:
+    """Compared line by line, reported by order; an order without lines is wrong in itself."""
+    entries = union_all(
+        select(
+            order_lines.c.order_id,
+            order_lines.c.product_id,
+            case((orders.c.status == FULFILLED, order_lines.c.quantity), else_=0).label("expected"),
+            _NOTHING.label("found"),
+            literal(1).label("lines"),
+        ).join(orders),
+        select(
+            allocations.c.order_id,
+            allocations.c.product_id,
+            _NOTHING,
+            allocations.c.quantity,
+            literal(0),
+        ),
+        select(orders.c.id, cast(null(), TEXT_ID), _NOTHING, _NOTHING, literal(0)),
+    ).subquery()
+    expected, found = func.sum(entries.c.expected), func.sum(entries.c.found)
+    by_line = (
+        select(
+            entries.c.order_id,
+            expected.label("expected"),
+            found.label("found"),
+            func.sum(entries.c.lines).label("lines"),
+            case((expected != found, 1), else_=0).label("differs"),
+        )
+        .group_by(entries.c.order_id, entries.c.product_id)
+        .subquery()
+    )
+    return (
+        select(by_line.c.order_id, func.sum(by_line.c.expected), func.sum(by_line.c.found))
+        .group_by(by_line.c.order_id)
+        .having((func.sum(by_line.c.differs) > 0) | (func.sum(by_line.c.lines) == 0))
+        .order_by(by_line.c.order_id)
+    )
+
+
+_CHECKS = {
+    "vendor_available": _vendor_available(),
+    "on_hand": _on_hand(),
+    "reserved": _reserved(),
+    "allocated": _allocated(),
+}

@@ -1,0 +1,184 @@
+"""A message bus on the outbox table itself, so that one machine needs no broker.
+
+Whoever uses it runs no relay: the committed messages are the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import (
+    Engine,
+    Integer,
+    Text,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    select,
+    tuple_,
+    update,
+)
+
+from ...domain.errors import BrokerUnavailable, CommitOutcomeUnknown, Conflict, Unavailable
+from ...domain.ports.clock import Clock
+from ...domain.ports.message_bus import Delivery
+from .bulk import bulk_rows
+from .errors import driver_errors_translated
+from .outbox import OutboxStatements, SqlOutbox
+from .schema import MOMENT, ROW_NUMBER, outbox
+from .transaction import Transaction
+
+# After so long without a settlement, a message is delivered to another consumer.
+LEASE = timedelta(seconds=30)
+# Seconds between looks at an empty queue.
+SHORTEST_WAIT, LONGEST_WAIT = 0.02, 0.1
+
+Claim = tuple[int, int]
+
+
+class SqlMessageBus:
+    """MessageBus on SQL."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._outbox = OutboxStatements(engine.dialect)
+        self._statements = _QueueStatements(engine)
+
+    def publish(self, bodies: Sequence[bytes]) -> list[bool]:
+        """All or none, in one transaction."""
+        try:
+            with Transaction(self._engine) as transaction:
+                SqlOutbox(transaction, self._outbox).add(bodies, self._clock.now())
+                transaction.commit()
+        except CommitOutcomeUnknown:
+            return [False] * len(bodies)
+        except (Unavailable, Conflict) as error:
+            raise BrokerUnavailable(f"nothing was sent: {error}") from error
+        return [True] * len(bodies)
+
+    def consume(self) -> SqlConsumer:
+        """A new consumer."""
+        return SqlConsumer(self._engine, self._clock, self._outbox, self._statements)
+
+    @property
+    def parked(self) -> list[tuple[bytes, str]]:
+        """The parked messages with their reasons, oldest first."""
+        listing = (
+            select(outbox.c.body, outbox.c.parked_reason)
+            .where(outbox.c.parked_reason.is_not(None))
+            .order_by(outbox.c.id)
+        )
+        with driver_errors_translated(), self._engine.connect() as connection:
+            return [(row.body, row.parked_reason) for row in connection.execute(listing)]
+
+
+class _QueueStatements:
+    def __init__(self, engine: Engine) -> None:
+        self.claims = bulk_rows(engine.dialect, id=ROW_NUMBER, attempts=Integer())
+        # A claim is over once another has counted the attempts up.
+        held = tuple_(outbox.c.id, outbox.c.attempts).in_(
+            select(self.claims.c.id, self.claims.c.attempts)
+        ) & outbox.c.parked_reason.is_(None)
+        due = bindparam("due", type_=MOMENT)
+        self.anything_due = select(
+            exists().where(outbox.c.due_at <= due, outbox.c.parked_reason.is_(None))
+        )
+        self.acknowledge = delete(outbox).where(held)
+        self.give_back = update(outbox).values(due_at=due).where(held)
+        self.park: Update = (
+            update(outbox).values(parked_reason=bindparam("reason", type_=Text)).where(held)
+        )
+
+
+class SqlConsumer:
+    """Consumer on SQL: a claim is a lease on a row of the outbox."""
+
+    def __init__(
+        self, engine: Engine, clock: Clock, outbox: OutboxStatements, statements: _QueueStatements
+    ) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._clock = clock
+        self._outbox = outbox
+        self._statements = statements
+        self._unsettled: set[Claim] = set()
+
+    def receive(self, limit: int, timeout: float) -> list[Delivery]:
+        """Looks often at first, then less so."""
+        end = monotonic() + timeout
+        wait = SHORTEST_WAIT
+        while True:
+            deliveries = self._claim(limit) if self._anything_due() else []
+            rest = end - monotonic()
+            if deliveries or rest <= 0:
+                return deliveries
+            sleep(min(wait, rest))
+            wait = min(wait * 2, LONGEST_WAIT)
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Delete the rows."""
+        self._settle(self._statements.acknowledge, deliveries)
+
+    def retry(self, delivery: Delivery, delay: float) -> None:
+        """Make the row due later."""
+        due = self._clock.now() + timedelta(seconds=delay)
+        self._settle(self._statements.give_back, [delivery], due=due)
+
+    def park(self, delivery: Delivery, reason: str) -> None:
+        """Keep the row, with the reason."""
+        self._settle(self._statements.park, [delivery], reason=reason)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        claims, self._unsettled = self._unsettled, set()
+        self._write(self._statements.give_back, claims, due=self._clock.now())
+
+    def _anything_due(self) -> bool:
+        with driver_errors_translated(), self._reader.connect() as connection:
+            answer = connection.execute(self._statements.anything_due, {"due": self._clock.now()})
+            return bool(answer.scalar())
+
+    def _claim(self, limit: int) -> list[Delivery]:
+        now = self._clock.now()
+        try:
+            with Transaction(self._engine) as transaction:
+                rows = transaction.rows(
+                    self._outbox.claim, {"limit": limit, "now": now, "until": now + LEASE}
+                )
+                transaction.commit()
+        except Conflict as error:
+            raise BrokerUnavailable(f"nothing was received: {error}") from error
+        self._unsettled |= {(row.id, row.attempts) for row in rows}
+        return [
+            Delivery(body=row.body, attempt=row.attempts, tag=(row.id, row.attempts))
+            for row in sorted(rows)
+        ]
+
+    def _settle(self, statement: Any, deliveries: Sequence[Delivery], **values: object) -> None:
+        claims = self._unsettled & {delivery.tag for delivery in deliveries}
+        self._write(statement, claims, **values)
+        self._unsettled -= claims
+
+    def _write(self, statement: Any, claims: Iterable[Claim], **values: object) -> None:
+        rows = sorted(claims)
+        if not rows:
+            return
+        try:
+            with Transaction(self._engine) as transaction:
+                transaction.write(statement, self._statements.claims.bind(rows) | values)
+                transaction.commit()
+        except Conflict as error:
+            raise BrokerUnavailable(f"nothing was settled: {error}") from error

@@ -1,0 +1,67 @@
+"""Bringing a database to the schema that this version of the package expects."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+from ..engine import write_turn
+from ..errors import driver_errors_translated
+
+# Alembic keeps what it is at work on in module globals.
+_alembic = Lock()
+# Any number that nobody else uses in the same database.
+_ADVISORY_LOCK = 7_203_846_152_910_417
+
+
+def migrate(engine: Engine) -> None:
+    """Create or upgrade the tables; several at once wait for each other. StorageUnavailable."""
+    with driver_errors_translated(), write_turn(engine):
+        if engine.dialect.name == "sqlite":
+            _use_write_ahead_log(engine)
+        with engine.connect() as connection, _alembic:
+            _lock(connection)
+            command.upgrade(_config(connection), "head")
+            connection.commit()
+
+
+def schema_is_current(engine: Engine) -> bool:
+    """Whether the database has the schema of this version. StorageUnavailable."""
+    with driver_errors_translated(), engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() == head_revision()
+
+
+@cache
+def head_revision() -> str | None:
+    """The revision that this version expects."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    """Let readers and the writer go side by side. It stays with the file."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+
+
+def _lock(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config(attributes={"connection": connection})
+    # Alembic reads its options with interpolation, where % has a meaning.
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,268 @@
+"""Orders in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Dialect,
+    Integer,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from ...domain.errors import Conflict
+from ...domain.order import Allocation, Order, OrderLine, OrderStatus
+from .bulk import BulkKeys, bulk_keys, bulk_rows
+from .schema import MOMENT, RESERVED, TEXT_ID, allocations, order_lines, orders
+from .transaction import AnyRow, Transaction
+
+_STATUS = {status.value: status for status in OrderStatus}
+
+ORDER_COLUMNS = (
+    orders.c.id,
+    orders.c.status,
+    orders.c.failure,
+    orders.c.idempotency_key,
+    orders.c.created_at,
+    orders.c.updated_at,
+)
+
+
+class OrderStatements:
+    """The statements of the order repository, built once for a database."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.ids = bulk_keys(dialect, Uuid())
+        self.keys = bulk_keys(dialect, Text())
+        with_lines = (
+            select(*ORDER_COLUMNS, order_lines.c.product_id, order_lines.c.quantity)
+            .select_from(orders.outerjoin(order_lines))
+            .order_by(orders.c.id, order_lines.c.position)
+        )
+        self.by_id = with_lines.where(self.ids.contain(orders.c.id))
+        self.by_key = with_lines.where(
+            # Said twice, because only then PostgreSQL uses the index on keys that are not null.
+            orders.c.idempotency_key.is_not(None),
+            self.keys.contain(orders.c.idempotency_key),
+        )
+        # Lines never change, so those read along with a lock that had to wait are right.
+        self.lock = self.by_id.with_for_update(key_share=True, of=orders)
+        self.allocations = select_allocations(self.ids)
+        self._build_inserts(dialect)
+        self._build_settle(dialect)
+        self._build_take_unsettled()
+        self._build_allocated_since(dialect)
+
+    def _build_inserts(self, dialect: Dialect) -> None:
+        names = [column.name for column in ORDER_COLUMNS]
+        self.new_orders = bulk_rows(dialect, **{c.name: c.type for c in ORDER_COLUMNS})
+        self.add = insert(orders).from_select(
+            [*names, "sent_at"],
+            select(*(self.new_orders.c[name] for name in names), self.new_orders.c.created_at),
+        )
+        self.new_lines = bulk_rows(dialect, **{c.name: c.type for c in order_lines.c})
+        self.add_lines = insert(order_lines).from_select(
+            list(order_lines.c.keys()), select(self.new_lines.source)
+        )
+        self.new_allocations = bulk_rows(dialect, **{c.name: c.type for c in allocations.c})
+        self.add_allocations = insert(allocations).from_select(
+            list(allocations.c.keys()), select(self.new_allocations.source)
+        )
+
+    def _build_settle(self, dialect: Dialect) -> None:
+        self.ends = bulk_rows(dialect, id=Uuid(), status=Text(), failure=Text(), updated_at=MOMENT)
+        self.settle = (
+            update(orders)
+            .values({name: self.ends.c[name] for name in ("status", "failure", "updated_at")})
+            .where(orders.c.id == self.ends.c.id, orders.c.status == RESERVED)
+        )
+
+    def _build_take_unsettled(self) -> None:
+        due = (
+            select(orders.c.id)
+            .where(
+                orders.c.status == RESERVED,
+                orders.c.sent_at < bindparam("sent_before", type_=MOMENT),
+            )
+            .order_by(orders.c.id)
+            .limit(bindparam("limit", type_=Integer))
+            # An order that is locked is being settled.
+            .with_for_update(key_share=True, skip_locked=True)
+            .cte("due")
+        )
+        self.take_unsettled = (
+            update(orders)
+            .values(sent_at=bindparam("now", type_=MOMENT))
+            .where(orders.c.id == due.c.id)
+            .returning(orders.c.id)
+        )
+
+    def _build_allocated_since(self, dialect: Dialect) -> None:
+        self.product_ids = bulk_keys(dialect, TEXT_ID)
+        self.allocated_since = (
+            select(allocations.c.product_id, func.sum(allocations.c.quantity))
+            .where(
+                allocations.c.vendor_id == bindparam("vendor_id"),
+                self.product_ids.contain(allocations.c.product_id),
+                allocations.c.allocated_at > bindparam("moment", type_=MOMENT),
+            )
+            .group_by(allocations.c.product_id)
+        )
+
+
+class SqlOrders:
+    """OrderRepository on SQL."""
+
+    def __init__(self, transaction: Transaction, statements: OrderStatements) -> None:
+        self._transaction = transaction
+        self._statements = statements
+
+    def add(self, orders: Sequence[Order]) -> None:
+        """The primary key and the index on idempotency keys refuse what exists."""
+        if not orders:
+            return
+        statements = self._statements
+        rows = [
+            (o.id, o.status.value, o.failure, o.idempotency_key, o.created_at, o.updated_at)
+            for o in orders
+        ]
+        lines = [
+            (order.id, line.product_id, line.quantity, position)
+            for order in orders
+            for position, line in enumerate(order.lines)
+        ]
+        self._transaction.write(statements.add, statements.new_orders.bind(rows))
+        self._transaction.write(statements.add_lines, statements.new_lines.bind(lines))
+        self._add_allocations(orders)
+
+    def find(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
+        """By id and by key, each order once."""
+        statements = self._statements
+        found: dict[UUID, Order] = {}
+        if ids:
+            found |= self._load(statements.by_id, statements.ids, ids)
+        if idempotency_keys:
+            found |= self._load(statements.by_key, statements.keys, idempotency_keys)
+        return list(found.values())
+
+    def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:
+        """In the order of ids."""
+        return self._load(self._statements.lock, self._statements.ids, ids)
+
+    def settle(self, orders: Sequence[Order]) -> None:
+        """The condition on the status guards the end that an order may already have."""
+        if not orders:
+            return
+        statements = self._statements
+        rows = [(order.id, order.status.value, order.failure, order.updated_at) for order in orders]
+        self._transaction.write_each(
+            statements.settle,
+            statements.ends.bind(rows),
+            len(rows),
+            Conflict("an order is not reserved any more"),
+        )
+        self._add_allocations(orders)
+
+    def allocated_since(
+        self, vendor_id: str, product_ids: Collection[str], moment: datetime
+    ) -> Mapping[str, int]:
+        """Summed up by the database."""
+        parameters = self._statements.product_ids.bind(product_ids)
+        rows = self._transaction.rows(
+            self._statements.allocated_since,
+            parameters | {"vendor_id": vendor_id, "moment": moment},
+        )
+        return {product_id: int(units) for product_id, units in rows}
+
+    def take_unsettled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
+        """Oldest first."""
+        rows = self._transaction.rows(
+            self._statements.take_unsettled,
+            {"sent_before": sent_before, "now": now, "limit": limit},
+        )
+        return sorted(order_id for (order_id,) in rows)
+
+    def _load(
+        self, statement: Select[Any], keys: BulkKeys, values: Collection[object]
+    ) -> dict[UUID, Order]:
+        rows = self._transaction.rows(statement, keys.bind(values))
+        # The end of an order never changes: what is read after it is the same as at its moment.
+        ended = ended_ids(rows)
+        parts = (
+            self._transaction.rows(self._statements.allocations, self._statements.ids.bind(ended))
+            if ended
+            else ()
+        )
+        return {order.id: order for order in orders_from(rows, parts)}
+
+    def _add_allocations(self, orders: Sequence[Order]) -> None:
+        rows = [
+            (order.id, part.product_id, part.vendor_id, part.quantity, order.updated_at)
+            for order in orders
+            for part in order.allocations
+        ]
+        if rows:
+            statements = self._statements
+            self._transaction.write(
+                statements.add_allocations, statements.new_allocations.bind(rows)
+            )
+
+
+def select_allocations(ids: BulkKeys) -> Select[Any]:
+    """The allocations of orders, by product id, then vendor id."""
+    return (
+        select(
+            allocations.c.order_id,
+            allocations.c.product_id,
+            allocations.c.vendor_id,
+            allocations.c.quantity,
+        )
+        .where(ids.contain(allocations.c.order_id))
+        .order_by(allocations.c.order_id, allocations.c.product_id, allocations.c.vendor_id)
+    )
+
+
+def ended_ids(rows: Iterable[AnyRow]) -> set[UUID]:
+    """The orders among these rows that may have allocations."""
+    return {row[0] for row in rows if row[1] != RESERVED}
+
+
+def orders_from(
+    rows: Sequence[Sequence[Any]], allocation_rows: Iterable[Sequence[Any]]
+) -> Iterator[Order]:
+    """Orders from rows of ORDER_COLUMNS, product id and quantity, and from their allocations."""
+    parts = {
+        order_id: tuple(
+            Allocation(product_id=product_id, vendor_id=vendor_id, quantity=quantity)
+            for _, product_id, vendor_id, quantity in group
+        )
+        for order_id, group in groupby(allocation_rows, key=itemgetter(0))
+    }
+    for order_id, group in groupby(rows, key=itemgetter(0)):
+        lines = list(group)
+        _, status, failure, key, created_at, updated_at, *_ = lines[0]
+        yield Order(
+            id=order_id,
+            # An order without lines has one row, with nulls in the place of a line.
+            lines=tuple(
+                OrderLine(product_id=row[6], quantity=row[7]) for row in lines if row[6] is not None
+            ),
+            status=_STATUS[status],
+            allocations=parts.get(order_id, ()),
+            failure=failure,
+            idempotency_key=key,
+            created_at=created_at,
+            updated_at=updated_at,
+        )

@@ -1,0 +1,87 @@
+"""The outbox in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import (
+    Dialect,
+    Integer,
+    LargeBinary,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from ...domain.ports.unit_of_work import OutboxMessage
+from .bulk import bulk_keys, bulk_rows
+from .schema import MOMENT, ROW_NUMBER, outbox
+from .transaction import Transaction
+
+
+class OutboxStatements:
+    """The statements of the outbox, built once for a database."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.ids = bulk_keys(dialect, ROW_NUMBER)
+        self.bodies = bulk_rows(dialect, body=LargeBinary())
+        self.add = insert(outbox).from_select(
+            ["body", "due_at", "attempts"],
+            select(self.bodies.c.body, bindparam("at", type_=MOMENT), literal(0)),
+        )
+        now = bindparam("now", type_=MOMENT)
+        due = (
+            select(outbox.c.id)
+            .where(outbox.c.due_at <= now, outbox.c.parked_reason.is_(None))
+            .order_by(outbox.c.id)
+            .limit(bindparam("limit", type_=Integer))
+            .with_for_update(skip_locked=True)
+            .cte("due")
+        )
+        self.claim = (
+            update(outbox)
+            .values(
+                due_at=bindparam("until", type_=MOMENT),
+                attempts=outbox.c.attempts + 1,
+            )
+            .where(outbox.c.id == due.c.id)
+            .returning(outbox.c.id, outbox.c.body, outbox.c.attempts)
+        )
+        self.remove = delete(outbox).where(self.ids.contain(outbox.c.id))
+        self.release = update(outbox).values(due_at=now).where(self.ids.contain(outbox.c.id))
+
+
+class SqlOutbox:
+    """Outbox on SQL."""
+
+    def __init__(self, transaction: Transaction, statements: OutboxStatements) -> None:
+        self._transaction = transaction
+        self._statements = statements
+
+    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
+        """Append."""
+        if bodies:
+            parameters = self._statements.bodies.bind([(body,) for body in bodies])
+            self._transaction.write(self._statements.add, parameters | {"at": at})
+
+    def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
+        """A claim makes a message due later; one that another transaction claims is passed over."""
+        rows = self._transaction.rows(
+            self._statements.claim, {"limit": limit, "now": now, "until": until}
+        )
+        return [OutboxMessage(id=row.id, body=row.body) for row in sorted(rows)]
+
+    def remove(self, ids: Collection[int]) -> None:
+        """Delete."""
+        if ids:
+            self._transaction.write(self._statements.remove, self._statements.ids.bind(ids))
+
+    def release(self, ids: Collection[int], now: datetime) -> None:
+        """Make due now."""
+        if ids:
+            parameters = self._statements.ids.bind(ids) | {"now": now}
+            self._transaction.write(self._statements.release, parameters)

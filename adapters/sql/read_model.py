@@ -1,0 +1,190 @@
+"""Questions to the database, outside any transaction: each answer is one statement.
+
+An order's allocations are fetched after it: that is the same moment, because an ended order never
+changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Engine,
+    FromClause,
+    Select,
+    Uuid,
+    bindparam,
+    func,
+    select,
+    true,
+)
+
+from ...domain.errors import StorageUnavailable
+from ...domain.order import Order, OrderStatus
+from ...domain.ports.read_model import Page, StockLevel, VendorStockLevel
+from .bulk import bulk_keys
+from .errors import MIGRATE, driver_errors_translated
+from .migrations import schema_is_current
+from .order_repository import ORDER_COLUMNS, ended_ids, orders_from, select_allocations
+from .schema import central_stock, order_lines, orders, products, vendor_stock, vendors
+from .transaction import AnyRow
+
+# What fits into the databases' 64 bits: nothing is stored beyond it.
+_LAST = 2**63 - 1
+
+
+class SqlReadModel:
+    """ReadModel on SQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._ids = bulk_keys(engine.dialect, Uuid())
+        self._allocations = select_allocations(self._ids)
+        self._order = (
+            select(*ORDER_COLUMNS, order_lines.c.product_id, order_lines.c.quantity)
+            .select_from(orders.outerjoin(order_lines))
+            .where(orders.c.id == bindparam("id"))
+            .order_by(order_lines.c.position)
+        )
+
+    def stock(self, offset: int, limit: int, product_id: str | None = None) -> Page[StockLevel]:
+        """The page is cut before its vendors are counted."""
+        levels = select(*central_stock.c)
+        if product_id is not None:
+            levels = levels.where(central_stock.c.product_id == product_id)
+        page = _cut(levels.order_by(central_stock.c.product_id), offset, limit)
+        vendor_count = (
+            select(func.count())
+            .where(vendor_stock.c.product_id == page.c.product_id, vendor_stock.c.available > 0)
+            .scalar_subquery()
+        )
+        total = _count(levels)
+        rows = self._rows(
+            select(
+                total.c.total,
+                page.c.product_id,
+                products.c.name,
+                page.c.on_hand,
+                page.c.reserved,
+                vendor_count,
+                page.c.updated_at,
+            )
+            .select_from(
+                total.outerjoin(page, true()).outerjoin(
+                    products, products.c.id == page.c.product_id
+                )
+            )
+            .order_by(page.c.product_id)
+        )
+        items = tuple(_stock_level(row) for row in rows if row.product_id is not None)
+        return Page(items=items, total=rows[0].total)
+
+    def vendor_stock(
+        self,
+        offset: int,
+        limit: int,
+        vendor_id: str | None = None,
+        product_id: str | None = None,
+    ) -> Page[VendorStockLevel]:
+        """By product id, then vendor id."""
+        levels = select(*vendor_stock.c)
+        if vendor_id is not None:
+            levels = levels.where(vendor_stock.c.vendor_id == vendor_id)
+        if product_id is not None:
+            levels = levels.where(vendor_stock.c.product_id == product_id)
+        key = (vendor_stock.c.product_id, vendor_stock.c.vendor_id)
+        page = _cut(levels.order_by(*key), offset, limit)
+        total = _count(levels)
+        rows = self._rows(
+            select(total.c.total, page, vendors.c.name)
+            .select_from(
+                total.outerjoin(page, true()).outerjoin(vendors, vendors.c.id == page.c.vendor_id)
+            )
+            .order_by(page.c.product_id, page.c.vendor_id)
+        )
+        items = tuple(_vendor_stock_level(row) for row in rows if row.product_id is not None)
+        return Page(items=items, total=rows[0].total)
+
+    def order(self, order_id: UUID) -> Order | None:
+        """One order."""
+        return next(iter(self._with_allocations(self._rows(self._order, id=order_id))), None)
+
+    def orders(
+        self,
+        offset: int,
+        limit: int,
+        status: OrderStatus | None = None,
+        product_id: str | None = None,
+    ) -> Page[Order]:
+        """The page is cut before its lines are read."""
+        wanted = select(*ORDER_COLUMNS)
+        newest = orders.c.id.desc()
+        if status is not None:
+            wanted = wanted.where(orders.c.status == status.value)
+        if product_id is not None:
+            asked = order_lines.alias()
+            wanted = wanted.join(asked).where(asked.c.product_id == product_id)
+            newest = asked.c.order_id.desc()
+        page = _cut(wanted.order_by(newest), offset, limit)
+        total = _count(wanted)
+        rows = self._rows(
+            select(page, order_lines.c.product_id, order_lines.c.quantity, total.c.total)
+            .select_from(
+                total.outerjoin(page, true()).outerjoin(
+                    order_lines, order_lines.c.order_id == page.c.id
+                )
+            )
+            .order_by(page.c.id.desc(), order_lines.c.position)
+        )
+        found = [row for row in rows if row.id is not None]
+        return Page(items=tuple(self._with_allocations(found)), total=rows[0].total)
+
+    def ping(self) -> None:
+        """Asks for the schema's revision."""
+        if not schema_is_current(self._reader):
+            raise StorageUnavailable(MIGRATE)
+
+    def _with_allocations(self, rows: Sequence[AnyRow]) -> list[Order]:
+        ended = ended_ids(rows)
+        parts = self._rows(self._allocations, **self._ids.bind(ended)) if ended else ()
+        return list(orders_from(rows, parts))
+
+    def _rows(self, statement: Select[Any], **parameters: object) -> Sequence[AnyRow]:
+        with driver_errors_translated(), self._reader.connect() as connection:
+            return connection.execute(statement, parameters).all()
+
+
+def _cut(listing: Select[Any], offset: int, limit: int) -> FromClause:
+    return listing.offset(min(offset, _LAST)).limit(min(limit, _LAST)).subquery("page")
+
+
+def _count(listing: Select[Any]) -> FromClause:
+    counted = listing.with_only_columns(func.count().label("total"), maintain_column_froms=True)
+    return counted.subquery("listing")
+
+
+def _stock_level(row: AnyRow) -> StockLevel:
+    _, product_id, name, on_hand, reserved, vendor_count, updated_at = row
+    return StockLevel(
+        product_id=product_id,
+        name=name,
+        on_hand=on_hand,
+        reserved=reserved,
+        available=max(0, on_hand - reserved),
+        vendor_count=vendor_count,
+        updated_at=updated_at,
+    )
+
+
+def _vendor_stock_level(row: AnyRow) -> VendorStockLevel:
+    return VendorStockLevel(
+        vendor_id=row.vendor_id,
+        vendor_name=row.name,
+        product_id=row.product_id,
+        available=row.available,
+        reported=row.reported,
+        as_of=row.as_of,
+    )

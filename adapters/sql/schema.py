@@ -1,0 +1,215 @@
+"""The tables. Alembic's migrations create them; a test holds the two together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    TypeDecorator,
+    Uuid,
+)
+
+from ...domain.order import OrderStatus
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment as text of fixed width, in UTC: it sorts by time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+class MomentText(TypeDecorator[datetime]):
+    """A moment where the database has no type for it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> str | None:
+        """To text."""
+        return None if value is None else moment_text(value)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> datetime | None:
+        """From text."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+# Compared byte by byte, so that both databases sort ids as Python does.
+TEXT_ID = Text(collation="C").with_variant(Text(), "sqlite")
+MOMENT = DateTime(timezone=True).with_variant(MomentText(), "sqlite")
+# SQLite numbers rows by itself only where the type is INTEGER.
+ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+
+RESERVED = OrderStatus.RESERVED.value
+FULFILLED = OrderStatus.FULFILLED.value
+FAILED = OrderStatus.FAILED.value
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ck": "%(table_name)s_%(constraint_name)s",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("id", TEXT_ID, primary_key=True),
+    Column("name", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+vendors = Table(
+    "vendors",
+    metadata,
+    Column("id", TEXT_ID, primary_key=True),
+    Column("name", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# A trigger also refuses an update by which a reservation grows beyond what is on hand. Others may
+# leave `reserved` above `on_hand`, because a vendor's report may fall below what was sold.
+central_stock = Table(
+    "central_stock",
+    metadata,
+    Column("product_id", TEXT_ID, ForeignKey(products.c.id), primary_key=True),
+    Column("on_hand", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("updated_at", MOMENT, nullable=False),
+    CheckConstraint("on_hand >= 0", name="on_hand_not_negative"),
+    CheckConstraint("reserved >= 0", name="reserved_not_negative"),
+    # Room on each page for the next version of its rows: their updates then touch no index.
+    postgresql_with={"fillfactor": "50"},
+    sqlite_with_rowid=False,
+)
+
+vendor_stock = Table(
+    "vendor_stock",
+    metadata,
+    Column("product_id", TEXT_ID, ForeignKey(central_stock.c.product_id), nullable=False),
+    Column("vendor_id", TEXT_ID, ForeignKey(vendors.c.id), nullable=False),
+    Column("available", BigInteger, nullable=False),
+    Column("reported", BigInteger, nullable=False),
+    Column("as_of", MOMENT, nullable=False),
+    PrimaryKeyConstraint("product_id", "vendor_id"),
+    CheckConstraint("available >= 0", name="available_not_negative"),
+    CheckConstraint("reported >= 0", name="reported_not_negative"),
+    # For the products of one vendor.
+    Index(None, "vendor_id", "product_id"),
+    postgresql_with={"fillfactor": "50"},
+    sqlite_with_rowid=False,
+)
+
+stock_adjustments = Table(
+    "stock_adjustments",
+    metadata,
+    Column("id", ROW_NUMBER, Identity(), primary_key=True),
+    Column("vendor_id", TEXT_ID, nullable=False),
+    Column("product_id", TEXT_ID, nullable=False),
+    Column("delta", BigInteger, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("at", MOMENT, nullable=False),
+    ForeignKeyConstraint(
+        ["product_id", "vendor_id"], [vendor_stock.c.product_id, vendor_stock.c.vendor_id]
+    ),
+    CheckConstraint("delta <> 0", name="delta_not_zero"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("failure", Text),
+    Column("idempotency_key", Text),
+    Column("created_at", MOMENT, nullable=False),
+    Column("updated_at", MOMENT, nullable=False),
+    Column("sent_at", MOMENT, nullable=False),
+    CheckConstraint(
+        "status IN ('reserved', 'fulfilled', 'failed', 'cancelled')", name="status_known"
+    ),
+    CheckConstraint("(status = 'failed') = (failure IS NOT NULL)", name="failure_has_reason"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "orders_idempotency_key",
+    orders.c.idempotency_key,
+    unique=True,
+    postgresql_where=orders.c.idempotency_key.is_not(None),
+    sqlite_where=orders.c.idempotency_key.is_not(None),
+)
+# For listing by status, and for orders that nobody fulfilled. Nearly all orders end up fulfilled:
+# those are found by going through all of them, and the index stays small.
+Index(
+    "orders_not_fulfilled",
+    orders.c.status,
+    orders.c.id,
+    orders.c.sent_at,
+    postgresql_where=orders.c.status != FULFILLED,
+    sqlite_where=orders.c.status != FULFILLED,
+)
+
+order_lines = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", Uuid, ForeignKey(orders.c.id), nullable=False),
+    # Not to `products`: the row of `central_stock` is locked by whoever inserts a line.
+    Column("product_id", TEXT_ID, ForeignKey(central_stock.c.product_id), nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False),
+    PrimaryKeyConstraint("order_id", "product_id"),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    # For listing the orders of one product, newest first.
+    Index(None, "product_id", "order_id"),
+    sqlite_with_rowid=False,
+)
+
+allocations = Table(
+    "allocations",
+    metadata,
+    Column("order_id", Uuid, nullable=False),
+    Column("product_id", TEXT_ID, nullable=False),
+    Column("vendor_id", TEXT_ID, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("allocated_at", MOMENT, nullable=False),
+    PrimaryKeyConstraint("order_id", "product_id", "vendor_id"),
+    ForeignKeyConstraint(
+        ["order_id", "product_id"], [order_lines.c.order_id, order_lines.c.product_id]
+    ),
+    ForeignKeyConstraint(
+        ["product_id", "vendor_id"], [vendor_stock.c.product_id, vendor_stock.c.vendor_id]
+    ),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    # For what a vendor was given since its last report.
+    Index(None, "vendor_id", "product_id", "allocated_at"),
+    sqlite_with_rowid=False,
+)
+
+# Its rows are few and short-lived: the primary key finds the oldest, and any other index would only
+# make the claims dearer.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", ROW_NUMBER, Identity(), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("due_at", MOMENT, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("parked_reason", Text),
+    # A number is never given twice, so that a late settlement cannot hit another message.
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,217 @@
+"""Central and vendor stock in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Dialect, Text, bindparam, insert, literal, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ...domain.errors import RuleViolated
+from ...domain.stock import (
+    CentralStock,
+    Product,
+    StockChange,
+    Vendor,
+    VendorStock,
+    VendorStockChange,
+)
+from ...domain.vendor_sync import StockAdjustment
+from .bulk import bulk_keys, bulk_rows
+from .schema import (
+    MOMENT,
+    TEXT_ID,
+    central_stock,
+    products,
+    stock_adjustments,
+    vendor_stock,
+    vendors,
+)
+from .transaction import Transaction
+
+# Both have the same ON CONFLICT clause, each under a construct of its own.
+_UPSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+class StockStatements:
+    """The statements of the stock repository, built once for a database."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._upsert = _UPSERT[dialect.name]
+        self.ids = bulk_keys(dialect, TEXT_ID)
+        self.lock = (
+            select(central_stock.c.product_id, central_stock.c.on_hand, central_stock.c.reserved)
+            .where(self.ids.contain(central_stock.c.product_id))
+            .order_by(central_stock.c.product_id)
+            # Keys never change, so foreign key checks of other transactions need not wait.
+            .with_for_update(key_share=True)
+        )
+        self.of_vendors = select(*vendor_stock.c).where(self.ids.contain(vendor_stock.c.product_id))
+        self.products_of = select(vendor_stock.c.product_id).where(
+            vendor_stock.c.vendor_id == bindparam("vendor_id"), vendor_stock.c.reported > 0
+        )
+        self._build_changes(dialect)
+        self._build_vendor_levels(dialect)
+        self._build_names(dialect)
+
+    def _build_changes(self, dialect: Dialect) -> None:
+        # Stock is changed by differences, never set: even without a lock no change would be lost.
+        units = BigInteger()
+        self.changes = bulk_rows(dialect, product_id=TEXT_ID, on_hand=units, reserved=units)
+        self.change = (
+            update(central_stock)
+            .values(
+                on_hand=central_stock.c.on_hand + self.changes.c.on_hand,
+                reserved=central_stock.c.reserved + self.changes.c.reserved,
+                updated_at=bindparam("at", type_=MOMENT),
+            )
+            .where(central_stock.c.product_id == self.changes.c.product_id)
+        )
+        self.vendor_changes = bulk_rows(
+            dialect, product_id=TEXT_ID, vendor_id=TEXT_ID, available=units
+        )
+        self.change_vendors = (
+            update(vendor_stock)
+            .values(available=vendor_stock.c.available + self.vendor_changes.c.available)
+            .where(
+                vendor_stock.c.product_id == self.vendor_changes.c.product_id,
+                vendor_stock.c.vendor_id == self.vendor_changes.c.vendor_id,
+            )
+        )
+
+    def _build_vendor_levels(self, dialect: Dialect) -> None:
+        self.levels = bulk_rows(dialect, **{c.name: c.type for c in vendor_stock.c})
+        put = self._upsert(vendor_stock).from_select(
+            [c.name for c in vendor_stock.c], select(self.levels.source).where(true())
+        )
+        self.put_vendor = put.on_conflict_do_update(
+            index_elements=["product_id", "vendor_id"],
+            set_={name: put.excluded[name] for name in ("available", "reported", "as_of")},
+        )
+        columns = [c for c in stock_adjustments.c if c.name != "id"]
+        self.adjustments = bulk_rows(dialect, **{c.name: c.type for c in columns})
+        self.record = insert(stock_adjustments).from_select(
+            [c.name for c in columns], select(self.adjustments.source)
+        )
+
+    def _build_names(self, dialect: Dialect) -> None:
+        vendor = self._upsert(vendors).values(id=bindparam("id"), name=bindparam("name"))
+        self.add_vendor = vendor.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"name": vendor.excluded.name},
+            where=vendors.c.name != vendor.excluded.name,
+        )
+        self.products = bulk_rows(dialect, id=TEXT_ID, name=Text())
+        self.add_products = (
+            self._upsert(products)
+            .from_select(["id", "name"], select(self.products.source).where(true()))
+            .on_conflict_do_nothing()
+        )
+        self.add_central = (
+            self._upsert(central_stock)
+            .from_select(
+                ["product_id", "on_hand", "reserved", "updated_at"],
+                select(
+                    self.products.c.id, literal(0), literal(0), bindparam("at", type_=MOMENT)
+                ).where(true()),
+            )
+            .on_conflict_do_nothing()
+        )
+
+
+class SqlStock:
+    """StockRepository on SQL. The lock on central stock covers vendor stock too."""
+
+    def __init__(self, transaction: Transaction, statements: StockStatements) -> None:
+        self._transaction = transaction
+        self._statements = statements
+
+    def lock(self, product_ids: Collection[str]) -> dict[str, CentralStock]:
+        """In the order of product ids."""
+        statements = self._statements
+        rows = self._transaction.rows(statements.lock, statements.ids.bind(product_ids))
+        return {
+            key: CentralStock(product_id=key, on_hand=on_hand, reserved=reserved)
+            for key, on_hand, reserved in rows
+        }
+
+    def change(self, changes: Sequence[StockChange], at: datetime) -> None:
+        """One statement; the table's constraints guard the figures."""
+        if not changes:
+            return
+        statements = self._statements
+        rows = [(change.product_id, change.on_hand, change.reserved) for change in changes]
+        self._transaction.write_each(
+            statements.change,
+            statements.changes.bind(rows) | {"at": at},
+            len(rows),
+            RuleViolated("central stock of a product that does not exist, or is named twice"),
+        )
+
+    def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
+        """Every vendor's row of these products."""
+        statements = self._statements
+        rows = self._transaction.rows(statements.of_vendors, statements.ids.bind(product_ids))
+        return [
+            VendorStock(
+                vendor_id=vendor_id,
+                product_id=product_id,
+                available=available,
+                reported=reported,
+                as_of=as_of,
+            )
+            for product_id, vendor_id, available, reported, as_of in rows
+        ]
+
+    def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:
+        """One statement; the table's constraint guards the figures."""
+        if not changes:
+            return
+        statements = self._statements
+        rows = [(change.product_id, change.vendor_id, change.available) for change in changes]
+        self._transaction.write_each(
+            statements.change_vendors,
+            statements.vendor_changes.bind(rows),
+            len(rows),
+            RuleViolated("vendor stock that does not exist, or is named twice"),
+        )
+
+    def put_vendor(self, levels: Sequence[VendorStock]) -> None:
+        """Insert or replace."""
+        if not levels:
+            return
+        statements = self._statements
+        rows = [
+            (level.product_id, level.vendor_id, level.available, level.reported, level.as_of)
+            for level in levels
+        ]
+        self._transaction.write(statements.put_vendor, statements.levels.bind(rows))
+
+    def record(self, adjustments: Sequence[StockAdjustment]) -> None:
+        """Append to the ledger."""
+        if not adjustments:
+            return
+        statements = self._statements
+        rows = [(a.vendor_id, a.product_id, a.delta, a.cause, a.at) for a in adjustments]
+        self._transaction.write(statements.record, statements.adjustments.bind(rows))
+
+    def products_of(self, vendor_id: str) -> set[str]:
+        """By the index on vendors."""
+        rows = self._transaction.rows(self._statements.products_of, {"vendor_id": vendor_id})
+        return {product_id for (product_id,) in rows}
+
+    def add_vendor(self, vendor: Vendor) -> None:
+        """Insert or rename."""
+        self._transaction.write(self._statements.add_vendor, {"id": vendor.id, "name": vendor.name})
+
+    def add_products(self, products: Sequence[Product], at: datetime) -> None:
+        """Insert what is new, in the order of ids, so that nobody waits crosswise."""
+        if not products:
+            return
+        statements = self._statements
+        rows = sorted((product.id, product.name) for product in products)
+        parameters = statements.products.bind(rows)
+        self._transaction.write(statements.add_products, parameters)
+        self._transaction.write(statements.add_central, parameters | {"at": at})

@@ -1,0 +1,23 @@
+"""Everything that is kept in one SQL database."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from .ledger import SqlLedger
+from .read_model import SqlReadModel
+from .unit_of_work import SqlUnitOfWork, Statements
+
+
+class SqlStorage:
+    """Stock, orders and outbox in SQLite or PostgreSQL. Thread-safe."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._statements = Statements.for_engine(engine)
+        self.read_model = SqlReadModel(engine)
+        self.ledger = SqlLedger(engine)
+
+    def unit_of_work(self) -> SqlUnitOfWork:
+        """A unit of work; the storage's UnitOfWorkFactory."""
+        return SqlUnitOfWork(self._engine, self._statements)

@@ -1,0 +1,58 @@
+"""The unit of work on SQL: one transaction."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import attrs
+from sqlalchemy import Engine
+
+from .order_repository import OrderStatements, SqlOrders
+from .outbox import OutboxStatements, SqlOutbox
+from .stock_repository import SqlStock, StockStatements
+from .transaction import Transaction
+
+
+@attrs.frozen
+class Statements:
+    """Everything a unit of work executes, built once for a database."""
+
+    stock: StockStatements
+    orders: OrderStatements
+    outbox: OutboxStatements
+
+    @classmethod
+    def for_engine(cls, engine: Engine) -> Statements:
+        """The statements in the words of the engine's database."""
+        return cls(
+            StockStatements(engine.dialect),
+            OrderStatements(engine.dialect),
+            OutboxStatements(engine.dialect),
+        )
+
+
+class SqlUnitOfWork:
+    """UnitOfWork on SQL. Locks are always taken in one order: orders, then central stock."""
+
+    def __init__(self, engine: Engine, statements: Statements) -> None:
+        self._transaction = Transaction(engine)
+        self.stock = SqlStock(self._transaction, statements.stock)
+        self.orders = SqlOrders(self._transaction, statements.orders)
+        self.outbox = SqlOutbox(self._transaction, statements.outbox)
+
+    def __enter__(self) -> Self:
+        self._transaction.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._transaction.__exit__(exc_type, exc, traceback)
+
+    def commit(self) -> None:
+        """Commit the transaction."""
+        self._transaction.commit()
