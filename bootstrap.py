@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dependency_injector import containers, providers
+from sqlalchemy import Engine
 
-from .adapters.sql.message_bus import SqlMessageBus
-from .adapters.sql.storage import SqlStorage
+from .adapters.sql import SqlMessageBus, SqlStorage, create_engine, migrate
 from .adapters.system.clock import SystemClock
 from .adapters.system.settings import Settings, read_settings
 from .adapters.vendors.config import gateways, mock_vendor_gateways, vendors_from_file
@@ -24,9 +24,9 @@ from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.sync_vendor import SyncVendor
 
 
-def _bus(settings: Settings, storage: SqlStorage) -> MessageBus:
+def _bus(settings: Settings, engine: Engine, clock: Clock) -> MessageBus:
     if settings.broker_url is None:
-        return SqlMessageBus(storage)
+        return SqlMessageBus(engine, clock)
     # Here, because pika is not needed without a broker.
     from .adapters.rabbitmq.message_bus import RabbitMessageBus
 
@@ -50,11 +50,13 @@ class Container(containers.DeclarativeContainer):
 
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Singleton(SystemClock)
-    storage = providers.Singleton(SqlStorage, settings.provided.database_url)
+    engine = providers.Singleton(create_engine, settings.provided.database_url)
+    migrate = providers.Callable(migrate, engine)
+    storage = providers.Singleton(SqlStorage, engine)
     unit_of_work = storage.provided.unit_of_work
     read_model = storage.provided.read_model
     ledger = storage.provided.ledger
-    bus = providers.Singleton(_bus, settings, storage)
+    bus = providers.Singleton(_bus, settings, engine, clock)
     gateways = providers.Singleton(_gateways, settings, clock)
     seed_gateways = providers.Singleton(_seed_gateways, clock)
 

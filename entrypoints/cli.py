@@ -48,7 +48,7 @@ def run() -> None:
 
     settings, container, stop = _start()
     require_free_port(settings.host, settings.port, "PORT")
-    patiently(container.storage().migrate, stop, "migrate.waiting")
+    patiently(container.migrate, stop, "migrate.waiting")
     run(settings, container.sync_vendor(), container.gateways(), stop)
 
 
@@ -128,7 +128,7 @@ def mock_vendors() -> None:
 def migrate() -> None:
     """Create the database's tables, or bring them up to date."""
     _, container, stop = _start()
-    patiently(container.storage().migrate, stop, "migrate.waiting")
+    patiently(container.migrate, stop, "migrate.waiting")
 
 
 @cli.command()

@@ -12,6 +12,7 @@ from order_aggregator import Snapshot, StockReport, Vendor
 from order_aggregator.adapters.system.settings import read_settings
 from order_aggregator.bootstrap import bootstrap
 from order_aggregator.entrypoints.api.server import api_of
+from order_aggregator.entrypoints.logs import configure_logs
 from order_aggregator.entrypoints.worker import worker_of
 
 
@@ -38,11 +39,12 @@ class Warehouse:
 
 def main() -> None:
     """Start API and worker in this process, and buy something over HTTP."""
+    configure_logs("warning")
     with tempfile.TemporaryDirectory() as folder:
         settings = read_settings({"DATABASE_URL": f"sqlite:///{folder}/orders.db"})
         warehouse = Warehouse({"tea": 10, "cup": 3})
         container = bootstrap(settings, gateways={"warehouse": warehouse})
-        container.storage().migrate()
+        container.migrate()
 
         stop = Event()
         worker = Thread(target=worker_of(container, stop).run)
@@ -58,7 +60,7 @@ def main() -> None:
             print(client.get("/v1/api/stock?product_id=tea").json[0]["available"], "left")
         stop.set()
         worker.join()
-        container.storage().close()
+        container.engine().dispose()
 
 
 if __name__ == "__main__":

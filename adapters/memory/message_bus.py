@@ -47,6 +47,9 @@ class MemoryMessageBus:
         """A new consumer."""
         return MemoryConsumer(self)
 
+    def ping(self) -> None:
+        """Memory always answers."""
+
     @property
     def parked(self) -> list[tuple[bytes, str]]:
         """The parked messages with their reasons, oldest first."""

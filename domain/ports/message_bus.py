@@ -66,3 +66,6 @@ class MessageBus(Protocol):
 
     def consume(self) -> Consumer:
         """A new consumer, to be used as a context manager."""
+
+    def ping(self) -> None:
+        """Return if the bus can be reached; else raise Unavailable."""

@@ -89,9 +89,7 @@ def api_of(container: Container) -> Iterator[Flask]:
 def _services(container: Container, relay: Relay) -> ApiServices:
     from .services import ApiServices
 
-    checks = {"database": container.read_model().ping}
-    if container.settings().broker_url is not None:
-        checks["broker"] = container.bus().ping
+    checks = {"database": container.read_model().ping, "broker": container.bus().ping}
     return ApiServices(
         read_model=container.read_model(),
         place_orders=container.place_orders(),
