@@ -27,6 +27,8 @@ LAST_DELAY = 5.0
 class Work(Protocol):
     """What a session is used for. Only the thread that serves the session calls it."""
 
+    session: Session
+
     def begin(self, ready: Callback) -> None:
         """Prepare the channel, then call `ready`. The queues are declared."""
 
@@ -49,6 +51,7 @@ class Link(Generic[W]):
         self._parameters = parameters
         self._queue = queue
         self._employ = employ
+        self._purpose = purpose
         self._log = log.bind(purpose=purpose)
         self._changed = Condition()
         self._thread: Thread | None = None
@@ -61,16 +64,17 @@ class Link(Generic[W]):
         """Begin to connect, unless that was done before; it returns at once."""
         with self._changed:
             if self._thread is None and not self._closing.is_set():
-                self._thread = Thread(target=self._run, name="rabbitmq", daemon=True)
+                self._thread = Thread(target=self._run, name=f"rabbitmq-{self._purpose}", daemon=True)
                 self._thread.start()
 
     def usable(self, timeout: float) -> W:
         """The work of a session that is ready; raises BrokerUnavailable after `timeout` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._usable or self._closing.is_set(), timeout)
-            if self._usable is None:
+            self._changed.wait_for(lambda: self._in_use() or self._closing.is_set(), timeout)
+            work = self._in_use()
+            if work is None:
                 raise BrokerUnavailable(self._obstacle)
-            return self._usable
+            return work
 
     def close(self) -> None:
         """Finish the work, close the connection and end the thread."""
@@ -124,6 +128,9 @@ class Link(Generic[W]):
             if not self._closing.is_set():
                 self._usable = work
                 self._changed.notify_all()
+
+    def _in_use(self) -> W | None:
+        return self._usable if self._usable and self._usable.session.is_open else None
 
     def _lose(self, obstacle: str) -> None:
         self._usable = None

@@ -114,7 +114,7 @@ class Subscription:
         The prefetch of a consumer is fixed once it has started, so more room is one more consumer.
         """
         if 2 * len(self._held) > (2 * len(self._consumers) - 1) * self._prefetch:
-            self._consume(ready=_nothing)
+            self._consume(ready=lambda: None)
         elif not self._held:
             while len(self._consumers) > 1:
                 self.session.channel.basic_cancel(self._consumers.pop())
@@ -127,7 +127,3 @@ def _attempt(properties: BasicProperties) -> int:
     headers = properties.headers or {}
     counts = [headers.get(name) for name in RETURN_COUNTS]
     return 1 + max((count for count in counts if isinstance(count, int)), default=0)
-
-
-def _nothing() -> None:
-    pass
