@@ -8,13 +8,15 @@ from typing import Any
 import attrs
 import uuid_utils.compat
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
 from order_aggregator.domain.errors import VendorUnavailable
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from order_aggregator.domain.vendor_sync import Snapshot
-from order_aggregator.entrypoints.api import ApiServices, Limits, close, create_app
+from order_aggregator.entrypoints.api.app import close, create_app
+from order_aggregator.entrypoints.api.services import ApiServices, Limits
 from shop import Feed, Shop, snapshot
-from werkzeug.test import TestResponse
 
 PREFIX = "/v1/api"
 

@@ -10,7 +10,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from . import documentation, metrics, orders, probes, routing, stock, sync
 from .combiner import Combiner
-from .intake import Intake
+from .reports import Report
 from .services import EXTENSION, ApiServices, Running, running
 
 log = structlog.get_logger()
@@ -27,7 +27,8 @@ class _Json(DefaultJSONProvider):
 def create_app(services: ApiServices) -> Flask:
     """The application. It does no I/O and starts no thread before the first order."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = services.limits.max_body_bytes
+    # One more than allowed: a body of undeclared length is cut off there, without a word.
+    app.config["MAX_CONTENT_LENGTH"] = services.limits.max_body_bytes + 1
     app.json = _Json(app)
     app.url_map.converters["id"] = routing.IdConverter
     # An id may contain two slashes in a row.
@@ -50,11 +51,11 @@ def close(app: Flask) -> None:
 
 def _combiner(services: ApiServices) -> Combiner:
     return Combiner(
-        Intake(place=services.place_orders, wake_relay=services.wake_relay),
+        services.place_orders,
+        Report(wake_relay=services.wake_relay),
         max_batch=services.limits.max_batch,
         max_waiting=services.limits.max_waiting,
         patience=services.limits.patience,
-        observe=metrics.observe_batch,
     )
 
 

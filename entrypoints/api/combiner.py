@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import Protocol
 
@@ -24,13 +24,19 @@ from ...domain.use_cases.place_orders import PlaceOrder
 
 log = structlog.get_logger()
 
+Decision = tuple[PlaceOrder, Order | OrderRefused]
+
+# Seconds between attempts to learn the outcome of a commit; the last one is repeated.
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+EXPIRED = "the order waited too long and was not executed"
+
 
 class Overloaded(Unavailable):
     """The order was not executed, because too many wait before it."""
 
 
 class PlaceBatch(Protocol):
-    """The use case `PlaceOrders`, or what stands before it."""
+    """The use case `PlaceOrders`."""
 
     def __call__(
         self, commands: Sequence[PlaceOrder], *, again: bool = False
@@ -44,6 +50,7 @@ class _Entry:
 
     command: PlaceOrder
     deadline: float
+    # A bare lock is the cheapest thing a thread can sleep on.
     done: threading.Lock
     started: bool = False
     # An attempt may have been committed without our knowing.
@@ -57,13 +64,12 @@ class _Entry:
             self.done.release()
 
     def fail(self, error: Exception) -> None:
-        """Wake the caller with an error of its own: raised in two threads, one would be garbled."""
+        """Wake the caller with an error that no other thread raises as well."""
         if self.in_doubt:
-            self.settle(_unknown_outcome(error))
+            error = CommitOutcomeUnknown(str(error))
         elif isinstance(error, StorageUnavailable):
-            self.settle(_caused(StorageUnavailable(str(error)), error))
-        else:
-            self.settle(error)
+            error = StorageUnavailable(str(error))
+        self.settle(error)
 
 
 class Combiner:
@@ -75,18 +81,22 @@ class Combiner:
     def __init__(
         self,
         place: PlaceBatch,
+        report: Callable[[Sequence[Decision], int], None],
         *,
         max_batch: int,
         max_waiting: int,
         patience: float,
-        observe: Callable[[int, int], None],
     ) -> None:
-        """`patience`: seconds a caller waits; `observe`: told a batch's size and what is left."""
+        """`patience`: seconds a caller waits.
+
+        `report` is told, when the callers of a batch are awake already, what was decided and how
+        many still wait. It cannot change what was decided.
+        """
         self._place = place
+        self._report = report
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._patience = patience
-        self._observe = observe
         self._mutex = threading.Lock()
         self._arrival = threading.Condition(self._mutex)
         self._waiting: deque[_Entry] = deque()
@@ -99,7 +109,6 @@ class Combiner:
         Raises OrderRefused or Overloaded, StorageUnavailable, or CommitOutcomeUnknown when patience
         ran out while the order was being placed.
         """
-        # A bare lock is the cheapest thing a thread can sleep on.
         done = threading.Lock()
         done.acquire()
         deadline = time.monotonic() + self._patience
@@ -107,12 +116,13 @@ class Combiner:
         self._enqueue(entry)
         if not done.acquire(timeout=self._patience):
             self._give_up(entry)
-        outcome = entry.outcome
-        if isinstance(outcome, Order):
-            return outcome
-        if outcome is None:
-            raise _unknown_outcome(None)
-        raise outcome
+        match entry.outcome:
+            case Order() as order:
+                return order
+            case None:
+                raise CommitOutcomeUnknown("patience ran out while the order was being placed")
+            case error:
+                raise error
 
     def close(self) -> None:
         """Accept no more, and return when everything that waits is done."""
@@ -130,27 +140,32 @@ class Combiner:
             if len(self._waiting) >= self._max_waiting:
                 raise Overloaded("too many orders wait already")
             self._waiting.append(entry)
-            if self._writer is None:
+            # A report that fails, as where no log can be written, ends the writer.
+            if self._writer is None or not self._writer.is_alive():
                 self._writer = threading.Thread(target=self._run, name="order-writer", daemon=True)
                 self._writer.start()
             self._arrival.notify()
 
     def _give_up(self, entry: _Entry) -> None:
         with self._mutex:
-            if entry.started or entry.outcome is not None:
-                return
-            self._waiting.remove(entry)
-        raise Overloaded("the order waited too long and was not executed")
+            if not entry.started:
+                self._waiting.remove(entry)
+                raise Overloaded(EXPIRED)
 
     def _run(self) -> None:
         while batch := self._next_batch():
             try:
-                self._observe(len(batch), len(self._waiting))
                 self._settle(batch, again=False)
             except Exception as error:  # noqa: BLE001 - each caller is told
-                log.warning("orders.not_placed", batch=len(batch), error=str(error))
                 for entry in batch:
                     entry.fail(error)
+                log.warning("orders.not_placed", batch=len(batch), error=str(error))
+            decided = [
+                (entry.command, entry.outcome)
+                for entry in batch
+                if isinstance(entry.outcome, Order | OrderRefused)
+            ]
+            self._report(decided, len(self._waiting))
 
     def _next_batch(self) -> list[_Entry]:
         """Sleep until something waits, then take it; empty once closed and drained."""
@@ -179,7 +194,7 @@ class Combiner:
 
     def _place_until_known(self, batch: Sequence[_Entry], *, again: bool) -> None:
         """Place what has not expired, and again while its outcome is unknown."""
-        for pause in _pauses():
+        for pause in chain(PAUSES, repeat(PAUSES[-1])):
             awaited = _still_awaited(batch)
             if not awaited:
                 return
@@ -187,10 +202,10 @@ class Combiner:
             try:
                 outcomes = self._place([e.command for e in awaited], again=again or in_doubt)
                 settled = list(zip(awaited, outcomes, strict=True))
-            except CommitOutcomeUnknown:
+            except CommitOutcomeUnknown as error:
+                log.warning("orders.commit_outcome_unknown", batch=len(awaited), error=str(error))
                 for entry in awaited:
                     entry.in_doubt = True
-                log.warning("orders.commit_outcome_unknown", batch=len(awaited))
             except (StorageUnavailable, Conflict):
                 if not in_doubt:
                     raise
@@ -205,19 +220,5 @@ def _still_awaited(batch: Sequence[_Entry]) -> list[_Entry]:
     now = time.monotonic()
     for entry in batch:
         if entry.deadline <= now:
-            entry.fail(Overloaded("the order waited too long and was not executed"))
+            entry.fail(Overloaded(EXPIRED))
     return [entry for entry in batch if entry.outcome is None]
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds between attempts: short, growing, then steady."""
-    return chain((0.05, 0.1, 0.2, 0.4), repeat(0.8))
-
-
-def _unknown_outcome(cause: Exception | None) -> Exception:
-    return _caused(CommitOutcomeUnknown("it is unknown whether the order was accepted"), cause)
-
-
-def _caused(error: Exception, cause: Exception | None) -> Exception:
-    error.__cause__ = cause
-    return error

@@ -50,12 +50,6 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
     SECONDS.labels(known, route).observe(seconds)
 
 
-def observe_batch(size: int, waiting: int) -> None:
-    """Record a batch of orders, and how many still wait."""
-    BATCH_SIZE.observe(size)
-    WAITING.set(waiting)
-
-
 def exposition() -> bytes:
     """Every figure, in Prometheus' text format."""
     directory = os.environ.get(MULTIPROCESS_DIRECTORY)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, request
-from werkzeug.exceptions import NotFound, UnsupportedMediaType
+from werkzeug.exceptions import NotFound, RequestEntityTooLarge, UnsupportedMediaType
 
 from ...domain.errors import UnknownProducts
 from ...domain.order import MAX_LINES, Order
@@ -102,7 +102,7 @@ def place_order() -> Response:
     Its stock is reserved, and it is durable, when the answer comes; vendors are chosen later.
     """
     app = running()
-    wanted = parse_order(_json_body())
+    wanted = parse_order(_json_body(app.services.limits.max_body_bytes))
     command = wanted.command(app.services.new_order_id(), request.headers.get(IDEMPOTENCY_KEY))
     try:
         order = app.combiner.submit(command)
@@ -167,8 +167,10 @@ def order_document(order: Order) -> dict[str, Any]:
     }
 
 
-def _json_body() -> Any:
+def _json_body(limit: int) -> Any:
     body = request.get_data(cache=False)
+    if len(body) > limit:
+        raise RequestEntityTooLarge(f"the body must have at most {limit} bytes")
     if body and request.mimetype != JSON:
         raise UnsupportedMediaType(f"the body must be {JSON}")
     return strict_json.parse(body)

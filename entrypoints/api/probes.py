@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
@@ -9,6 +10,8 @@ from ...domain.errors import Unavailable
 from . import metrics
 from .problems import Problem
 from .services import running
+
+log = structlog.get_logger()
 
 NOT_READY = Problem(status=503, slug="not-ready", title="Not ready")
 
@@ -29,7 +32,8 @@ def readyz() -> ResponseReturnValue:
         try:
             check()
         except Unavailable as error:
-            checks[name] = str(error)
+            checks[name] = "unavailable"
+            log.warning("api.not_ready", check=name, error=str(error))
         else:
             checks[name] = "ok"
     away = [name for name, state in checks.items() if state != "ok"]

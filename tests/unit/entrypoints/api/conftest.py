@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from api_under_test import ApiUnderTest
 
 

@@ -1,0 +1,55 @@
+"""Tells of what was decided: the relay, the metrics and the log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import attrs
+import structlog
+
+from ...domain.errors import IdempotencyKeyReused, InsufficientStock, UnknownProducts
+from ...domain.order import Order
+from . import metrics
+from .combiner import Decision
+
+log = structlog.get_logger()
+
+ACCEPTED = "accepted"
+# The answer was an earlier order with the same idempotency key.
+REPEATED = "repeated"
+REFUSALS = {
+    InsufficientStock: "insufficient_stock",
+    UnknownProducts: "unknown_product",
+    IdempotencyKeyReused: "idempotency_key_reused",
+}
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """Called after each batch. `wake_relay` must not block."""
+
+    wake_relay: Callable[[], None]
+
+    def __call__(self, decisions: Sequence[Decision], waiting: int) -> None:
+        """Pass on what was decided, and how many orders wait for the next batch."""
+        metrics.WAITING.set(waiting)
+        if not decisions:
+            return
+        kinds = Counter(_kind(decision) for decision in decisions)
+        accepted = [str(d[0].order_id) for d in decisions if _kind(d) == ACCEPTED]
+        if accepted:
+            self.wake_relay()
+            log.info("orders.accepted", order_ids=accepted)
+        if len(accepted) < len(decisions):
+            log.debug("orders.not_accepted", kinds=dict(kinds))
+        metrics.BATCH_SIZE.observe(len(decisions))
+        for kind, count in kinds.items():
+            metrics.ORDERS.labels(kind).inc(count)
+
+
+def _kind(decision: Decision) -> str:
+    command, outcome = decision
+    if isinstance(outcome, Order):
+        return ACCEPTED if outcome.id == command.order_id else REPEATED
+    return REFUSALS.get(type(outcome), "refused")

@@ -1,0 +1,330 @@
+"""The combiner, on use cases that fail in every way there is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from order_aggregator.domain.errors import (
+    CommitOutcomeUnknown,
+    Conflict,
+    InsufficientStock,
+    OrderRefused,
+    RuleViolated,
+    StorageUnavailable,
+)
+from order_aggregator.domain.order import Order
+from order_aggregator.domain.use_cases.place_orders import PlaceOrder
+from order_aggregator.entrypoints.api.combiner import Combiner, Decision, Overloaded
+from shop import Shop, wish
+
+Outcome = Order | OrderRefused
+
+
+class Desk:
+    """A use case whose every call waits for the gate, then does what it is told, in order."""
+
+    def __init__(self) -> None:
+        self.shop = Shop()
+        self.shop.sync("acme", {"BOLT": 1_000_000})
+        self.gate = threading.Event()
+        self.gate.set()
+        self.busy = threading.Event()
+        self.calls: list[list[PlaceOrder]] = []
+        self.again: list[bool] = []
+        self.script: list[Callable[[Sequence[PlaceOrder]], None]] = []
+        self.poison: PlaceOrder | None = None
+
+    def __call__(self, commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Outcome]:
+        self.calls.append(list(commands))
+        self.again.append(again)
+        self.busy.set()
+        assert self.gate.wait(10)
+        if self.script:
+            self.script.pop(0)(commands)
+        if self.poison in commands:
+            raise RuleViolated("poison")
+        return self.shop.place_orders(commands, again=again)
+
+
+def fails(error: Exception) -> Callable[[Sequence[PlaceOrder]], None]:
+    def fail(_commands: Sequence[PlaceOrder]) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@contextmanager
+def combining(
+    desk: Desk, report: Any = lambda _decided, _left: None, **limits: Any
+) -> Iterator[Combiner]:
+    combiner = Combiner(
+        desk, report, **{"max_batch": 100, "max_waiting": 10_000, "patience": 5.0, **limits}
+    )
+    try:
+        yield combiner
+    finally:
+        desk.gate.set()
+        combiner.close()
+
+
+def queue_up(
+    combiner: Combiner, desk: Desk, pool: ThreadPoolExecutor, commands: Sequence[PlaceOrder]
+) -> list[Future[Order]]:
+    """Submit the first, and when it is being placed the others, in their order, behind it."""
+    desk.gate.clear()
+    desk.busy.clear()
+    futures = [pool.submit(combiner.submit, commands[0])]
+    assert desk.busy.wait(5)
+    for left, command in enumerate(commands[1:], 1):
+        futures.append(pool.submit(combiner.submit, command))
+        until(lambda left=left: len(combiner._waiting) == left)
+    return futures
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(64) as pool:
+        yield pool
+
+
+def test_thousands_of_orders_from_fifty_threads_each_get_their_own_outcome(desk: Desk) -> None:
+    desk.shop.sync("acme", {"BOLT": 3000})
+
+    def caller(combiner: Combiner) -> Counter[str]:
+        outcomes: Counter[str] = Counter()
+        for number in range(100):
+            command = wish(BOLT=number % 2 + 1)
+            try:
+                order = combiner.submit(command)
+            except InsufficientStock as refusal:
+                outcomes["refused"] += refusal.shortages[0].requested == number % 2 + 1
+            else:
+                assert (order.id, order.lines) == (command.order_id, command.lines)
+                outcomes["accepted"] += 1
+                outcomes["units"] += number % 2 + 1
+        return outcomes
+
+    with combining(desk) as combiner, ThreadPoolExecutor(50) as callers:
+        futures = [callers.submit(caller, combiner) for _ in range(50)]
+        total = sum((future.result() for future in futures), Counter())
+    assert total["accepted"] + total["refused"] == 5000
+    assert total["units"] == 3000
+    assert desk.shop.balance("BOLT") == (3000, 3000)
+    assert sum(len(call) for call in desk.calls) == 5000
+    assert len(desk.calls) < 5000
+
+
+def test_a_batch_is_what_queued_during_the_last_commit_in_its_order(
+    desk: Desk, pool: ThreadPoolExecutor
+) -> None:
+    commands = [wish(BOLT=1) for _ in range(8)]
+    with combining(desk, max_batch=5) as combiner:
+        futures = queue_up(combiner, desk, pool, commands)
+        desk.gate.set()
+        assert [future.result().id for future in futures] == [c.order_id for c in commands]
+    assert desk.calls == [commands[:1], commands[1:6], commands[6:]]
+
+
+def test_no_thread_runs_before_the_first_order(desk: Desk) -> None:
+    before = threading.active_count()
+    with combining(desk) as combiner:
+        assert threading.active_count() == before
+        combiner.submit(wish(BOLT=1))
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+
+
+def test_the_guilty_order_fails_alone(desk: Desk, pool: ThreadPoolExecutor) -> None:
+    commands = [wish(BOLT=1) for _ in range(6)]
+    desk.poison = commands[3]
+    with combining(desk) as combiner:
+        futures = queue_up(combiner, desk, pool, commands)
+        desk.gate.set()
+        with pytest.raises(RuleViolated):
+            futures[3].result()
+        assert all(futures[i].result().id == commands[i].order_id for i in (0, 1, 2, 4, 5))
+    assert desk.shop.balance("BOLT") == (1_000_000, 5)
+    assert desk.again == [False, False, True, True, True, True, True]
+
+
+def test_a_storage_that_is_away_fails_the_whole_batch_at_once(
+    desk: Desk, pool: ThreadPoolExecutor
+) -> None:
+    away = StorageUnavailable("away")
+    desk.script = [lambda _commands: None, fails(away)]
+    with combining(desk) as combiner:
+        futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(6)])
+        desk.gate.set()
+        errors = [future.exception() for future in futures[1:]]
+        assert [type(error) for error in errors] == [StorageUnavailable] * 5
+        assert len({id(error) for error in errors}) == 5
+        combiner.submit(wish(BOLT=1))
+    assert [len(call) for call in desk.calls] == [1, 5, 1]
+
+
+def test_a_storage_that_goes_away_while_orders_are_placed_alone_ends_that(
+    desk: Desk, pool: ThreadPoolExecutor
+) -> None:
+    desk.script = [
+        lambda _commands: None,
+        fails(RuleViolated("batch")),
+        lambda _commands: None,
+        fails(StorageUnavailable("away")),
+    ]
+    with combining(desk) as combiner:
+        futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(6)])
+        desk.gate.set()
+        assert futures[1].result()
+        assert all(isinstance(f.exception(), StorageUnavailable) for f in futures[2:])
+    assert [len(call) for call in desk.calls] == [1, 5, 1, 1]
+
+
+def test_a_batch_in_contention_is_placed_one_by_one(desk: Desk, pool: ThreadPoolExecutor) -> None:
+    desk.script = [lambda _: None, fails(Conflict("batch")), fails(Conflict("one"))]
+    with combining(desk) as combiner:
+        futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(3)])
+        desk.gate.set()
+        assert isinstance(futures[1].exception(), Conflict)
+        assert futures[2].result()
+
+
+def test_after_an_unknown_commit_the_orders_are_looked_for(desk: Desk) -> None:
+    def commit_unnoticed(commands: Sequence[PlaceOrder]) -> None:
+        desk.shop.place_orders(commands)
+        raise CommitOutcomeUnknown("connection lost")
+
+    desk.script = [commit_unnoticed, fails(StorageUnavailable("still down")), fails(Conflict("x"))]
+    command = wish(BOLT=1)
+    with combining(desk) as combiner:
+        assert combiner.submit(command).id == command.order_id
+    assert desk.again == [False, True, True, True]
+    assert desk.shop.balance("BOLT") == (1_000_000, 1)
+
+
+def test_an_outcome_that_stays_unknown_is_said_to_be_unknown(desk: Desk) -> None:
+    desk.script = [fails(CommitOutcomeUnknown("lost")), *[fails(StorageUnavailable("down"))] * 100]
+    with combining(desk, patience=0.3) as combiner:
+        started = time.monotonic()
+        with pytest.raises(CommitOutcomeUnknown):
+            combiner.submit(wish(BOLT=1))
+        assert 0.25 < time.monotonic() - started < 2
+        desk.script = []
+        assert combiner.submit(wish(BOLT=1))
+
+
+def test_an_unexpected_error_after_an_unknown_commit_leaves_the_outcome_unknown(desk: Desk) -> None:
+    desk.script = [fails(CommitOutcomeUnknown("lost")), fails(RuleViolated("broken"))]
+    with combining(desk) as combiner, pytest.raises(CommitOutcomeUnknown):
+        combiner.submit(wish(BOLT=1))
+
+
+def test_a_full_queue_refuses_at_once(desk: Desk, pool: ThreadPoolExecutor) -> None:
+    with combining(desk, max_waiting=2) as combiner:
+        futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(3)])
+        with pytest.raises(Overloaded):
+            combiner.submit(wish(BOLT=1))
+        desk.gate.set()
+        assert all(future.result() for future in futures)
+        assert combiner.submit(wish(BOLT=1))
+    assert desk.shop.balance("BOLT") == (1_000_000, 4)
+
+
+def test_an_order_that_waited_too_long_is_not_executed(
+    desk: Desk, pool: ThreadPoolExecutor
+) -> None:
+    with combining(desk, patience=0.2) as combiner:
+        futures = queue_up(combiner, desk, pool, [wish(BOLT=1), wish(BOLT=2)])
+        assert isinstance(futures[1].exception(), Overloaded)
+        assert isinstance(futures[0].exception(), CommitOutcomeUnknown)
+        desk.gate.set()
+        assert combiner.submit(wish(BOLT=4))
+    # The first was being placed all along; the second never was.
+    assert desk.shop.balance("BOLT") == (1_000_000, 5)
+
+
+def test_an_order_that_expires_while_its_batch_fails_is_not_tried_alone(
+    desk: Desk, pool: ThreadPoolExecutor
+) -> None:
+    def slow_failure(_commands: Sequence[PlaceOrder]) -> None:
+        time.sleep(0.4)
+        raise RuleViolated("slow")
+
+    desk.script = [lambda _commands: None, slow_failure]
+    with combining(desk, patience=0.3) as combiner:
+        futures = queue_up(combiner, desk, pool, [wish(BOLT=1), wish(BOLT=1), wish(BOLT=1)])
+        desk.gate.set()
+        assert futures[0].result()
+        assert isinstance(futures[1].exception(), CommitOutcomeUnknown)
+    assert [len(call) for call in desk.calls] == [1, 2]
+
+
+def test_closing_finishes_what_waits_and_accepts_no_more(
+    desk: Desk, pool: ThreadPoolExecutor
+) -> None:
+    with combining(desk) as combiner:
+        futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(5)])
+        closing = pool.submit(combiner.close)
+        until(lambda: combiner._closed)
+        with pytest.raises(Overloaded):
+            combiner.submit(wish(BOLT=1))
+        assert not closing.done()
+        desk.gate.set()
+        closing.result()
+        assert all(future.result() for future in futures)
+        combiner.close()
+
+
+def test_closing_before_the_first_order_is_fine(desk: Desk) -> None:
+    with combining(desk) as combiner:
+        combiner.close()
+        with pytest.raises(Overloaded):
+            combiner.submit(wish(BOLT=1))
+
+
+def test_each_batch_is_reported_with_what_was_decided(desk: Desk, pool: ThreadPoolExecutor) -> None:
+    reports: list[tuple[Sequence[Decision], int]] = []
+    commands = [wish(BOLT=1), wish(BOLT=2_000_000), wish(BOLT=1), wish(BOLT=1)]
+    desk.script = [lambda _: None, lambda _: None, fails(StorageUnavailable("away"))]
+    with combining(desk, lambda *report: reports.append(report), max_batch=2) as combiner:
+        futures = queue_up(combiner, desk, pool, commands)
+        desk.gate.set()
+        for future in futures:
+            future.exception()
+    assert [len(decided) for decided, _ in reports] == [1, 2, 0]
+    assert [left for _, left in reports] == [3, 1, 0]
+    assert isinstance(reports[1][0][0][1], InsufficientStock)
+    assert reports[1][0][0][0] is commands[1]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_report_that_fails_changes_no_outcome_and_stops_no_later_order(desk: Desk) -> None:
+    def report(_decided: Sequence[Decision], _left: int) -> None:
+        raise OSError("no space left for logs")
+
+    with combining(desk, report) as combiner:
+        for _ in range(3):
+            assert combiner.submit(wish(BOLT=1))
+            writer = combiner._writer
+            assert writer is not None
+            writer.join()
+    assert desk.shop.balance("BOLT") == (1_000_000, 3)

@@ -1,0 +1,80 @@
+"""OpenAPI and Swagger UI."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from api_under_test import ApiUnderTest
+
+
+@pytest.fixture
+def document(api: ApiUnderTest) -> Any:
+    return api.client.get("/v1/api/openapi.json").get_json()
+
+
+def test_every_call_of_the_contract_is_documented(document: Any) -> None:
+    operations = {
+        f"{method.upper()} {path}"
+        for path, item in document["paths"].items()
+        for method in item.keys() & {"get", "post", "put", "delete"}
+    }
+    assert operations == {
+        "GET /v1/api/stock",
+        "GET /v1/api/stock/{product_id}",
+        "GET /v1/api/vendor-stock",
+        "POST /v1/api/order",
+        "GET /v1/api/order",
+        "GET /v1/api/order/{order_id}",
+        "POST /v1/api/vendor/{vendor_id}/sync",
+        "POST /v1/api/sync",
+    }
+
+
+def test_every_error_is_documented_as_a_problem(document: Any) -> None:
+    for path, item in document["paths"].items():
+        for method in item.keys() & {"get", "post"}:
+            for status, response in item[method]["responses"].items():
+                kind = "application/json" if status < "300" else "application/problem+json"
+                assert list(response["content"]) == [kind], (path, method, status)
+                assert ("Retry-After" in response.get("headers", {})) == (status == "503")
+
+
+def test_an_order_is_one_of_two_closed_forms(document: Any) -> None:
+    operation = document["paths"]["/v1/api/order"]["post"]
+    forms = operation["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    assert [form["additionalProperties"] for form in forms] == [False, False]
+    assert [form["required"] for form in forms] == [["product_id", "quantity"], ["lines"]]
+    assert set(operation["responses"]) == {
+        "202",
+        "400",
+        "405",
+        "409",
+        "413",
+        "415",
+        "422",
+        "500",
+        "503",
+    }
+    assert "Location" in operation["responses"]["202"]["headers"]
+
+
+def test_swagger_ui_needs_no_other_server(api: ApiUnderTest) -> None:
+    page = api.client.get("/v1/api/swagger")
+    assert page.status_code == 200
+    assert "//" not in page.text.replace("<!DOCTYPE", "")
+    assert '"validatorUrl": null' in page.text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(loaded) == 3
+    for path in loaded:
+        with api.client.get(path) as asset:
+            assert asset.status_code == 200
+            assert len(asset.data) > 10_000
+
+
+@pytest.mark.parametrize("name", ["../__init__.py", "nope.js", "..%2f..%2f__init__.py", ""])
+def test_no_other_file_is_served(api: ApiUnderTest, name: str) -> None:
+    answer = api.client.get("/v1/api/swagger/assets/" + name)
+    assert (answer.status_code, answer.content_type) == (404, "application/problem+json")

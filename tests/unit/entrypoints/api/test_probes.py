@@ -1,0 +1,114 @@
+"""Health, readiness and figures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from api_under_test import ApiUnderTest
+from order_aggregator.domain.errors import BrokerUnavailable
+
+
+def test_it_lives(api: ApiUnderTest) -> None:
+    assert api.client.get("/healthz").get_json() == {"status": "ok"}
+
+
+def test_it_is_ready_when_every_check_passes(api: ApiUnderTest) -> None:
+    answer = api.client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.get_json() == {"status": "ready", "checks": {"database": "ok"}}
+
+
+def test_it_is_not_ready_when_one_fails_but_lives_on(api: ApiUnderTest) -> None:
+    def away() -> None:
+        raise BrokerUnavailable("no route")
+
+    api.checks["broker"] = away
+    answer = api.client.get("/readyz")
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.get_json()["checks"] == {"database": "ok", "broker": "unavailable"}
+    assert api.client.get("/healthz").status_code == 200
+
+
+def figures(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def figure(api: ApiUnderTest, name: str, **labels: str) -> float:
+    return figures(api.client.get("/metrics").text).get((name, frozenset(labels.items())), 0.0)
+
+
+def test_requests_are_counted_by_rule_not_by_path(api: ApiUnderTest) -> None:
+    rule = "/v1/api/stock/<id:product_id>"
+    labels = {"method": "GET", "route": rule}
+    before = figure(api, "order_api_requests_total", **labels, status="200")
+    api.get("/stock/BOLT")
+    api.get("/stock/NUT")
+    assert figure(api, "order_api_requests_total", **labels, status="200") == before + 2
+    assert figure(api, "order_api_request_seconds_count", **labels) >= before + 2
+
+
+def test_paths_and_methods_of_anybodys_making_do_not_become_labels(api: ApiUnderTest) -> None:
+    api.client.get("/secret-path")
+    api.client.open("/v1/api/stock", method="NONSENSE")
+    text = api.client.get("/metrics").text
+    assert "secret-path" not in text
+    assert "NONSENSE" not in text
+
+
+def test_orders_are_counted_by_outcome(api: ApiUnderTest) -> None:
+    kinds = (
+        *("accepted", "repeated"),
+        *("insufficient_stock", "unknown_product", "idempotency_key_reused"),
+    )
+    before = {kind: figure(api, "order_api_orders_total", outcome=kind) for kind in kinds}
+    batches = figure(api, "order_api_batch_size_count")
+    for product_id, quantity, key in (
+        ("BOLT", 1, "key"),
+        ("BOLT", 1, "key"),
+        ("BOLT", 2, "key"),
+        ("BOLT", 999, None),
+        ("nope", 1, None),
+    ):
+        api.order({"product_id": product_id, "quantity": quantity}, key)
+    api.close()
+    after = {kind: figure(api, "order_api_orders_total", outcome=kind) for kind in kinds}
+    assert {kind: after[kind] - before[kind] for kind in kinds} == dict.fromkeys(kinds, 1.0)
+    assert figure(api, "order_api_batch_size_count") == batches + 5
+
+
+WORKER = """
+from order_aggregator.entrypoints.api import metrics
+metrics.ORDERS.labels("accepted").inc(2)
+metrics.WAITING.set(5)
+print(metrics.exposition().decode())
+"""
+
+
+@pytest.mark.parametrize("workers", [3])
+def test_several_processes_answer_for_all_and_the_dead_wait_for_nothing(
+    tmp_path: Path, workers: int
+) -> None:
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for number in range(1, workers + 1):
+        answer = subprocess.run(
+            [sys.executable, "-c", WORKER],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+        found = figures(answer.stdout)
+        assert found["order_api_orders_total", frozenset({("outcome", "accepted")})] == 2 * number
+        assert found["order_api_orders_waiting", frozenset()] == 5

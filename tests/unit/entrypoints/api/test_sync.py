@@ -1,0 +1,94 @@
+"""POST /sync: pulling vendors' feeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from api_under_test import ApiUnderTest, DeadFeed
+from order_aggregator.domain.errors import InvalidSnapshot, StorageUnavailable
+from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.vendor_sync import Snapshot
+from shop import Feed, snapshot
+
+
+class BrokenFeed(DeadFeed):
+    """A feed that answers nonsense."""
+
+    def fetch(self) -> Snapshot:
+        raise InvalidSnapshot(self.vendor.id, "not JSON")
+
+
+def changed_feed(api: ApiUnderTest) -> None:
+    api.shop.pass_time(minutes=1)
+    now = api.shop.clock.now()
+    api.gateways["bits/co"] = Feed(snapshot("bits/co", {"BOLT": 3, "GEAR": 2}, now))
+
+
+def test_one_vendors_sync_says_what_changed(api: ApiUnderTest) -> None:
+    changed_feed(api)
+    answer = api.client.post("/v1/api/vendor/bits/co/sync")
+    assert answer.status_code == 200
+    assert answer.get_json() == {
+        "vendor_id": "bits/co",
+        "as_of": "2026-01-01T00:01:00+00:00",
+        "products": 2,
+        "changes": [
+            {"product_id": "BOLT", "delta": -2},
+            {"product_id": "GEAR", "delta": 2},
+        ],
+    }
+    assert api.shop.balance("BOLT") == (13, 0)
+    again = api.client.post("/v1/api/vendor/bits/co/sync")
+    assert again.get_json()["changes"] == []
+
+
+@pytest.mark.parametrize("vendor_id", ["nobody", "x" * 5000, "%00", "bits"])
+def test_an_unknown_vendor_is_not_found(api: ApiUnderTest, vendor_id: str) -> None:
+    answer = api.client.post(f"/v1/api/vendor/{vendor_id}/sync")
+    assert answer.status_code == 404
+    assert answer.get_json()["type"].endswith(":unknown-vendor")
+
+
+@pytest.mark.parametrize(
+    ("feed", "slug"), [(DeadFeed, "vendor-unavailable"), (BrokenFeed, "invalid-snapshot")]
+)
+def test_a_vendor_that_fails_is_a_bad_gateway(
+    api: ApiUnderTest, feed: type[DeadFeed], slug: str
+) -> None:
+    api.gateways["dead"] = feed(Vendor(id="dead", name="Dead"))
+    answer = api.client.post("/v1/api/vendor/dead/sync")
+    assert (answer.status_code, answer.content_type) == (502, "application/problem+json")
+    assert answer.get_json()["type"].endswith(f":{slug}")
+
+
+def test_a_vendor_that_fails_does_not_keep_the_others_from_it(api: ApiUnderTest) -> None:
+    api.gateways["a-dead"] = DeadFeed(Vendor(id="a-dead", name="Dead"))
+    changed_feed(api)
+    answer = api.client.post("/v1/api/sync")
+    assert answer.status_code == 200
+    by_vendor = {attempt["vendor_id"]: attempt for attempt in answer.get_json()}
+    assert set(by_vendor) == {"acme", "bits/co", "a-dead"}
+    assert by_vendor["a-dead"] == {
+        "vendor_id": "a-dead",
+        "as_of": None,
+        "products": 0,
+        "changes": [],
+        "error": "feed of vendor a-dead: connection refused",
+    }
+    assert by_vendor["bits/co"]["error"] is None
+    assert len(by_vendor["bits/co"]["changes"]) == 2
+
+
+def test_without_vendors_there_is_nothing_to_pull(api: ApiUnderTest) -> None:
+    api.gateways.clear()
+    assert api.client.post("/v1/api/sync").get_json() == []
+
+
+def test_a_storage_that_is_away_is_a_503(api: ApiUnderTest) -> None:
+    class Away(DeadFeed):
+        def fetch(self) -> Snapshot:
+            raise StorageUnavailable("away")
+
+    api.gateways["acme"] = Away(Vendor(id="acme", name="Acme"))
+    assert api.client.post("/v1/api/sync").status_code == 503
+    assert api.client.post("/v1/api/vendor/acme/sync").status_code == 503
