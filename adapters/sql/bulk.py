@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +32,7 @@ from .schema import moment_text
 
 Types = Mapping[str, TypeEngine[Any]]
 Parameters = dict[str, object]
+ElementForm = Callable[[Any], str]
 
 
 @attrs.frozen(kw_only=True)
@@ -66,27 +69,27 @@ def bulk_keys(dialect: Dialect, type_: TypeEngine[Any]) -> BulkKeys:
             contain=lambda tested: tested.in_(select(members.c.key)),
             bind=lambda keys: members.bind([(key,) for key in keys]),
         )
-    array = _array("key", type_)
+    array, form = _array("key", type_), _element_form(type_)
     return BulkKeys(
         contain=lambda tested: tested == func.any(array),
-        bind=lambda keys: {"bulk_key": _array_literal(keys)},
+        bind=lambda keys: {"bulk_key": _array_literal(keys, form)},
     )
 
 
 def _array_rows(types: Types) -> BulkRows:
     """PostgreSQL: an array a column, side by side."""
-    names = list(types)
     columns = [column(name, type_) for name, type_ in types.items()]
     arrays = [_array(name, type_) for name, type_ in types.items()]
-    source = func.unnest(*arrays).table_valued(*columns, name="bulk").render_derived()
+    forms = [(f"bulk_{name}", _element_form(type_)) for name, type_ in types.items()]
 
     def bind(rows: Sequence[Sequence[object]]) -> Parameters:
-        values = zip(*rows, strict=True) if rows else [()] * len(names)
+        values = zip(*rows, strict=True) if rows else [()] * len(forms)
         return {
-            f"bulk_{name}": _array_literal(column_values)
-            for name, column_values in zip(names, values, strict=True)
+            name: _array_literal(column_values, form)
+            for (name, form), column_values in zip(forms, values, strict=True)
         }
 
+    source = func.unnest(*arrays).table_valued(*columns, name="bulk").render_derived()
     return BulkRows(source=source, bind=bind)
 
 
@@ -97,27 +100,34 @@ def _array(name: str, type_: TypeEngine[Any]) -> ColumnElement[Any]:
     return cast(parameter, ARRAY(type_))
 
 
-def _array_literal(values: Collection[object]) -> str:
+def _array_literal(values: Iterable[object], form: ElementForm) -> str:
     """PostgreSQL's text form of an array (manual, 8.15.6: array input and output syntax)."""
-    return "{" + ",".join(map(_array_element, values)) + "}"
+    return "{" + ",".join(["NULL" if value is None else form(value) for value in values]) + "}"
 
 
-def _array_element(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        if "\\" in value or '"' in value:
-            value = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{value}"'
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, UUID):
-        return value.hex
-    if isinstance(value, datetime):
-        return f'"{value.isoformat()}"'
-    if isinstance(value, bytes):
-        return f'"\\\\x{value.hex()}"'
-    raise TypeError(f"cannot be sent in bulk: {type(value)}")
+def _element_form(type_: TypeEngine[Any]) -> ElementForm:
+    return _ELEMENT_FORMS[type_.python_type]
+
+
+def _text_element(value: str) -> str:
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
+
+
+@lru_cache(maxsize=16)
+def _moment_element(value: datetime) -> str:
+    # Kept because nearly all rows of a batch have the same moment.
+    return f'"{value.isoformat()}"'
+
+
+_ELEMENT_FORMS: Mapping[type, ElementForm] = {
+    str: _text_element,
+    int: str,
+    UUID: attrgetter("hex"),
+    datetime: _moment_element,
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
+}
 
 
 def _json_rows(types: Types) -> BulkRows:

@@ -66,6 +66,11 @@ class SqlMessageBus:
         """A new consumer."""
         return SqlConsumer(self._engine, self._clock, self._outbox, self._statements)
 
+    def ping(self) -> None:
+        """By a look at the queue."""
+        with driver_errors_translated(), self._engine.connect() as connection:
+            connection.execute(self._statements.anything_due, {"due": self._clock.now()})
+
     @property
     def parked(self) -> list[tuple[bytes, str]]:
         """The parked messages with their reasons, oldest first."""
