@@ -1,7 +1,7 @@
 """Which vendors there are: from a file, or the mock ones.
 
-A vendors file is a JSON list with an object for each vendor; `examples/vendors.json` shows each kind.
-What is not listed here is refused.
+A vendors file is a JSON list with an object for each vendor, as in `examples/vendors.json`. Keys
+that are not listed here are refused.
 
 - `id`, `name`: the vendor's id (1 to 100 characters) and its name (1 to 200)
 - `type`: `"http"` or `"file"`
@@ -14,8 +14,8 @@ What is not listed here is refused.
   dots, in CSV as headings of columns
   - `product_id`, `name`, `quantity`: called just so unless told
   - `items` (json): the list of products; unless told, the whole document is that list
-  - `as_of`: a moment in ISO 8601 with a UTC offset; unless told, the Last-Modified of the answer, or
-    when the file was changed
+  - `as_of`: a moment in ISO 8601 with a UTC offset; else the answer's Last-Modified, or when the
+    file was changed
   - `next_page` (http, json): the address of the next page
 """
 
@@ -32,6 +32,7 @@ from ...domain.errors import InvalidValue
 from ...domain.ports.clock import Clock
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.stock import Vendor
+from ...domain.values import check_text
 from .feed import FeedFormat, load_json
 from .file import FileVendorGateway
 from .http import HttpVendorGateway
@@ -39,6 +40,7 @@ from .mock_feeds import MOCK_FEEDS
 from .seed import seed_snapshots
 
 MAX_TIMEOUT = 3600
+MAX_TEXT_LENGTH = 4000
 
 _REQUIRED = {"id", "name", "type", "format"}
 _REQUIRED_BY_TYPE = {"http": {"url"}, "file": {"path"}}
@@ -141,9 +143,8 @@ def _feed_format(kind: Any, fields: object) -> FeedFormat:
 
 def _text(entry: dict[str, Any], key: str) -> str:
     value = entry[key]
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise InvalidValue(key, "must be a text that is not empty")
-    return value
+    check_text(value, key, MAX_TEXT_LENGTH)
+    return str(value)
 
 
 def _headers(headers: object) -> dict[str, str]:

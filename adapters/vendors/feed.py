@@ -22,6 +22,7 @@ from ...domain.vendor_sync import Snapshot, StockReport
 # Of a whole feed, all its pages together.
 MAX_BYTES = 64 * 1024 * 1024
 TOO_LARGE = f"larger than {MAX_BYTES} bytes"
+MAX_LINK_LENGTH = 4000
 
 _DIGITS = re.compile(r"[0-9]{1,20}")
 
@@ -125,9 +126,10 @@ def _next_page(document: object, feed_format: FeedFormat) -> str | None:
     if feed_format.next_page is None:
         return None
     link = _at(document, feed_format.next_page)
-    if link is not None and not isinstance(link, str):
-        raise InvalidValue(feed_format.next_page, f"must be an address, but is {_show(link)}")
-    return link or None
+    if link is None or link == "":
+        return None
+    check_text(link, feed_format.next_page, MAX_LINK_LENGTH)
+    return str(link)
 
 
 def load_json(text: str) -> object:

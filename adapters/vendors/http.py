@@ -24,6 +24,7 @@ from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, Page, parse, snapshot
 
 MAX_PAGES = 10_000
 MAX_REDIRECTS = 5
+MAX_PORT = 65_535
 # Of each page; between them 0.1 seconds, then 0.2, unless the vendor says how long to wait.
 ATTEMPTS = 3
 MAX_RETRY_AFTER = 5.0
@@ -37,10 +38,12 @@ _AWAY = "leads away from the configured scheme, host and port"
 def _to_url(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text)
-    except (httpx.InvalidURL, TypeError) as error:
+    except (httpx.InvalidURL, ValueError, TypeError) as error:
         raise InvalidValue("url", f"must be an address: {error}") from error
     if url.scheme not in ("http", "https") or not url.host:
         raise InvalidValue("url", "must begin with http:// or https:// and a host")
+    if url.port is not None and not 1 <= url.port <= MAX_PORT:
+        raise InvalidValue("url", f"must have a port from 1 to {MAX_PORT}")
     return url
 
 
@@ -68,7 +71,7 @@ class HttpVendorGateway:
             download = _Download(self, client, deadline)
             try:
                 pages = list(download.pages())
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
                 problem = self._describe(error, deadline)
                 raise VendorUnavailable(self.vendor.id, problem) from error
         return snapshot(self.vendor, pages, began)
@@ -85,7 +88,7 @@ class HttpVendorGateway:
             trust_env=not _is_loopback(self.url.host),
         )
 
-    def _describe(self, error: httpx.HTTPError, deadline: Deadline) -> str:
+    def _describe(self, error: Exception, deadline: Deadline) -> str:
         detail = " ".join(str(error).split()) or f"broken off ({type(error).__name__})"
         if deadline.expired:
             detail = f"no whole answer within {self.timeout:g} seconds"
@@ -192,7 +195,7 @@ class _Download:
         place = f"{place}{self._gateway.feed_format.next_page}"
         try:
             following = url.join(page.next_page).copy_with(fragment=None)
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, ValueError) as error:
             problem = f"{place}: must be an address: {error}"
             raise self._invalid(problem) from error
         if not self._is_own(following):

@@ -1,0 +1,186 @@
+"""The mock vendors: real servers, and what a sync against them comes to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+
+from order_aggregator.adapters.memory import ManualClock, MemoryStorage
+from order_aggregator.adapters.vendors.config import mock_vendor_gateway, mock_vendor_gateways
+from order_aggregator.adapters.vendors.http import HttpVendorGateway
+from order_aggregator.adapters.vendors.seed import seed_snapshots
+from order_aggregator.domain.allocation import highest_then_even
+from order_aggregator.domain.errors import (
+    InvalidValue,
+    OrderAggregatorError,
+    UnknownVendor,
+    VendorUnavailable,
+)
+from order_aggregator.domain.order import Order, OrderLine
+from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders
+from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
+from order_aggregator.domain.use_cases.sync_vendor import SyncVendor
+from order_aggregator.entrypoints.mock_vendors import CannotListen, MockVendors
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+SEEDS = {snapshot.vendor.id: snapshot for snapshot in seed_snapshots()}
+VENDOR_IDS = list(SEEDS)
+KETTLE = "sku-gooseneck-kettle"
+
+
+@pytest.fixture
+def vendors() -> Iterator[MockVendors]:
+    with MockVendors(first_port=0) as vendors:
+        yield vendors
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+def _gateways(vendors: MockVendors, clock: ManualClock) -> list[HttpVendorGateway]:
+    return [mock_vendor_gateway(key, url, clock) for key, url in vendors.urls.items()]
+
+
+def test_each_serves_its_seed_data_to_many(vendors: MockVendors, clock: ManualClock) -> None:
+    for gateway in _gateways(vendors, clock):
+        with ThreadPoolExecutor(20) as threads:
+            snapshots = list(threads.map(lambda _, g=gateway: g.fetch(), range(20)))
+        assert snapshots == [SEEDS[gateway.vendor.id]] * 20
+
+
+def test_their_feeds_have_three_shapes(vendors: MockVendors) -> None:
+    plain, csv, paged = (httpx.get(url) for url in vendors.urls.values())
+    assert plain.json()["as_of"] == "2026-01-01T00:00:00+00:00"
+    assert plain.json()["products"][0].keys() == {"product_id", "name", "quantity"}
+    assert csv.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert csv.headers["Last-Modified"] == "Thu, 01 Jan 2026 00:00:00 GMT"
+    assert csv.text.splitlines()[0] == "product_id,name,quantity"
+    assert paged.json()["data"][0].keys() == {"sku", "title", "qty"}
+    assert paged.json()["next"] == "/stock?page=2"
+
+
+@pytest.mark.parametrize("vendor_id", VENDOR_IDS)
+def test_stock_can_be_changed(vendors: MockVendors, clock: ManualClock, vendor_id: str) -> None:
+    as_of = NOW - timedelta(minutes=1)
+    vendors.set_stock(vendor_id, KETTLE, 7, as_of)
+    vendors.set_stock(vendor_id, "sku-new", 3, as_of)
+    snapshot = mock_vendor_gateway(vendor_id, vendors.urls[vendor_id], clock).fetch()
+    quantities = {report.product_id: report.quantity for report in snapshot.reports}
+    seed = {report.product_id: report.quantity for report in SEEDS[vendor_id].reports}
+    assert quantities == seed | {KETTLE: 7, "sku-new": 3}
+    assert snapshot.as_of == as_of
+
+
+def test_stock_that_makes_no_sense_cannot_be_set(vendors: MockVendors) -> None:
+    with pytest.raises(UnknownVendor):
+        vendors.set_stock("nobody", KETTLE, 7, NOW)
+    with pytest.raises(InvalidValue):
+        vendors.set_stock("hilltop", KETTLE, -1, NOW)
+    with pytest.raises(InvalidValue):
+        vendors.set_stock("hilltop", KETTLE, 1, NOW.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("vendor_id", VENDOR_IDS)
+def test_what_they_answer_to_other_requests(vendors: MockVendors, vendor_id: str) -> None:
+    url = vendors.urls[vendor_id]
+    head, get = httpx.head(url), httpx.get(url)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Length"] == get.headers["Content-Length"]
+    assert httpx.get(url + "/x").status_code == 404
+    assert httpx.head(url + "/x").status_code == 404
+    for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        answer = httpx.request(method, url)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("page", ["0", "3", "x", "-1", "01", "%C3%BC"])
+def test_pages_that_there_are_not(vendors: MockVendors, page: str) -> None:
+    assert httpx.get(f"{vendors.urls['northside']}?page={page}").status_code == 404
+
+
+def _three_free_ports() -> int:
+    """The first of three ports in a row that nobody listens on."""
+    for first in range(21_000, 29_000, 3):
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + 3):
+                    probe = stack.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    pytest.fail("no three free ports in a row")
+
+
+def test_a_port_in_use_is_named_and_nothing_is_left_running() -> None:
+    first = _three_free_ports()
+    with socket.create_server(("127.0.0.1", first + 1)):
+        with pytest.raises(
+            CannotListen, match=f"port {first + 1}: Address already in use"
+        ) as caught:
+            MockVendors(first_port=first).start()
+        assert isinstance(caught.value, OrderAggregatorError)
+        assert caught.value.port == first + 1
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", first), timeout=1)
+
+
+def test_ports_that_do_not_exist() -> None:
+    with pytest.raises(CannotListen, match="port 65536"):
+        MockVendors(first_port=65535).start()
+
+
+def test_stopped_they_are_unavailable_and_can_be_started_again(clock: ManualClock) -> None:
+    vendors = MockVendors(first_port=0)
+    vendors.start()
+    gateways = _gateways(vendors, clock)
+    vendors.stop()
+    vendors.stop()
+    for gateway in gateways:
+        with pytest.raises(VendorUnavailable):
+            gateway.fetch()
+    vendors.start()
+    assert [gateway.fetch() for gateway in _gateways(vendors, clock)] == list(SEEDS.values())
+    vendors.stop()
+
+
+def test_ports_in_a_row_are_where_the_gateways_look(clock: ManualClock) -> None:
+    first = _three_free_ports()
+    with MockVendors(first_port=first):
+        found = [g.fetch() for g in mock_vendor_gateways("127.0.0.1", first, clock)]
+    assert found == list(SEEDS.values())
+
+
+def test_syncing_again_never_brings_back_what_was_sold(
+    vendors: MockVendors, clock: ManualClock
+) -> None:
+    storage = MemoryStorage()
+    sync = SyncVendor(storage.unit_of_work, clock)
+
+    def available() -> int:
+        for gateway in _gateways(vendors, clock):
+            sync(gateway)
+        with storage.unit_of_work() as uow:
+            return uow.stock.lock([KETTLE])[KETTLE].available
+
+    assert available() == 50
+    lines = (OrderLine(product_id=KETTLE, quantity=50),)
+    place = PlaceOrders(storage.unit_of_work, clock)
+    [order] = place([PlaceOrder(order_id=UUID(int=1), lines=lines)])
+    assert isinstance(order, Order)
+    assert available() == 0
+    FulfilOrders(storage.unit_of_work, clock, highest_then_even)([order.id])
+    assert available() == 0
+    # Until a vendor says that it has counted our orders, and has more.
+    clock.advance(timedelta(minutes=1))
+    vendors.set_stock("harbour", KETTLE, 4, clock.now())
+    assert available() == 4

@@ -1,0 +1,380 @@
+"""Feeds over real HTTP: what a vendor's server may do to us, and what we do then."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from time import monotonic
+
+import attrs
+import pytest
+
+from feed_server import Answer, Behaviour, Exchange, FeedServer
+from order_aggregator.adapters.memory import ManualClock
+from order_aggregator.adapters.vendors import http
+from order_aggregator.adapters.vendors.feed import FeedFormat
+from order_aggregator.adapters.vendors.http import HttpVendorGateway
+from order_aggregator.domain.errors import InvalidSnapshot, VendorUnavailable
+from order_aggregator.domain.stock import Vendor
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+JSON = FeedFormat(kind="json")
+CSV = FeedFormat(kind="csv")
+PAGED = FeedFormat(kind="json", items="rows", next_page="next")
+BODY = b'[{"product_id": "a", "name": "A", "quantity": 5}]'
+CSV_BODY = b"product_id,quantity\na,5\nb,6\n"
+GOOD = Answer(BODY)
+
+
+@pytest.fixture
+def server() -> Iterator[FeedServer]:
+    with FeedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def another_server() -> Iterator[FeedServer]:
+    with FeedServer() as server:
+        yield server
+
+
+def _gateway_at(url: str, feed_format: FeedFormat = JSON, timeout: float = 10) -> HttpVendorGateway:
+    return HttpVendorGateway(
+        vendor=Vendor(id="acme", name="Acme"),
+        url=url,
+        feed_format=feed_format,
+        clock=ManualClock(NOW),
+        headers={"X-Key": "s3cret"},
+        timeout=timeout,
+    )
+
+
+def _gateway(
+    server: FeedServer, feed_format: FeedFormat = JSON, timeout: float = 10
+) -> HttpVendorGateway:
+    return _gateway_at(server.url(), feed_format, timeout)
+
+
+def _unavailable(gateway: HttpVendorGateway, within: float = 5) -> str:
+    """The problem of a fetch that must end in time."""
+    began = monotonic()
+    with pytest.raises(VendorUnavailable) as caught:
+        gateway.fetch()
+    assert monotonic() - began < within
+    assert "\n" not in str(caught.value)
+    return caught.value.problem
+
+
+def _refused(gateway: HttpVendorGateway) -> str:
+    with pytest.raises(InvalidSnapshot) as caught:
+        gateway.fetch()
+    assert "\n" not in str(caught.value)
+    return caught.value.problem
+
+
+def _page(*product_ids: str, following: str | None = None) -> Answer:
+    rows = [{"product_id": product_id, "quantity": 1} for product_id in product_ids]
+    return Answer(json.dumps({"rows": rows, "next": following}).encode())
+
+
+def _raw(*parts: bytes, pause: float = 0) -> Behaviour:
+    """Sends these bytes, whatever they are, then closes."""
+
+    def behave(exchange: Exchange) -> None:
+        for part in parts:
+            exchange.wfile.write(part)
+            exchange.wfile.flush()
+            if exchange.stopping.wait(pause):
+                return
+
+    return behave
+
+
+def _drip(head: bytes, byte: bytes) -> Behaviour:
+    """Sends a beginning, then a byte every now and then, without end."""
+
+    def behave(exchange: Exchange) -> None:
+        exchange.wfile.write(head)
+        while not exchange.stopping.wait(0.1):
+            exchange.wfile.write(byte)
+
+    return behave
+
+
+class TestTiming:
+    @pytest.mark.parametrize(
+        "behaviour",
+        [
+            pytest.param(_drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"), id="head"),
+            pytest.param(
+                _drip(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n[", b" "), id="body"
+            ),
+            pytest.param(
+                _drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+                id="chunks",
+            ),
+            # Cut by us, it looks whole: what is there is good JSON, and no length says otherwise.
+            pytest.param(_drip(b"HTTP/1.0 200 OK\r\n\r\n" + BODY, b" "), id="unknown-length"),
+        ],
+    )
+    def test_a_server_that_drips_is_given_up_in_time(
+        self, server: FeedServer, behaviour: Behaviour
+    ) -> None:
+        server.serve("/stock", behaviour)
+        problem = _unavailable(_gateway(server, timeout=0.7), within=1.5)
+        assert "no whole answer within 0.7 seconds" in problem
+        assert len(server.requests) == 1
+
+    def test_a_server_that_never_answers_is_given_up_in_time(self, server: FeedServer) -> None:
+        def say_nothing(exchange: Exchange) -> None:
+            exchange.stopping.wait(5)
+
+        server.serve("/stock", say_nothing)
+        assert "0.7 seconds" in _unavailable(_gateway(server, timeout=0.7), within=1.5)
+
+    def test_all_pages_share_the_time(self, server: FeedServer) -> None:
+        def slow_page(exchange: Exchange) -> None:
+            exchange.stopping.wait(0.3)
+            number = len(server.requests)
+            _page(f"p{number}", following=f"/stock?{number}")(exchange)
+
+        for number in range(9):
+            server.serve(f"/stock?{number}" if number else "/stock", slow_page)
+        assert "1 seconds" in _unavailable(_gateway(server, PAGED, timeout=1), within=2)
+
+    def test_nobody_listens(self) -> None:
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            port = bound.getsockname()[1]
+            problem = _unavailable(_gateway_at(f"http://127.0.0.1:{port}/stock"))
+        assert f"127.0.0.1:{port}: " in problem
+        assert "refused" in problem
+
+
+class TestBrokenAnswers:
+    @pytest.mark.parametrize("feed_format", [JSON, CSV])
+    @pytest.mark.parametrize(
+        "head",
+        [b"Content-Length: 999\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n1c\r\n"],
+    )
+    def test_a_server_that_closes_in_the_middle(
+        self, server: FeedServer, head: bytes, feed_format: FeedFormat
+    ) -> None:
+        body = BODY if feed_format is JSON else CSV_BODY
+        server.serve("/stock", _raw(b"HTTP/1.1 200 OK\r\n" + head + body[:28]))
+        assert "closed" in _unavailable(_gateway(server, feed_format))
+
+    def test_it_is_asked_again(self, server: FeedServer) -> None:
+        server.serve("/stock", _raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n["), GOOD)
+        assert len(_gateway(server).fetch().reports) == 1
+
+    def test_json_without_a_length_is_seen_to_be_cut(self, server: FeedServer) -> None:
+        server.serve("/stock", _raw(b"HTTP/1.0 200 OK\r\n\r\n" + BODY[:-1]))
+        assert "not JSON" in _refused(_gateway(server))
+        server.serve("/stock", _raw(b"HTTP/1.0 200 OK\r\n\r\n" + BODY))
+        assert len(_gateway(server).fetch().reports) == 1
+
+    def test_csv_without_a_length_may_be_cut_and_is_refused(self, server: FeedServer) -> None:
+        server.serve("/stock", _raw(b"HTTP/1.0 200 OK\r\n\r\n" + CSV_BODY))
+        assert "Content-Length" in _refused(_gateway(server, CSV))
+
+    @pytest.mark.parametrize(
+        "answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"]
+    )
+    def test_no_http(self, server: FeedServer, answer: bytes) -> None:
+        server.serve("/stock", _raw(answer))
+        _unavailable(_gateway(server))
+
+    def test_an_error_page_instead_of_json(self, server: FeedServer) -> None:
+        server.serve("/stock", Answer(b"<!DOCTYPE html><p>Sorry"))
+        assert "begins with '<!DOCTYPE html>" in _refused(_gateway(server))
+
+    def test_a_compressed_feed_is_read_and_a_broken_one_is_not(self, server: FeedServer) -> None:
+        headers = {"Content-Encoding": "gzip"}
+        server.serve("/stock", Answer(gzip.compress(BODY), headers=headers))
+        assert len(_gateway(server).fetch().reports) == 1
+        server.serve("/stock", Answer(b"this is no gzip", headers=headers))
+        _unavailable(_gateway(server))
+
+    def test_a_feed_that_is_too_large_is_refused(
+        self, server: FeedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(http, "MAX_BYTES", len(BODY))
+        server.serve("/stock", GOOD)
+        _gateway(server).fetch()
+        server.serve("/stock", Answer(BODY + b" "))
+        assert "larger than" in _refused(_gateway(server))
+
+    def test_a_small_answer_that_grows_when_decompressed_is_refused(
+        self, server: FeedServer
+    ) -> None:
+        bomb = gzip.compress(bytes(65 * 1024 * 1024))
+        server.serve("/stock", Answer(bomb, headers={"Content-Encoding": "gzip"}))
+        assert "larger than" in _refused(_gateway(server))
+
+
+class TestStatus:
+    @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
+    def test_what_may_pass_is_asked_again(self, server: FeedServer, status: int) -> None:
+        server.serve("/stock", Answer(b"", status), Answer(b"", status), GOOD)
+        assert len(_gateway(server).fetch().reports) == 1
+
+    def test_but_only_a_few_times(self, server: FeedServer) -> None:
+        server.serve("/stock", Answer(b"", 503))
+        assert _unavailable(_gateway(server)).endswith("answered 503 Service Unavailable")
+        assert len(server.requests) == 3
+
+    @pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 403, 404, 410])
+    def test_what_will_not_pass_is_not(self, server: FeedServer, status: int) -> None:
+        body = b"" if status in (204, 304) else BODY
+        server.serve("/stock", Answer(body, status))
+        assert f"answered {status}" in _unavailable(_gateway(server))
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize(
+        "value", ["1", format_datetime(NOW + timedelta(seconds=1), usegmt=True)]
+    )
+    def test_retry_after_is_honoured(self, server: FeedServer, value: str) -> None:
+        server.serve("/stock", Answer(b"", 429, headers={"Retry-After": value}), GOOD)
+        began = monotonic()
+        _gateway(server).fetch()
+        assert 0.9 < monotonic() - began < 2.5
+
+    @pytest.mark.parametrize(("value", "timeout"), [("6", 60), ("3600", 60), ("2", 1)])
+    def test_unless_it_asks_for_too_much(
+        self, server: FeedServer, value: str, timeout: float
+    ) -> None:
+        server.serve("/stock", Answer(b"", 503, headers={"Retry-After": value}))
+        _unavailable(_gateway(server, timeout=timeout), within=0.8)
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize("value", ["soon", "-5", "1.5", "Thu, 99 Jan"])
+    def test_or_makes_no_sense(self, server: FeedServer, value: str) -> None:
+        server.serve("/stock", Answer(b"", 503, headers={"Retry-After": value}), GOOD)
+        assert len(_gateway(server).fetch().reports) == 1
+
+
+class TestRedirects:
+    def test_are_followed_at_home(self, server: FeedServer) -> None:
+        server.serve("/stock", Answer(b"", 302, headers={"Location": "/there?x=1"}))
+        server.serve("/there?x=1", GOOD)
+        assert len(_gateway(server).fetch().reports) == 1
+
+    def test_are_not_followed_elsewhere(
+        self, server: FeedServer, another_server: FeedServer
+    ) -> None:
+        another_server.serve("/stock", GOOD)
+        server.serve("/stock", Answer(b"", 302, headers={"Location": another_server.url()}))
+        assert "redirect leads away" in _unavailable(_gateway(server))
+        assert another_server.requests == []
+
+    @pytest.mark.parametrize("location", ["/stock", "http://[", "http:x", "", "ftp://127.0.0.1/"])
+    def test_that_lead_nowhere(self, server: FeedServer, location: str) -> None:
+        server.serve("/stock", Answer(b"", 302, headers={"Location": location}))
+        _unavailable(_gateway(server))
+
+
+class TestPages:
+    def test_are_read_in_order(self, server: FeedServer) -> None:
+        server.serve("/stock", _page("a", "b", following="?page=2"))
+        server.serve("/stock?page=2", _page("c", following=server.url("/third#rows")))
+        server.serve("/third", _page("d"))
+        reports = _gateway(server, PAGED).fetch().reports
+        assert [report.product_id for report in reports] == ["a", "b", "c", "d"]
+
+    def test_elsewhere_are_not_asked_for(
+        self, server: FeedServer, another_server: FeedServer
+    ) -> None:
+        for away in (another_server.url(), "https://127.0.0.1/stock", "ftp://127.0.0.1/", "//x/"):
+            server.serve("/stock", _page("a", following=away))
+            problem = "page 1, next: leads away from the configured scheme, host and port"
+            assert _refused(_gateway(server, PAGED)) == problem
+        assert another_server.requests == []
+
+    @pytest.mark.parametrize("back", ["/stock", "?page=2", "/stock?page=2#x"])
+    def test_that_go_in_circles_are_refused(self, server: FeedServer, back: str) -> None:
+        server.serve("/stock", _page("a", following="?page=2"))
+        server.serve("/stock?page=2", _page("b", following=back))
+        assert "page 2, next: leads back" in _refused(_gateway(server, PAGED))
+        assert len(server.requests) == 2
+
+    def test_without_end_are_refused(
+        self, server: FeedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(http, "MAX_PAGES", 3)
+        server.serve("/stock", _page("p0", following="?1"))
+        for number in range(1, 5):
+            server.serve(f"/stock?{number}", _page(f"p{number}", following=f"?{number + 1}"))
+        assert _refused(_gateway(server, PAGED)) == "more than 3 pages"
+        assert len(server.requests) == 3
+
+    def test_share_the_limit_of_bytes(
+        self, server: FeedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        page = _page("a", following="?2")
+        monkeypatch.setattr(http, "MAX_BYTES", len(page.body) + 1)
+        server.serve("/stock", page)
+        server.serve("/stock?2", _page("b"))
+        assert _refused(_gateway(server, PAGED)).startswith("page 2, larger than")
+
+    def test_one_that_is_broken_spoils_them_all(self, server: FeedServer) -> None:
+        server.serve("/stock", _page("a", following="?2"))
+        server.serve("/stock?2", Answer(b'{"rows": [{"product_id": "b"}]}'))
+        assert "page 2, item 1, quantity" in _refused(_gateway(server, PAGED))
+
+    @pytest.mark.parametrize("link", ["http://a:b/", "A:////["])
+    def test_have_addresses(self, server: FeedServer, link: str) -> None:
+        server.serve("/stock", _page("a", following=link))
+        assert _refused(_gateway(server, PAGED)).startswith("page 1, next: must be an address")
+
+    def test_take_as_of_from_the_earliest(self, server: FeedServer) -> None:
+        earlier = format_datetime(NOW - timedelta(days=1), usegmt=True)
+        later = format_datetime(NOW - timedelta(hours=1), usegmt=True)
+        first, second = _page("a", following="?2"), _page("b")
+        server.serve("/stock", attrs.evolve(first, headers={"Last-Modified": later}))
+        server.serve("/stock?2", attrs.evolve(second, headers={"Last-Modified": earlier}))
+        assert _gateway(server, PAGED).fetch().as_of == NOW - timedelta(days=1)
+
+
+class TestLastModified:
+    def test_counts_where_the_feed_says_nothing(self, server: FeedServer) -> None:
+        headers = {"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+        server.serve("/stock", Answer(BODY, headers=headers))
+        assert _gateway(server).fetch().as_of == datetime(2026, 1, 1, tzinfo=UTC)
+
+    def test_does_not_count_where_it_does(self, server: FeedServer) -> None:
+        body = b'{"rows": [], "at": "2026-02-02T00:00:00Z"}'
+        server.serve("/stock", Answer(body, headers={"Last-Modified": "whenever"}))
+        feed_format = FeedFormat(kind="json", items="rows", as_of="at")
+        as_of = _gateway(server, feed_format).fetch().as_of
+        assert as_of == datetime(2026, 2, 2, tzinfo=UTC)
+
+    @pytest.mark.parametrize("value", ["0", "whenever", "2026-01-01", "Thu, 32 Jan 2026 00:00:00"])
+    def test_that_makes_no_sense_is_refused(self, server: FeedServer, value: str) -> None:
+        """Taking the stock for fresh instead might bring back what was sold."""
+        server.serve("/stock", Answer(BODY, headers={"Last-Modified": value}))
+        assert "Last-Modified: must be an HTTP date" in _refused(_gateway(server))
+
+
+class TestRequest:
+    def test_headers_and_password_are_sent_and_never_shown(self, server: FeedServer) -> None:
+        server.serve("/stock", _page("a", following=server.url("/2")))
+        server.serve("/2", Answer(b"", 403))
+        gateway = _gateway_at(server.url().replace("//", "//me:s3cret@"), PAGED)
+        problem = _unavailable(gateway)
+        assert "s3cret" not in problem + repr(gateway)
+        for _, headers in server.requests:
+            assert headers["X-Key"] == "s3cret"
+            assert headers["Authorization"].startswith("Basic ")
+            assert headers["Cache-Control"] == "no-cache"
+
+    def test_a_proxy_is_not_asked_for_our_own_loopback(
+        self, server: FeedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        server.serve("/stock", GOOD)
+        assert len(_gateway(server).fetch().reports) == 1

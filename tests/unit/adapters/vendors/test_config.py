@@ -1,0 +1,164 @@
+"""A vendors file becomes gateways, or one clear line that says what is wrong where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from order_aggregator.adapters.memory import ManualClock
+from order_aggregator.adapters.vendors.config import (
+    gateways,
+    mock_vendor_gateways,
+    vendors_from_file,
+)
+from order_aggregator.adapters.vendors.feed import FeedFormat
+from order_aggregator.adapters.vendors.file import FileVendorGateway
+from order_aggregator.adapters.vendors.http import HttpVendorGateway
+from order_aggregator.adapters.vendors.seed import seed_snapshots
+from order_aggregator.domain.errors import InvalidValue
+from order_aggregator.domain.stock import Vendor
+
+CLOCK = ManualClock()
+HTTP = {"id": "a", "name": "A", "type": "http", "format": "json", "url": "http://a.example/stock"}
+FILE = {"id": "b", "name": "B", "type": "file", "format": "csv", "path": "stock/b.csv"}
+EXAMPLES = Path(__file__).parents[4] / "examples"
+
+
+def _write(folder: Path, entries: object) -> Path:
+    path = folder / "vendors.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def test_an_entry_becomes_a_gateway(tmp_path: Path) -> None:
+    fields = {"product_id": "sku", "items": "rows", "next_page": "next"}
+    http = HTTP | {"fields": fields, "headers": {"X-Key": "s3cret"}, "timeout": 5}
+    path = _write(tmp_path, [http, FILE])
+    assert vendors_from_file(path, CLOCK) == [
+        HttpVendorGateway(
+            vendor=Vendor(id="a", name="A"),
+            url="http://a.example/stock",
+            feed_format=FeedFormat(kind="json", product_id="sku", items="rows", next_page="next"),
+            clock=CLOCK,
+            headers={"X-Key": "s3cret"},
+            timeout=5.0,
+        ),
+        FileVendorGateway(
+            vendor=Vendor(id="b", name="B"),
+            path=tmp_path / "stock" / "b.csv",
+            feed_format=FeedFormat(kind="csv"),
+            clock=CLOCK,
+        ),
+    ]
+
+
+def test_the_example_is_right_and_its_files_can_be_read() -> None:
+    found = gateways(vendors_from_file(EXAMPLES / "vendors.json", CLOCK))
+    assert list(found) == ["acme", "bayside", "corner-shop", "depot"]
+    for vendor_id in ("corner-shop", "depot"):
+        assert len(found[vendor_id].fetch().reports) == 2
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    http = HTTP | {"headers": {"X-Key": "s3cret"}, "url": "http://me:s3cret@a.example/"}
+    [gateway] = vendors_from_file(_write(tmp_path, [http]), CLOCK)
+    assert "s3cret" not in repr(gateway)
+
+
+def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("a", "entry: must be an object"),
+        (_without(HTTP, "id"), "id: is missing"),
+        (HTTP | {"id": ""}, "id: must have 1 to 100 characters"),
+        (HTTP | {"id": 7}, "id: must be a string"),
+        (HTTP | {"name": "x" * 201}, "name: must have 1 to 200 characters"),
+        (_without(HTTP, "type"), 'type: must be "http" or "file"'),
+        (HTTP | {"type": ["http"]}, 'type: must be "http" or "file"'),
+        (HTTP | {"format": "xml"}, 'format: must be "json" or "csv"'),
+        (HTTP | {"format": {}}, 'format: must be "json" or "csv"'),
+        (_without(HTTP, "url"), "url: is missing"),
+        (HTTP | {"url": 7}, "url: must be a string"),
+        (HTTP | {"url": "ftp://a.example/"}, "url: must begin with http:// or https://"),
+        (HTTP | {"url": "a.example/stock"}, "url: must begin with http:// or https://"),
+        (HTTP | {"url": "http:///stock"}, "url: must begin with http:// or https://"),
+        (HTTP | {"url": "http://a.example:port/"}, "url: must be an address"),
+        (HTTP | {"url": "http://a.example:99999/"}, "url: must have a port from 1 to 65535"),
+        (HTTP | {"path": "x"}, "'path': is no key here; there are fields, format, "),
+        (HTTP | {"colour": 1}, "'colour': is no key here"),
+        (HTTP | {"fields": []}, "fields: must be an object"),
+        (HTTP | {"fields": {"sku": "x"}}, "fields.'sku': is no key here"),
+        (HTTP | {"fields": {"kind": "csv"}}, "fields.'kind': is no key here"),
+        (HTTP | {"fields": {"quantity": 5}}, "fields.quantity: must be a string"),
+        (HTTP | {"format": "csv", "fields": {"items": "x"}}, "fields.items: means nothing"),
+        (HTTP | {"headers": "x"}, "headers: must be an object"),
+        (HTTP | {"headers": {"X Key": "x"}}, "headers: 'X Key' is no name of a header"),
+        (HTTP | {"headers": {"X-Key": "a\r\nb: c"}}, "headers.X-Key: must be printable"),
+        (HTTP | {"headers": {"X-Key": 7}}, "headers.X-Key: must be printable"),
+        (HTTP | {"timeout": "5"}, "timeout: must be a number of seconds"),
+        (HTTP | {"timeout": True}, "timeout: must be a number of seconds"),
+        (HTTP | {"timeout": 0}, "timeout: must be more than 0"),
+        (_without(FILE, "path"), "path: is missing"),
+        (FILE | {"path": ""}, "path: must have 1 to 4000 characters"),
+        (FILE | {"path": "a\0b"}, "path: must not contain control characters"),
+        (FILE | {"path": "\ud800"}, "path: must not contain control characters"),
+        (FILE | {"timeout": 5}, "'timeout': is no key here"),
+        (
+            FILE | {"format": "json", "fields": {"next_page": "n"}},
+            "fields.next_page: means nothing",
+        ),
+    ],
+)
+def test_a_mistake_names_the_entry_and_the_field(
+    tmp_path: Path, entry: object, problem: str
+) -> None:
+    path = _write(tmp_path, [FILE | {"id": "first"}, entry])
+    with pytest.raises(InvalidValue) as caught:
+        vendors_from_file(path, CLOCK)
+    assert str(caught.value).startswith(f"{path}: vendor 2, {problem}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"{}", "must be a list of vendors"),
+        (b"[", "not JSON"),
+        (b'[{"id": "a", "id": "b"}]', "'id' stands twice"),
+        (b"[NaN]", "not JSON"),
+        (b"\xff", "not UTF-8 at byte 0"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_that_is_no_list(tmp_path: Path, content: bytes | None, problem: str) -> None:
+    path = tmp_path / "vendors.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InvalidValue) as caught:
+        vendors_from_file(path, CLOCK)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert problem in str(caught.value)
+
+
+def test_a_vendor_must_not_stand_twice(tmp_path: Path) -> None:
+    path = _write(tmp_path, [HTTP, FILE | {"id": "a"}])
+    with pytest.raises(InvalidValue, match="vendors: two of them have the id 'a'"):
+        gateways(vendors_from_file(path, CLOCK))
+
+
+def test_the_mock_vendors_are_the_seed_vendors_on_ports_in_a_row() -> None:
+    found = gateways(mock_vendor_gateways("127.0.0.1", 4001, CLOCK))
+    assert {gateway.vendor for gateway in found.values()} == {s.vendor for s in seed_snapshots()}
+    urls = [str(gateway.url) for gateway in mock_vendor_gateways("127.0.0.1", 4001, CLOCK)]
+    assert urls == [
+        "http://127.0.0.1:4001/stock.json",
+        "http://127.0.0.1:4002/stock.csv",
+        "http://127.0.0.1:4003/stock",
+    ]
