@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from http import HTTPStatus
 
-from order_aggregator.adapters.vendors.seed import seed_gateways
+from order_aggregator.adapters.vendors.seed import seed_snapshots
 from service import Service, eventually
 
 SCARCE_UNITS = 50
@@ -21,8 +21,8 @@ def scarce_product(service: Service) -> str:
 
 def test_stock_is_the_sum_over_the_vendors(service: Service) -> None:
     expected: Counter[str] = Counter()
-    for gateway in seed_gateways().values():
-        for report in gateway.fetch().reports:
+    for snapshot in seed_snapshots():
+        for report in snapshot.reports:
             expected[report.product_id] += report.quantity
     levels = service.get("/stock")
     assert {level["product_id"]: level["available"] for level in levels} == expected
