@@ -1,7 +1,9 @@
 # `make run` runs the whole service; `make test` and `make check` are for those who change it.
 # All of them first put what they need into .venv, which `make clean` removes.
 
-PYTHON ?= python3
+# The first Python that is new enough: macOS has an old one of its own.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$python && break; done)
 ARGS ?=
 
 .PHONY: run test check format clean force
@@ -47,7 +49,7 @@ clean:
 # Debian's Python comes without the means to make a virtual environment; root can add them.
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
-		echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3" >&2; exit 1; }
+		echo "Python 3.11 or newer is needed: install it, or name one with PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2> /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && \
 		package=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') && \
 		echo "Installing $$package" && apt-get update -qq && \

@@ -38,7 +38,7 @@ def database_url() -> Iterator[str]:
         with postgres() as server:
             yield server.url
     except ServerUnavailable as problem:
-        pytest.fail(str(problem), pytrace=False)
+        raise pytest.fail.Exception(str(problem), pytrace=False) from None
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def broker() -> Iterator[Broker]:
         with rabbitmq() as server:
             yield server
     except ServerUnavailable as problem:
-        pytest.fail(str(problem), pytrace=False)
+        raise pytest.fail.Exception(str(problem), pytrace=False) from None
 
 
 @pytest.fixture(scope="session")
