@@ -8,7 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, request
-from werkzeug.exceptions import NotFound, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    NotFound,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+)
 
 from ...domain.errors import UnknownProducts
 from ...domain.order import MAX_LINES, Order
@@ -169,6 +174,9 @@ def order_document(order: Order) -> dict[str, Any]:
 
 def _json_body(limit: int) -> Any:
     body = request.get_data(cache=False)
+    if len(body) < (request.content_length or 0):
+        # Not every server says so itself, and what did arrive may well be JSON.
+        raise ClientDisconnected("the body is shorter than its Content-Length")
     if len(body) > limit:
         raise RequestEntityTooLarge(f"the body must have at most {limit} bytes")
     if body and request.mimetype != JSON:

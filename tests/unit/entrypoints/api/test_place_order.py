@@ -289,6 +289,17 @@ def test_a_body_over_the_limit_is_too_large(api: ApiUnderTest) -> None:
     assert api.order(order.ljust(2**20)).status_code == 202
 
 
+def test_a_body_shorter_than_declared_is_no_order(api: ApiUnderTest) -> None:
+    """The server has seen the end of the input, as when the client hung up."""
+    answer = api.client.post(
+        "/v1/api/order",
+        input_stream=io.BytesIO(b'{"product_id": "BOLT", "quantity": 1}'),
+        content_type="application/json",
+        environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": "1000"},
+    )
+    assert_refused(api, answer, 400, "bad-request")
+
+
 def test_a_body_of_undeclared_length_is_counted_too(api: ApiUnderTest) -> None:
     answer = api.client.post(
         "/v1/api/order",
