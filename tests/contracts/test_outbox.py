@@ -1,0 +1,121 @@
+"""What every storage promises about messages that wait to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from order_aggregator.domain.ports.unit_of_work import OutboxMessage
+from race import race
+from shop import Storage
+from shop_work import NOW, bodies, claimed, work
+
+SECOND = timedelta(seconds=1)
+LEASE_END = NOW + 30 * SECOND
+
+
+def _put(storage: Storage, *messages: bytes, after: timedelta = timedelta()) -> None:
+    work(storage, lambda uow: uow.outbox.add(messages, NOW + after))
+
+
+def _remove(storage: Storage, messages: Sequence[OutboxMessage]) -> None:
+    work(storage, lambda uow: uow.outbox.remove([message.id for message in messages]))
+
+
+def test_messages_are_claimed_oldest_first_up_to_the_limit(storage: Storage) -> None:
+    _put(storage, b"1", b"2")
+    _put(storage, b"3")
+    assert bodies(claimed(storage, LEASE_END, limit=2)) == [b"1", b"2"]
+    assert bodies(claimed(storage, LEASE_END, limit=2)) == [b"3"]
+    assert claimed(storage, LEASE_END) == []
+
+
+def test_every_body_comes_back_as_it_went_in(storage: Storage) -> None:
+    messages = [b"", b"\x00", bytes(range(256)), b"'\"\\{},", "ä".encode(), b"x" * 100_000]
+    _put(storage, *messages)
+    assert bodies(claimed(storage, LEASE_END)) == messages
+
+
+def test_a_message_cannot_be_claimed_before_it_is_due(storage: Storage) -> None:
+    _put(storage, b"later", after=SECOND)
+    _put(storage, b"now")
+    assert bodies(claimed(storage, LEASE_END)) == [b"now"]
+    assert bodies(claimed(storage, LEASE_END, now=NOW + SECOND)) == [b"later"]
+
+
+def test_nobody_else_can_claim_a_message_until_its_lease_ends(storage: Storage) -> None:
+    _put(storage, b"1")
+    first = claimed(storage, LEASE_END)
+    assert claimed(storage, LEASE_END, now=LEASE_END - timedelta(microseconds=1)) == []
+    assert claimed(storage, LEASE_END + SECOND, now=LEASE_END) == first
+
+
+def test_a_claim_that_was_not_committed_is_none(storage: Storage) -> None:
+    _put(storage, b"1")
+    with storage.unit_of_work() as uow:
+        assert uow.outbox.claim(9, NOW, LEASE_END)
+    assert bodies(claimed(storage, LEASE_END)) == [b"1"]
+
+
+def test_a_removed_message_never_comes_again(storage: Storage) -> None:
+    _put(storage, b"1", b"2")
+    one, two = claimed(storage, LEASE_END)
+    _remove(storage, [one])
+    assert claimed(storage, LEASE_END + SECOND, now=LEASE_END) == [two]
+    _remove(storage, [one, two])
+    assert claimed(storage, LEASE_END + SECOND, now=LEASE_END + SECOND) == []
+
+
+def test_a_released_message_is_due_again_at_once_and_in_its_place(storage: Storage) -> None:
+    _put(storage, b"1", b"2", b"3")
+    messages = claimed(storage, LEASE_END, limit=2)
+    work(storage, lambda uow: uow.outbox.release([messages[0].id], NOW))
+    assert bodies(claimed(storage, LEASE_END)) == [b"1", b"3"]
+
+
+def test_unknown_messages_are_passed_over(storage: Storage) -> None:
+    _put(storage, b"1")
+    [message] = claimed(storage, LEASE_END)
+    work(storage, lambda uow: uow.outbox.release([message.id, 987_654_321], NOW))
+    work(storage, lambda uow: uow.outbox.remove([987_654_321]))
+    work(storage, lambda uow: uow.outbox.remove([]))
+    work(storage, lambda uow: uow.outbox.release([], NOW))
+    work(storage, lambda uow: uow.outbox.add([], NOW))
+    assert claimed(storage, LEASE_END) == [message]
+    _remove(storage, [message])
+    work(storage, lambda uow: uow.outbox.release([message.id], NOW))
+    assert claimed(storage, LEASE_END + SECOND, now=LEASE_END) == []
+
+
+def test_ids_are_never_used_again(storage: Storage) -> None:
+    """Or else a relay that comes back late would remove another's message."""
+    _put(storage, b"1")
+    old = claimed(storage, LEASE_END)
+    _remove(storage, old)
+    _put(storage, b"2")
+    new = claimed(storage, LEASE_END)
+    assert {message.id for message in new}.isdisjoint(message.id for message in old)
+
+
+def test_no_message_is_claimed_twice_by_competing_claimers(storage: Storage) -> None:
+    everything = [b"%d" % number for number in range(400)]
+    _put(storage, *everything)
+
+    def claim_all() -> list[bytes]:
+        taken: list[bytes] = []
+        while messages := claimed(storage, LEASE_END, limit=7):
+            taken += bodies(messages)
+        return taken
+
+    taken = race([claim_all] * 6)
+    assert sorted(body for part in taken for body in part) == sorted(everything)
+
+
+def test_a_claimer_does_not_wait_for_another_that_is_still_at_it(storage: Storage) -> None:
+    """Or it waits and then gets the rest: in no case the same messages."""
+    _put(storage, b"1", b"2")
+    with storage.unit_of_work() as uow:
+        first = uow.outbox.claim(1, NOW, LEASE_END)
+        uow.commit()
+    second = claimed(storage, LEASE_END)
+    assert (bodies(first), bodies(second)) == ([b"1"], [b"2"])

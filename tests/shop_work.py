@@ -1,0 +1,66 @@
+"""Steps in a unit of work, for tests of what a storage promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from order_aggregator.domain.ports.unit_of_work import OutboxMessage, UnitOfWork
+from order_aggregator.domain.stock import Product, StockChange, Vendor, VendorStock
+from shop import Storage
+
+T = TypeVar("T")
+NOW = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+def work(storage: Storage, step: Callable[[UnitOfWork], T]) -> T:
+    """Take one step in a unit of work of its own, and commit it."""
+    with storage.unit_of_work() as uow:
+        answer = step(uow)
+        uow.commit()
+    return answer
+
+
+def stock_up(storage: Storage, vendor_id: str, **quantities: int) -> None:
+    """Add a vendor and its stock by means of the repository alone, so past the ledger."""
+
+    def step(uow: UnitOfWork) -> None:
+        uow.stock.add_vendor(Vendor(id=vendor_id, name=f"Vendor {vendor_id}"))
+        uow.stock.add_products([Product(id=key, name=key) for key in quantities], NOW)
+        uow.stock.lock(quantities)
+        uow.stock.put_vendor([level(vendor_id, key, units) for key, units in quantities.items()])
+        uow.stock.change(
+            [StockChange(product_id=key, on_hand=units) for key, units in quantities.items()], NOW
+        )
+
+    work(storage, step)
+
+
+def level(vendor_id: str, product_id: str, available: int, as_of: datetime = NOW) -> VendorStock:
+    """Vendor stock as just reported."""
+    return VendorStock(
+        vendor_id=vendor_id,
+        product_id=product_id,
+        available=available,
+        reported=available,
+        as_of=as_of,
+    )
+
+
+def central(storage: Storage, product_id: str) -> tuple[int, int]:
+    """A product's units on hand and reserved, as committed."""
+    [found] = storage.read_model.stock(0, 1, product_id).items
+    return found.on_hand, found.reserved
+
+
+def claimed(
+    storage: Storage, until: datetime, now: datetime = NOW, limit: int = 100
+) -> list[OutboxMessage]:
+    """Claim messages, and commit that."""
+    return work(storage, lambda uow: uow.outbox.claim(limit, now, until))
+
+
+def bodies(messages: Collection[OutboxMessage]) -> list[bytes]:
+    """What the messages say."""
+    return [message.body for message in messages]
