@@ -89,7 +89,7 @@ def _array_rows(types: Types) -> BulkRows:
             for (name, form), column_values in zip(forms, values, strict=True)
         }
 
-    source = func.unnest(*arrays).table_valued(*columns, name="bulk").render_derived()
+    source = func.unnest(*arrays).table_valued(*columns).render_derived(name="bulk")
     return BulkRows(source=source, bind=bind)
 
 

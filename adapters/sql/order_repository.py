@@ -25,7 +25,7 @@ from sqlalchemy import (
 from ...domain.errors import Conflict
 from ...domain.order import Allocation, Order, OrderLine, OrderStatus
 from .bulk import BulkKeys, bulk_keys, bulk_rows
-from .schema import MOMENT, RESERVED, TEXT_ID, allocations, order_lines, orders
+from .schema import MOMENT, NOT_FULFILLED, RESERVED, TEXT_ID, allocations, order_lines, orders
 from .transaction import AnyRow, Transaction
 
 _STATUS = {status.value: status for status in OrderStatus}
@@ -93,6 +93,7 @@ class OrderStatements:
         due = (
             select(orders.c.id)
             .where(
+                NOT_FULFILLED,
                 orders.c.status == RESERVED,
                 orders.c.sent_at < bindparam("sent_before", type_=MOMENT),
             )

@@ -28,7 +28,15 @@ from .bulk import bulk_keys
 from .errors import MIGRATE, driver_errors_translated
 from .migrations import schema_is_current
 from .order_repository import ORDER_COLUMNS, ended_ids, orders_from, select_allocations
-from .schema import central_stock, order_lines, orders, products, vendor_stock, vendors
+from .schema import (
+    NOT_FULFILLED,
+    central_stock,
+    order_lines,
+    orders,
+    products,
+    vendor_stock,
+    vendors,
+)
 from .transaction import AnyRow
 
 # What fits into the databases' 64 bits: nothing is stored beyond it.
@@ -124,6 +132,8 @@ class SqlReadModel:
         newest = orders.c.id.desc()
         if status is not None:
             wanted = wanted.where(orders.c.status == status.value)
+        if status not in (None, OrderStatus.FULFILLED):
+            wanted = wanted.where(NOT_FULFILLED)
         if product_id is not None:
             asked = order_lines.alias()
             wanted = wanted.join(asked).where(asked.c.product_id == product_id)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     Uuid,
+    literal_column,
 )
 
 from ...domain.order import OrderStatus
@@ -55,7 +56,6 @@ ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 RESERVED = OrderStatus.RESERVED.value
 FULFILLED = OrderStatus.FULFILLED.value
-FAILED = OrderStatus.FAILED.value
 
 metadata = MetaData(
     naming_convention={
@@ -155,13 +155,15 @@ Index(
 )
 # For listing by status, and for orders that nobody fulfilled. Nearly all orders end up fulfilled:
 # those are found by going through all of them, and the index stays small.
+# A query has to repeat the condition, or SQLite does not see that the index applies.
+NOT_FULFILLED = orders.c.status != literal_column(f"'{OrderStatus.FULFILLED}'")
 Index(
     "orders_not_fulfilled",
     orders.c.status,
     orders.c.id,
     orders.c.sent_at,
-    postgresql_where=orders.c.status != FULFILLED,
-    sqlite_where=orders.c.status != FULFILLED,
+    postgresql_where=NOT_FULFILLED,
+    sqlite_where=NOT_FULFILLED,
 )
 
 order_lines = Table(
