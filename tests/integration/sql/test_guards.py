@@ -1,0 +1,120 @@
+"""The database itself refuses what the code should never ask for."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from sqlalchemy import Engine, text
+
+from order_aggregator.adapters.sql import SqlStorage
+from order_aggregator.adapters.sql.transaction import Transaction
+from order_aggregator.domain.errors import Conflict, RuleViolated
+from shop import Shop
+from shop_work import stock_up, work
+
+FAR = "'ffffffff-ffff-7fff-bfff-ffffffffffff'"
+NEW_ORDER = (
+    "INSERT INTO orders SELECT {id}, status, failure, {key}, created_at, updated_at, sent_at"
+    " FROM orders"
+)
+
+REFUSED = {
+    "on hand below 0": "UPDATE central_stock SET on_hand = -1",
+    "reserved below 0": "UPDATE central_stock SET reserved = -1",
+    "reserved beyond on hand": "UPDATE central_stock SET reserved = reserved + 7",
+    "reserved further beyond on hand": "UPDATE central_stock SET on_hand = 3, reserved = 5",
+    "vendor stock below 0": "UPDATE vendor_stock SET available = -1",
+    "a report below 0": "UPDATE vendor_stock SET reported = -1",
+    "central stock of nothing": "UPDATE central_stock SET product_id = 'pear'",
+    "stock of no vendor": "UPDATE vendor_stock SET vendor_id = 'nobody'",
+    "stock of no product": "UPDATE vendor_stock SET product_id = 'pear'",
+    "an empty adjustment": "INSERT INTO stock_adjustments (vendor_id, product_id, delta, cause, at)"
+    " SELECT vendor_id, product_id, 0, 'x', as_of FROM vendor_stock",
+    "an adjustment of no stock": "INSERT INTO stock_adjustments"
+    " (vendor_id, product_id, delta, cause, at)"
+    " SELECT 'nobody', product_id, 1, 'x', as_of FROM vendor_stock",
+    "an unknown status": "UPDATE orders SET status = 'lost'",
+    "a failure without a reason": "UPDATE orders SET status = 'failed'",
+    "a reason without a failure": "UPDATE orders SET failure = 'x'",
+    "an empty line": "UPDATE order_lines SET quantity = 0",
+    "a line of no order": f"UPDATE order_lines SET order_id = {FAR}",
+    "a line of no product": "UPDATE order_lines SET product_id = 'pear'",
+    "an empty allocation": "INSERT INTO allocations"
+    " SELECT order_id, product_id, 'acme', 0, CURRENT_TIMESTAMP FROM order_lines",
+    "an allocation of no vendor": "INSERT INTO allocations"
+    " SELECT order_id, product_id, 'nobody', 1, CURRENT_TIMESTAMP FROM order_lines",
+    "an allocation of no line": "INSERT INTO allocations"
+    f" SELECT {FAR}, product_id, 'acme', 1, CURRENT_TIMESTAMP FROM order_lines",
+    "an order without its lines": "DELETE FROM orders",
+}
+ALLOWED = {
+    "a report below what is reserved": "UPDATE central_stock SET on_hand = 3",
+    "a reservation that shrinks meanwhile": "UPDATE central_stock SET on_hand = 1, reserved = 3",
+    "all that is on hand reserved": "UPDATE central_stock SET reserved = on_hand",
+}
+
+
+@pytest.fixture
+def shop(storage: SqlStorage) -> Shop:
+    """Ten apples, four of them reserved."""
+    shop = Shop(storage)
+    stock_up(storage, "acme", apple=10)
+    shop.accepted("key", apple=4)
+    return shop
+
+
+@pytest.mark.parametrize("statement", REFUSED.values(), ids=REFUSED.keys())
+def test_the_database_refuses(engine: Engine, shop: Shop, statement: str) -> None:
+    with pytest.raises(RuleViolated), Transaction(engine) as transaction:
+        transaction.write(text(statement))
+
+
+@pytest.mark.parametrize("statement", ALLOWED.values(), ids=ALLOWED.keys())
+def test_the_database_allows(engine: Engine, shop: Shop, statement: str) -> None:
+    with Transaction(engine) as transaction:
+        assert transaction.write(text(statement)) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [NEW_ORDER.format(id="id", key="NULL"), NEW_ORDER.format(id=FAR, key="idempotency_key")],
+    ids=["order id", "idempotency key"],
+)
+def test_what_exists_already_is_a_conflict(engine: Engine, shop: Shop, statement: str) -> None:
+    with pytest.raises(Conflict), Transaction(engine) as transaction:
+        transaction.write(text(statement))
+
+
+def test_orders_without_a_key_do_not_collide(engine: Engine, shop: Shop) -> None:
+    shop.accepted(apple=1)
+    shop.accepted(apple=1)
+
+
+def test_nothing_of_a_failed_unit_of_work_can_be_committed(storage: SqlStorage, shop: Shop) -> None:
+    """On SQLite what was done before the failure is still there to commit."""
+    order = shop.accepted(apple=1)
+    with storage.unit_of_work() as uow:
+        uow.outbox.add([b"must not be sent"], shop.clock.now())
+        ended = order.cancel(shop.clock.now())
+        uow.orders.settle([ended])
+        with pytest.raises(Conflict):
+            uow.orders.settle([ended])
+        with pytest.raises(Conflict):
+            uow.commit()
+    assert shop.order(order.id) == order
+    assert all(
+        message.body != b"must not be sent"
+        for message in work(
+            storage, lambda uow: uow.outbox.claim(9, shop.clock.now(), shop.clock.now())
+        )
+    )
+
+
+def test_a_refused_statement_spoils_its_unit_of_work(storage: SqlStorage, shop: Shop) -> None:
+    [level] = work(storage, lambda uow: uow.stock.of_vendors(["apple"]))
+    with storage.unit_of_work() as uow:
+        uow.outbox.add([b"must not be sent"], shop.clock.now())
+        with pytest.raises(RuleViolated):
+            uow.stock.put_vendor([attrs.evolve(level, vendor_id="nobody")])
+        with pytest.raises(Conflict):
+            uow.commit()

@@ -1,0 +1,130 @@
+"""How much a use case asks of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from order_aggregator.adapters.sql import SqlStorage
+from order_aggregator.domain.order import Order
+from shop import Shop, wish
+
+TABLES = ("orders", "order_lines", "allocations", "outbox", "vendor_stock", "central_stock")
+PRODUCTS = {f"p{number:03}": 100_000 for number in range(300)}
+
+
+@contextmanager
+def recorded(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    """The statements that are executed in this block, with their parameters."""
+    statements: list[tuple[str, Any]] = []
+
+    def record(
+        _connection: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool
+    ) -> None:
+        assert not many, sql
+        if sql != "BEGIN IMMEDIATE":
+            statements.append((sql, parameters))
+
+    event.listen(engine, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", record)
+
+
+@pytest.fixture
+def shop(storage: SqlStorage) -> Shop:
+    """Three vendors that have enough of everything."""
+    shop = Shop(storage)
+    for vendor_id in ("acme", "bolt", "crate"):
+        shop.sync(vendor_id, PRODUCTS)
+    return shop
+
+
+def placed(shop: Shop, orders: int) -> list[Order]:
+    products = list(PRODUCTS)
+    outcomes = shop.place(
+        *(
+            wish(f"{orders}-{n}", **{products[n % 300]: 2, products[(7 * n + 1) % 300]: 1})
+            for n in range(orders)
+        )
+    )
+    return [outcome for outcome in outcomes if isinstance(outcome, Order)]
+
+
+@pytest.mark.parametrize("orders", [1, 500])
+def test_a_batch_of_any_size_takes_as_few_statements(
+    engine: Engine, shop: Shop, orders: int
+) -> None:
+    with recorded(engine) as placing:
+        batch = placed(shop, orders)
+    with recorded(engine) as fulfilling:
+        outcomes = shop.fulfil(*batch)
+    assert len(batch) == orders
+    assert all(isinstance(outcome, Order) for outcome in outcomes)
+    assert (len(placing), len(fulfilling)) == (6, 7)
+
+
+def test_a_report_of_any_size_takes_as_few_statements(engine: Engine, shop: Shop) -> None:
+    counts = []
+    for products in (1, 300):
+        names = list(PRODUCTS)[:products]
+        shop.pass_time(minutes=1)
+        with recorded(engine) as statements:
+            shop.sync("acme", PRODUCTS | dict.fromkeys(names, 50000 + products))
+        counts.append(len(statements))
+    assert counts[0] == counts[1]
+
+
+def everyday(shop: Shop) -> None:
+    """What happens all day, often enough for PostgreSQL to keep its plans."""
+    for _ in range(12):
+        orders = placed_again(shop)
+        shop.place(wish("once", p000=1), again=True)
+        shop.fulfil(*orders[1:])
+        shop.fail_orders({orders[0].id: "reason"})
+        shop.relay_messages()
+        shop.pass_time(hours=1)
+        shop.sync("acme", PRODUCTS)
+        shop.resend_orders()
+        shop.storage.read_model.order(orders[0].id)
+
+
+def placed_again(shop: Shop) -> list[Order]:
+    return [shop.accepted(p001=1, p002=1) for _ in range(3)]
+
+
+def test_no_statement_reads_a_whole_table(postgresql: Engine) -> None:
+    """Not even while tables are small: such a plan would be kept when they have grown."""
+    shop = Shop(SqlStorage(postgresql))
+    for vendor_id in ("acme", "bolt"):
+        shop.sync(vendor_id, PRODUCTS)
+    scans = text("SELECT relname, seq_scan FROM pg_stat_user_tables ORDER BY relname")
+    postgresql.dispose()  # The server counts what a connection did when that ends.
+    with postgresql.connect() as connection:
+        before = connection.execute(scans).all()
+    everyday(shop)
+    postgresql.dispose()
+    with postgresql.connect() as connection:
+        assert connection.execute(scans).all() == before
+
+
+def test_no_statement_reads_a_whole_table_of_sqlite(sqlite: Engine) -> None:
+    shop = Shop(SqlStorage(sqlite))
+    with recorded(sqlite) as statements:
+        for vendor_id in ("acme", "bolt"):
+            shop.sync(vendor_id, PRODUCTS)
+        everyday(shop)
+    with sqlite.connect() as connection:
+        for sql, parameters in statements:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters).all()
+            steps = [row[3] for row in plan]
+            assert not any(
+                step.startswith(f"SCAN {table}") and "outbox" not in step
+                for step in steps
+                for table in TABLES
+            ), (sql, steps)
