@@ -64,8 +64,9 @@ def _start_watch() -> None:
 
 
 def _observe(response: Response) -> Response:
-    route = "unmatched" if request.url_rule is None else request.url_rule.rule
-    seconds = time.perf_counter() - request.environ.get(STARTED, time.perf_counter())
-    metrics.observe_request(request.method, route, response.status_code, seconds)
-    log.debug("api.request", method=request.method, route=route, status=response.status_code)
+    method, rule, status = request.method, request.url_rule, response.status_code
+    route = "unmatched" if rule is None else rule.rule
+    seconds = time.perf_counter() - request.environ[STARTED]
+    metrics.observe_request(method, route, status, seconds)
+    log.debug("api.request", method=method, route=route, status=status)
     return response

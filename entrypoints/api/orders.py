@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
     ClientDisconnected,
     NotFound,
@@ -184,5 +185,14 @@ def _json_body(limit: int) -> Any:
     return strict_json.parse(body)
 
 
+class _Finished(Response):
+    """An answer whose headers are complete: searching them for what to mend costs a tenth of it."""
+
+    def get_wsgi_headers(self, environ: object) -> Headers:  # noqa: ARG002
+        return self.headers
+
+
 def _json_response(document: Any, status: int = 200) -> Response:
-    return Response(json.dumps(document), status, content_type=JSON)
+    body = json.dumps(document).encode()
+    headers = {"Content-Type": JSON, "Content-Length": str(len(body))}
+    return _Finished(body, status, headers)

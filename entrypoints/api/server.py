@@ -37,8 +37,7 @@ def serve(settings: Settings) -> None:
         os.environ[METRICS] = metrics
         log.info("api.started", host=settings.host, port=settings.port)
         Granian(
-            f"{__name__}:load",
-            factory=True,
+            "the API",
             address=settings.host,
             port=settings.port,
             interface=Interfaces.WSGI,
@@ -48,7 +47,8 @@ def serve(settings: Settings) -> None:
             respawn_failed_workers=True,
             workers_kill_timeout=STOP_WITHIN,
             log_enabled=False,
-        ).serve()
+            # By itself it would look for the module by its path, and take our root for another package.
+        ).serve(target_loader=load, wrap_loader=False)
         log.info("api.stopped")
 
 
