@@ -55,14 +55,7 @@ class SqlLedger:
         """All figures of one snapshot, which neither waits for writers nor holds them up."""
         with driver_errors_translated(), self._snapshot() as connection:
             for figure, statement in _CHECKS.items():
-                rows = connection.execute(statement, execution_options={"yield_per": _CHUNK})
-                for *subject, expected, found in rows:
-                    yield Discrepancy(
-                        figure=figure,
-                        subject="/".join(map(str, subject)),
-                        expected=int(expected),
-                        found=int(found),
-                    )
+                yield from _found(connection, figure, statement)
 
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
@@ -75,6 +68,17 @@ class SqlLedger:
                 )
                 connection.exec_driver_sql(_READ_EVERYTHING)
             yield connection
+
+
+def _found(connection: Connection, figure: str, statement: Select[Any]) -> Iterator[Discrepancy]:
+    with connection.execute(statement, execution_options={"yield_per": _CHUNK}) as rows:
+        for *subject, expected, found in rows:
+            yield Discrepancy(
+                figure=figure,
+                subject="/".join(map(str, subject)),
+                expected=int(expected),
+                found=int(found),
+            )
 
 
 def _differences(entries: Subquery, *subject: str) -> Select[Any]:

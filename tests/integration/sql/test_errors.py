@@ -1,0 +1,291 @@
+"""What goes wrong with a database, in the domain's words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from order_aggregator.adapters.memory import ManualClock
+from order_aggregator.adapters.sql import SqlMessageBus, SqlStorage, create_engine, migrate
+from order_aggregator.adapters.sql.errors import driver_errors_translated
+from order_aggregator.adapters.sql.transaction import Transaction
+from order_aggregator.domain.errors import (
+    BrokerUnavailable,
+    CommitOutcomeUnknown,
+    Conflict,
+    InvalidValue,
+    OrderAggregatorError,
+    RuleViolated,
+    StorageUnavailable,
+)
+from race import race
+from servers import postgres
+from shop import Shop
+from shop_work import central, stock_up, work
+
+NOW = ManualClock().now()
+TERMINATE = text(
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+NOWHERE = "postgresql+psycopg://postgres@127.0.0.1:1/nothing"
+
+
+def ask_for_everything(engine: Engine) -> dict[str, Callable[[], object]]:
+    """One call of every kind."""
+    storage = SqlStorage(engine)
+    bus = SqlMessageBus(engine, ManualClock())
+    return {
+        "lock": lambda: work(storage, lambda uow: uow.stock.lock(["apple"])),
+        "change": lambda: work(storage, lambda uow: uow.outbox.add([b"x"], NOW)),
+        "stock": lambda: storage.read_model.stock(0, 1),
+        "ping": storage.read_model.ping,
+        "ledger": lambda: list(storage.ledger.discrepancies()),
+        "receive": lambda: bus.consume().receive(1, 0),
+        "parked": lambda: bus.parked,
+    }
+
+
+@pytest.mark.parametrize("call", ask_for_everything(create_engine(NOWHERE)))
+def test_a_server_that_is_not_there_is_unavailable(call: str) -> None:
+    engine = create_engine(NOWHERE)
+    with pytest.raises(StorageUnavailable):
+        ask_for_everything(engine)[call]()
+    engine.dispose()
+
+
+def test_publishing_without_a_server_is_a_matter_of_the_broker() -> None:
+    engine = create_engine(NOWHERE)
+    with pytest.raises(BrokerUnavailable):
+        SqlMessageBus(engine, ManualClock()).publish([b"x"])
+    engine.dispose()
+
+
+@pytest.mark.parametrize("call", ask_for_everything(create_engine(NOWHERE)))
+def test_without_tables_the_error_says_what_to_do(url: str, call: str) -> None:
+    engine = create_engine(url)
+    with pytest.raises(StorageUnavailable, match="order-aggregator migrate"):
+        ask_for_everything(engine)[call]()
+    engine.dispose()
+
+
+def test_a_database_that_does_not_exist_is_unavailable(fresh_database_url: str) -> None:
+    engine = create_engine(fresh_database_url + "_not")
+    with pytest.raises(StorageUnavailable, match="does not exist"):
+        SqlStorage(engine).read_model.ping()
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "apple", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "sqlite+aiosqlite:///x"],
+)
+def test_an_address_that_we_cannot_use_is_refused(address: str) -> None:
+    with pytest.raises(InvalidValue, match="sqlite:///<file> or postgresql"):
+        create_engine(address)
+
+
+def test_a_short_postgresql_address_will_do() -> None:
+    assert create_engine("postgresql://127.0.0.1/x").driver == "psycopg"
+
+
+def test_a_connection_lost_before_the_commit_has_changed_nothing(postgresql: Engine) -> None:
+    storage = SqlStorage(postgresql)
+    with storage.unit_of_work() as uow:
+        uow.outbox.add([b"x"], NOW)
+        terminate_others(postgresql)
+        with pytest.raises(StorageUnavailable) as caught:
+            uow.outbox.add([b"y"], NOW)
+    assert not isinstance(caught.value, CommitOutcomeUnknown)
+    assert work(storage, lambda uow: uow.outbox.claim(9, NOW, NOW)) == []
+
+
+def test_of_a_connection_lost_in_the_commit_the_outcome_is_unknown(postgresql: Engine) -> None:
+    storage = SqlStorage(postgresql)
+    with storage.unit_of_work() as uow:
+        uow.outbox.add([b"x"], NOW)
+        terminate_others(postgresql)
+        with pytest.raises(CommitOutcomeUnknown):
+            uow.commit()
+    assert work(storage, lambda uow: uow.outbox.claim(9, NOW, NOW)) == []
+
+
+def terminate_others(engine: Engine) -> None:
+    other = create_engine(engine.url.render_as_string(hide_password=False))
+    with other.connect() as connection:
+        assert connection.execute(TERMINATE).all()
+    other.dispose()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_after_a_restart_of_the_server_everything_just_works(end: str) -> None:
+    with postgres() as server:
+        engine = create_engine(server.url)
+        migrate(engine)
+        storage = SqlStorage(engine)
+        stock_up(storage, "acme", apple=5)
+        race([lambda: work(storage, lambda uow: uow.stock.lock(["apple"]))] * 5)
+        getattr(server, end)()
+        with pytest.raises(StorageUnavailable):
+            storage.read_model.ping()
+        server.start()
+        # Every connection of the pool has to be replaced, and none of these calls may notice.
+        answers = race([lambda: work(storage, lambda uow: uow.stock.lock(["apple"]))] * 5)
+        assert [answer["apple"].on_hand for answer in answers] == [5] * 5
+        assert central(storage, "apple") == (5, 0)
+        engine.dispose()
+
+
+def test_a_statement_that_takes_too_long_gives_up(postgresql: Engine) -> None:
+    storage = SqlStorage(postgresql)
+    stock_up(storage, "acme", apple=5)
+    with storage.unit_of_work() as holder, Transaction(postgresql) as waiting:
+        holder.stock.lock(["apple"])
+        waiting.rows(text("SELECT set_config('statement_timeout', '50ms', true)"))
+        with pytest.raises(StorageUnavailable, match="statement timeout"):
+            waiting.rows(text("SELECT 1 FROM central_stock FOR UPDATE"))
+
+
+def test_each_connection_limits_how_long_a_statement_may_take(postgresql: Engine) -> None:
+    with postgresql.connect() as connection:
+        assert connection.execute(text("SHOW statement_timeout")).scalar() == "30s"
+        assert (
+            connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "1min"
+        )
+
+
+def test_a_deadlock_is_a_conflict_for_one_of_the_two(postgresql: Engine) -> None:
+    """The use cases lock in one order; only somebody else could bring this about."""
+    storage = SqlStorage(postgresql)
+    stock_up(storage, "acme", apple=5, pear=5)
+    with storage.unit_of_work() as first, storage.unit_of_work() as second:
+        first.stock.lock(["apple"])
+        second.stock.lock(["pear"])
+        errors: list[OrderAggregatorError] = []
+
+        def cross() -> None:
+            try:
+                first.stock.lock(["pear"])
+            except Conflict as error:
+                errors.append(error)
+
+        thread = Thread(target=cross)
+        thread.start()
+        try:
+            second.stock.lock(["apple"])
+        except Conflict as error:
+            errors.append(error)
+            second.__exit__(None, None, None)
+        thread.join()
+    assert len(errors) == 1
+    assert "deadlock" in str(errors[0])
+
+
+def test_a_pool_that_is_used_up_is_unavailable(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.pool, "_timeout", 0.05)
+    connections = [engine.connect() for _ in range(30)]
+    with pytest.raises(StorageUnavailable, match="no database connection"):
+        SqlStorage(engine).read_model.ping()
+    for connection in connections:
+        connection.close()
+
+
+def test_another_program_that_keeps_writing_is_a_conflict(sqlite: Engine) -> None:
+    other = sqlite3.connect(str(sqlite.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with sqlite.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 10")
+    with pytest.raises(Conflict, match="locked"):
+        work(SqlStorage(sqlite), lambda uow: uow.outbox.add([b"x"], NOW))
+    other.close()
+    work(SqlStorage(sqlite), lambda uow: uow.outbox.add([b"x"], NOW))
+
+
+def test_a_missing_folder_is_made(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/some/where/data.db")
+    migrate(engine)
+    SqlStorage(engine).read_model.ping()
+    engine.dispose()
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageUnavailable, match="cannot create the database's folder"):
+        create_engine(f"sqlite:///{tmp_path}/file/data.db")
+
+
+@pytest.mark.parametrize("call", ask_for_everything(create_engine(NOWHERE)))
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path, call: str) -> None:
+    (tmp_path / "data.db").write_text("This is not the database you are looking for. " * 100)
+    engine = create_engine(f"sqlite:///{tmp_path}/data.db")
+    with pytest.raises(StorageUnavailable):
+        ask_for_everything(engine)[call]()
+    engine.dispose()
+
+
+def test_a_folder_that_vanished_is_a_clear_error(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/folder/data.db")
+    (tmp_path / "folder").rmdir()
+    with pytest.raises(StorageUnavailable, match="cannot write beside the database"):
+        migrate(engine)
+    with pytest.raises(StorageUnavailable, match="unable to open"):
+        SqlStorage(engine).read_model.ping()
+    engine.dispose()
+
+
+SQLSTATES = {
+    "08006": StorageUnavailable,
+    "22003": None,
+    "23502": RuleViolated,
+    "23503": RuleViolated,
+    "23505": Conflict,
+    "23514": RuleViolated,
+    "25006": StorageUnavailable,
+    "28P01": StorageUnavailable,
+    "40001": Conflict,
+    "40P01": Conflict,
+    "42601": None,
+    "42P01": StorageUnavailable,
+    "53100": StorageUnavailable,
+    "53300": StorageUnavailable,
+    "55P03": Conflict,
+    "57014": StorageUnavailable,
+    "57P01": StorageUnavailable,
+    "57P03": StorageUnavailable,
+}
+
+
+@pytest.mark.parametrize(("sqlstate", "expected"), SQLSTATES.items())
+def test_every_answer_of_the_server_has_its_translation(
+    sqlstate: str, expected: type[OrderAggregatorError] | None
+) -> None:
+    """An error that has none is a bug of ours: it stays what it is."""
+    cause = psycopg.errors.lookup(sqlstate)("first line\nmore")
+    error = OperationalError("SELECT 1", {}, cause)
+    with pytest.raises(expected or DBAPIError) as caught, driver_errors_translated():
+        raise error
+    if expected:
+        assert caught.value.__cause__ is error
+
+
+def test_what_was_committed_is_there_although_the_server_is_killed_at_once() -> None:
+    with postgres() as server:
+        engine = create_engine(server.url)
+        migrate(engine)
+        shop = Shop(SqlStorage(engine))
+        shop.sync("acme", {"apple": 5})
+        order = shop.accepted(apple=2)
+        server.kill()
+        server.start()
+        assert shop.order(order.id) == order
+        assert shop.discrepancies() == []
+        engine.dispose()

@@ -1,0 +1,133 @@
+"""Migrations make the schema that the code expects, once, whoever asks for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import CheckConstraint, Engine, MetaData, text
+
+from order_aggregator.adapters.sql import SqlStorage, create_engine, migrate, schema_is_current
+from order_aggregator.adapters.sql.schema import metadata
+from order_aggregator.domain.errors import StorageUnavailable
+from shop import Shop
+
+MIGRATE = """
+import sys
+from order_aggregator.adapters.sql import create_engine, migrate
+engine = create_engine(sys.argv[1])
+sys.stdin.read(1)
+migrate(engine)
+engine.dispose()
+"""
+
+
+def test_migrations_and_tables_agree(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrations_and_tables_agree_on_what_is_checked(engine: Engine) -> None:
+    """Alembic does not compare checks."""
+    found = MetaData()
+    found.reflect(engine)
+    assert _checks(found) == _checks(metadata)
+
+
+def _checks(tables: MetaData) -> set[str]:
+    return {
+        f"{table.name}: {constraint.name}"
+        for table in tables.sorted_tables
+        for constraint in table.constraints
+        if isinstance(constraint, CheckConstraint)
+    }
+
+
+def test_migrating_again_changes_nothing(engine: Engine) -> None:
+    shop = Shop(SqlStorage(engine))
+    shop.sync("acme", {"apple": 5})
+    migrate(engine)
+    assert shop.balance("apple") == (5, 0)
+
+
+def test_the_schema_is_current_once_it_is_migrated(url: str) -> None:
+    engine = create_engine(url)
+    assert not schema_is_current(engine)
+    migrate(engine)
+    assert schema_is_current(engine)
+    SqlStorage(engine).read_model.ping()
+    engine.dispose()
+
+
+def test_a_schema_of_another_version_is_not_ready(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'x'"))
+    assert not schema_is_current(engine)
+    with pytest.raises(StorageUnavailable, match="order-aggregator migrate"):
+        SqlStorage(engine).read_model.ping()
+
+
+def test_several_processes_may_migrate_at_once(url: str) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", MIGRATE, url], stdin=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"!")
+        process.stdin.close()
+    assert [process.wait(60) for process in processes] == [0] * 4
+    engine = create_engine(url)
+    assert schema_is_current(engine)
+    engine.dispose()
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(url: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE outbox (id integer)"))
+    with pytest.raises(Exception, match="outbox"):
+        migrate(engine)
+    with engine.connect() as connection:
+        found = MetaData()
+        found.reflect(connection)
+    assert set(found.tables) == {"outbox"}
+    engine.dispose()
+
+
+def test_ids_sort_byte_by_byte(postgresql: Engine) -> None:
+    """Whatever the language of the server is."""
+    query = (
+        "SELECT table_name, column_name FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND data_type = 'text' AND collation_name = 'C'"
+    )
+    with postgresql.connect() as connection:
+        found = {tuple(row) for row in connection.execute(text(query))}
+    assert found == {
+        (table.name, column.name)
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if (table.name in ("products", "vendors") and column.name == "id")
+        or column.name in ("product_id", "vendor_id")
+    }
+
+
+def test_readers_of_sqlite_do_not_wait_for_its_writer(sqlite: Engine) -> None:
+    storage = SqlStorage(sqlite)
+    shop = Shop(storage)
+    shop.sync("acme", {"apple": 5})
+    with storage.unit_of_work() as uow:
+        uow.outbox.add([b"x"], shop.clock.now())
+        assert shop.balance("apple") == (5, 0)
+        storage.read_model.ping()
+        assert shop.discrepancies() == []
+
+
+def test_a_commit_to_sqlite_waits_for_the_disk(sqlite: Engine) -> None:
+    with sqlite.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
