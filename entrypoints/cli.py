@@ -12,7 +12,7 @@ from ..bootstrap import Container, bootstrap
 from ..domain.errors import OrderAggregatorError
 from .logs import configure_logs
 from .patience import Stopped, patiently
-from .signals import end_with_parent, stop_on_signals
+from .signals import end_with_run, stop_on_signals
 
 
 class _Commands(click.Group):
@@ -37,7 +37,7 @@ def _start() -> tuple[Settings, Container, Event]:
     settings = read_settings()
     configure_logs(settings.log_level)
     stop = stop_on_signals()
-    end_with_parent()
+    end_with_run()
     return settings, bootstrap(settings), stop
 
 
@@ -60,7 +60,7 @@ def api() -> None:
 
     settings = read_settings()
     configure_logs(settings.log_level)
-    end_with_parent()
+    end_with_run()
     require_free_port(settings.host, settings.port, "PORT")
     serve(settings)
 
@@ -116,7 +116,7 @@ def mock_vendors() -> None:
     settings = read_settings()
     configure_logs(settings.log_level)
     stop = stop_on_signals()
-    end_with_parent()
+    end_with_run()
     vendors = MockVendors(settings.host, settings.mock_vendors_port)
     vendors.start()
     click.echo("\n".join(vendors.urls.values()))

@@ -20,7 +20,7 @@ from ...adapters.system.settings import Settings, read_settings
 from ...bootstrap import Container, bootstrap
 from ..logs import configure_logs
 from ..relay import Relay
-from ..signals import end_with_parent
+from ..signals import end_with
 
 if TYPE_CHECKING:
     from .services import ApiServices
@@ -56,7 +56,7 @@ def load() -> Flask:
     """The application of one worker process."""
     settings = read_settings()
     configure_logs(settings.log_level)
-    end_with_parent()
+    end_with(os.getppid())
     end = ExitStack()
     atexit.register(end.close)
     return end.enter_context(api_of(bootstrap(settings)))
