@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from order_aggregator.domain.errors import VendorUnavailable
 from order_aggregator.domain.stock import Vendor
-from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
+from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.vendor_sync import Snapshot
 from order_aggregator.entrypoints.api.app import close, create_app
 from order_aggregator.entrypoints.api.services import ApiServices, Limits
@@ -80,11 +80,8 @@ class ApiUnderTest:
     def order_count(self) -> int:
         return self.shop.storage.read_model.orders(0, 1).total
 
-    def _place(self, commands: list[PlaceOrder], *, again: bool = False) -> Any:
+    def _place(self, commands: Sequence[PlaceOrder], *, again: bool = False) -> Any:
         return self.place_orders(commands, again=again)
 
     def _wake(self) -> None:
         self.wakes += 1
-
-
-__all__ = ["ApiUnderTest", "PlaceOrders"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import schemathesis
 from schemathesis import Case, CheckContext, GenerationMode, Response
@@ -12,7 +13,7 @@ REPEATED_PRODUCT = re.compile(r"lines\.\d+\.product_id")
 
 @schemathesis.check
 def well_formed_order_is_refused_for_what_it_names(
-    _context: CheckContext, response: Response, case: Case
+    _context: CheckContext, response: Response, case: Case[Any]
 ) -> None:
     """A 422 for a well-formed order means its products or its key, never its form."""
     well_formed = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
@@ -25,7 +26,7 @@ def well_formed_order_is_refused_for_what_it_names(
 
 
 @schemathesis.check
-def errors_are_problems(_context: CheckContext, response: Response, _case: Case) -> None:
+def errors_are_problems(_context: CheckContext, response: Response, _case: Case[Any]) -> None:
     """RFC 9457, whatever the error."""
     if response.status_code >= 400:
         assert response.headers["content-type"] == ["application/problem+json"]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -90,8 +91,12 @@ def queue_up(
     assert desk.busy.wait(5)
     for left, command in enumerate(commands[1:], 1):
         futures.append(pool.submit(combiner.submit, command))
-        until(lambda left=left: len(combiner._waiting) == left)
+        until(partial(holds, combiner, left))
     return futures
+
+
+def holds(combiner: Combiner, waiting: int) -> bool:
+    return len(combiner._waiting) == waiting
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -255,6 +260,7 @@ def test_an_order_that_waited_too_long_is_not_executed(
     with combining(desk, patience=0.2) as combiner:
         futures = queue_up(combiner, desk, pool, [wish(BOLT=1), wish(BOLT=2)])
         assert isinstance(futures[1].exception(), Overloaded)
+        assert holds(combiner, 0)
         assert isinstance(futures[0].exception(), CommitOutcomeUnknown)
         desk.gate.set()
         assert combiner.submit(wish(BOLT=4))
