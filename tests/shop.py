@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 import attrs
+
 from order_aggregator.adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
 from order_aggregator.domain.allocation import AllocationPolicy, highest_then_even
 from order_aggregator.domain.errors import OrderRefused

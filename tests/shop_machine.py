@@ -14,6 +14,7 @@ from uuid import UUID
 import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from order_aggregator.adapters.memory import MemoryMessageBus, MemoryStorage
 from order_aggregator.domain.allocation import POLICIES
 from order_aggregator.domain.errors import (
@@ -28,7 +29,6 @@ from order_aggregator.domain.events import decode
 from order_aggregator.domain.order import Order
 from order_aggregator.domain.ports.message_bus import Consumer
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
-
 from shop import RESEND_AFTER, Shop, Storage, lines, next_order_id
 
 PRODUCTS = ("apple", "fig", "pear")
@@ -58,6 +58,9 @@ class MoodyBus:
 
     def consume(self) -> Consumer:
         return self._bus.consume()
+
+    def ping(self) -> None:
+        self.publish([])
 
 
 @attrs.define

@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import attrs
 import pytest
 from sqlalchemy import Engine, text
 
-from order_aggregator.adapters.memory import MemoryStorage
-from order_aggregator.adapters.sql import SqlStorage, create_engine, migrate
+from amqp import FaultyNetwork, channel_to
+from order_aggregator.adapters.memory import MemoryMessageBus, MemoryStorage
+from order_aggregator.adapters.rabbitmq import RabbitMessageBus
+from order_aggregator.adapters.sql import SqlMessageBus, SqlStorage, create_engine, migrate
+from order_aggregator.adapters.sql.message_bus import LEASE
 from order_aggregator.adapters.sql.schema import metadata
+from order_aggregator.adapters.system.clock import SystemClock
+from order_aggregator.domain.ports.message_bus import MessageBus
 from shop import Shop, Storage
+
+_CLEAR = ";".join(
+    [
+        "SET LOCAL lock_timeout = '10s'",
+        "SET LOCAL synchronous_commit = off",
+        *(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)),
+    ]
+)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with our tables, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "shop.db"
+    engine = create_engine(f"sqlite:///{file}")
+    migrate(engine)
+    engine.dispose()
+    return file
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Engine]:
+def sqlite(migrated_file: Path, tmp_path: Path) -> Iterator[Engine]:
     """A SQLite file with our tables, all empty."""
-    engine = create_engine(f"sqlite:///{tmp_path}/shop.db")
-    migrate(engine)
+    engine = create_engine(f"sqlite:///{shutil.copy(migrated_file, tmp_path)}")
     yield engine
     engine.dispose()
 
@@ -45,9 +70,7 @@ def postgresql(migrated_database: str) -> Iterator[Engine]:
     """A PostgreSQL database with our tables, all empty."""
     engine = create_engine(migrated_database)
     with engine.begin() as connection:
-        connection.execute(text("SET LOCAL lock_timeout = '10s'"))
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
+        connection.execute(text(_CLEAR))
     yield engine
     engine.dispose()
 
@@ -69,3 +92,89 @@ def storage(request: pytest.FixtureRequest) -> Storage:
 def shop(storage: Storage) -> Shop:
     """The use cases on that storage."""
     return Shop(storage)
+
+
+@attrs.frozen(kw_only=True)
+class BusUnderTest:
+    """A message bus, and what a test can do to it from the side."""
+
+    bus: MessageBus
+    parked: Callable[[], list[bytes]]
+    # Has the bus take back all that consumers hold.
+    take_back: Callable[[], None]
+
+
+@attrs.define
+class _ClockAhead:
+    """The system's clock, but ahead of it."""
+
+    ahead: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        return SystemClock().now() + self.ahead
+
+    def pass_lease(self) -> None:
+        self.ahead += LEASE
+
+
+def _table_bus(engine: Engine) -> BusUnderTest:
+    clock = _ClockAhead()
+    bus = SqlMessageBus(engine, clock)
+    return BusUnderTest(
+        bus=bus,
+        parked=lambda: [body for body, _reason in bus.parked],
+        take_back=clock.pass_lease,
+    )
+
+
+@pytest.fixture
+def rabbit_bus(fresh_broker_url: str) -> Iterator[BusUnderTest]:
+    """The bus on a broker, over a network that can fail."""
+    with FaultyNetwork(fresh_broker_url) as network:
+        bus = RabbitMessageBus(network.url)
+        yield BusUnderTest(
+            bus=bus,
+            parked=lambda: _everything_in(fresh_broker_url, "order_queue.dead"),
+            take_back=network.cut,
+        )
+        bus.close()
+
+
+def _everything_in(url: str, queue: str) -> list[bytes]:
+    with channel_to(url) as channel:
+        bodies: list[bytes] = []
+        while (body := channel.basic_get(queue)[2]) is not None:
+            bodies.append(body)
+        return bodies
+
+
+def _bus(name: str, request: pytest.FixtureRequest) -> BusUnderTest:
+    if name == "rabbitmq":
+        made: BusUnderTest = request.getfixturevalue("rabbit_bus")
+        return made
+    return _table_bus(request.getfixturevalue(name))
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "rabbitmq"])
+def fragile(request: pytest.FixtureRequest) -> BusUnderTest:
+    """An empty bus whose consumers can die alone."""
+    return _bus(request.param, request)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "rabbitmq"])
+def under_test(request: pytest.FixtureRequest) -> BusUnderTest:
+    """An empty bus."""
+    if request.param != "memory":
+        return _bus(request.param, request)
+    bus = MemoryMessageBus()
+    return BusUnderTest(
+        bus=bus,
+        parked=lambda: [body for body, _reason in bus.parked],
+        take_back=lambda: pytest.fail("memory loses nothing before its process ends"),
+    )
+
+
+@pytest.fixture
+def bus(under_test: BusUnderTest) -> MessageBus:
+    """An empty bus."""
+    return under_test.bus

@@ -37,6 +37,10 @@ def _change(storage: Storage, *changes: StockChange) -> None:
     work(storage, lambda uow: uow.stock.change(changes, LATER))
 
 
+def _rename(storage: Storage, vendor: Vendor) -> None:
+    work(storage, lambda uow: uow.stock.add_vendor(vendor))
+
+
 def _levels(storage: Storage, *product_ids: str) -> list[VendorStock]:
     found = work(storage, lambda uow: uow.stock.of_vendors(product_ids))
     return sorted(found, key=lambda each: (each.product_id, each.vendor_id))
@@ -164,8 +168,7 @@ def test_a_vendors_products_are_those_of_which_it_last_reported_more_than_nothin
 
 def test_a_vendor_is_added_or_renamed(storage: Storage) -> None:
     for name in ("Acme Ltd", "Acme & Sons", "Acme & Sons"):
-        vendor = Vendor(id="acme", name=name)
-        work(storage, lambda uow, vendor=vendor: uow.stock.add_vendor(vendor))
+        _rename(storage, Vendor(id="acme", name=name))
     names = {each.vendor_name for each in storage.read_model.vendor_stock(0, 9).items}
     assert names == {"Acme & Sons"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import combinations
 from random import Random
 
@@ -52,8 +53,8 @@ def test_one_idempotency_key_for_different_products_makes_one_order(shop: Shop) 
         PlaceOrder(order_id=next_order_id(), lines=lines({product: 1}), idempotency_key="k")
         for product in PRODUCTS
     ]
-    outcomes = race([lambda command=command: shop.place(command)[0] for command in commands])
-    assert sum(isinstance(outcome, Order) for outcome in outcomes) == 1
+    outcomes = race([partial(shop.place, command) for command in commands])
+    assert sum(isinstance(outcome, Order) for [outcome] in outcomes) == 1
     assert sum(shop.balance(product)[1] for product in PRODUCTS) == 1
     assert shop.discrepancies() == []
 
@@ -80,7 +81,7 @@ def test_locks_on_crossing_sets_of_products_never_block_each_other_for_good(
             work(storage, step)
         return 2 * 12
 
-    units = race([lambda seed=seed: reserve_pairs(seed) for seed in range(8)])
+    units = race([partial(reserve_pairs, seed) for seed in range(8)])
     assert sum(central(storage, product)[1] for product in PRODUCTS) == sum(units)
 
 
@@ -137,13 +138,8 @@ def test_everything_at_once_leaves_every_balance_right(shop: Shop) -> None:
             shop.pass_time(microseconds=1)
             shop.sync(vendor_id, {key: random.randint(50, 200) for key in PRODUCTS[:3]})
 
-    race(
-        [
-            *(lambda seed=seed: buy(seed) for seed in range(5)),
-            lambda: report("acme", 1),
-            lambda: report("bert", 2),
-        ]
-    )
+    buyers = [partial(buy, seed) for seed in range(5)]
+    race([*buyers, partial(report, "acme", 1), partial(report, "bert", 2)])
     assert shop.discrepancies() == []
 
 

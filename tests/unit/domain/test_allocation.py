@@ -10,6 +10,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from order_aggregator.domain.allocation import (
     POLICIES,
     AllocationPolicy,
@@ -27,7 +28,6 @@ from order_aggregator.domain.allocation import (
 from order_aggregator.domain.errors import InvalidPlan, InvalidValue, Shortage, VendorShortage
 from order_aggregator.domain.order import Allocation, OrderLine
 from order_aggregator.domain.stock import StockChange, VendorStock, VendorStockChange
-
 from shop import reserved_order
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,6 +6,7 @@ import inspect
 from uuid import UUID
 
 import pytest
+
 from order_aggregator.domain import errors
 from order_aggregator.domain.errors import (
     CommitOutcomeUnknown,

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from order_aggregator.domain.errors import MalformedMessage
 from order_aggregator.domain.events import OrderAccepted, decode, encode
 

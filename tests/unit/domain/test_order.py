@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from order_aggregator.domain.errors import IllegalTransition, InvalidValue
 from order_aggregator.domain.order import (
     MAX_LINES,
@@ -15,7 +16,6 @@ from order_aggregator.domain.order import (
     OrderStatus,
     check_lines,
 )
-
 from shop import lines, reserved_order
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)

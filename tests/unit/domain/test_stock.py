@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from order_aggregator.domain.errors import (
     InsufficientStock,
     InvalidValue,
@@ -22,7 +23,6 @@ from order_aggregator.domain.stock import (
     Vendor,
     released,
 )
-
 from shop import lines, reserved_order
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

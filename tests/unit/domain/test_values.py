@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from order_aggregator.domain.errors import InvalidValue
 from order_aggregator.domain.values import (
     MAX_ID_LENGTH,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from order_aggregator.domain.order import OrderStatus
 
+from order_aggregator.domain.order import OrderStatus
 from shop import Shop, next_order_id
 
 

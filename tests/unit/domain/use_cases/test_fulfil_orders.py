@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 import pytest
+
 from order_aggregator.domain.allocation import (
     AllocationPolicy,
     Offer,
@@ -14,7 +15,6 @@ from order_aggregator.domain.allocation import (
 )
 from order_aggregator.domain.errors import InvalidPlan, UnknownOrder, VendorShortage
 from order_aggregator.domain.order import Allocation, Order, OrderStatus
-
 from shop import Shop, next_order_id
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import attrs
 import pytest
+
 from order_aggregator.adapters.memory import ManualClock, MemoryStorage
 from order_aggregator.domain.errors import (
     Conflict,
@@ -19,7 +20,6 @@ from order_aggregator.domain.events import decode
 from order_aggregator.domain.order import Order, OrderStatus
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.use_cases.place_orders import ATTEMPTS, PlaceOrder, PlaceOrders
-
 from shop import Shop, lines, next_order_id, wish
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 import pytest
+
 from order_aggregator.adapters.memory import MemoryMessageBus
 from order_aggregator.domain.errors import BrokerUnavailable
 from order_aggregator.domain.ports.message_bus import Consumer
 from order_aggregator.domain.use_cases.relay_messages import BATCH, LEASE
-
 from shop import Shop
 
 
@@ -30,6 +30,9 @@ class WeakBus:
 
     def consume(self) -> Consumer:
         return self.bus.consume()
+
+    def ping(self) -> None:
+        self.publish([])
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from order_aggregator.domain.events import decode
 from order_aggregator.domain.use_cases.resend_orders import BATCH
-
 from shop import RESEND_AFTER, Shop, wish
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.sync_vendor import CAUSE, CHUNK
 from order_aggregator.domain.vendor_sync import Snapshot, StockAdjustment, StockReport
-
 from shop import Feed, Shop
 
 MINUTE = timedelta(minutes=1)
