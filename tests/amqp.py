@@ -5,9 +5,11 @@ from __future__ import annotations
 import selectors
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
+from typing import Self
 from urllib.parse import urlsplit
 
 import pika
@@ -31,21 +33,21 @@ def depth(url: str, queue: str) -> int:
 
 
 class FaultyNetwork:
-    """Passes connections on to the broker. It can stop to do so, in either direction, or cut them."""
+    """Passes connections on to the broker. It can fall silent, or cut them."""
 
     def __init__(self, url: str) -> None:
         self._target = urlsplit(url)
         self._listener = socket.create_server(("127.0.0.1", 0))
         port = self._listener.getsockname()[1]
         self.url = url.replace(f":{self._target.port}", f":{port}", 1)
-        self.silent_from_client = Event()
-        self.silent_from_broker = Event()
+        self._client_is_heard = True
+        self._broker_is_heard = True
         # Each with the client's end first.
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._ended = Event()
         self._thread = Thread(target=self._run)
 
-    def __enter__(self) -> FaultyNetwork:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -54,6 +56,11 @@ class FaultyNetwork:
         self._thread.join()
         self.cut()
         self._listener.close()
+
+    def hear(self, *, client: bool = True, broker: bool = True) -> None:
+        """From now on, pass on only what these say; the rest waits."""
+        self._client_is_heard, self._broker_is_heard = client, broker
+        time.sleep(0.1)
 
     def cut(self) -> None:
         """Close all connections; new ones are accepted."""
@@ -64,9 +71,16 @@ class FaultyNetwork:
 
     def say_blocked(self) -> None:
         """Tell the clients what a broker tells them that has run out of memory, and mean it."""
-        self.silent_from_client.set()
+        self.hear(client=False)
         reason = b"low on memory"
-        method = struct.pack(">HHB", 10, 60, len(reason)) + reason
+        self._say(struct.pack(">HHB", 10, 60, len(reason)) + reason)
+
+    def say_unblocked(self) -> None:
+        """Tell the clients that this is over."""
+        self._say(struct.pack(">HH", 10, 61))
+        self.hear()
+
+    def _say(self, method: bytes) -> None:
         frame = struct.pack(">BHL", 1, 0, len(method)) + method + b"\xce"
         for client, _broker in self._pairs:
             client.sendall(frame)
@@ -90,9 +104,9 @@ class FaultyNetwork:
         client, broker = pair
         if client.fileno() < 0:
             return
-        if not self.silent_from_client.is_set():
+        if self._client_is_heard:
             selector.register(client, selectors.EVENT_READ, (client, broker, pair))
-        if not self.silent_from_broker.is_set():
+        if self._broker_is_heard:
             selector.register(broker, selectors.EVENT_READ, (broker, client, pair))
 
     def _accept(self) -> None:

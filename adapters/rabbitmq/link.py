@@ -57,14 +57,16 @@ class Link(Generic[W]):
         self._thread: Thread | None = None
         self._session: Session | None = None
         self._usable: W | None = None
-        self._obstacle = "not connected yet"
+        self._obstacle = "not connected"
         self._closing = Event()
 
     def start(self) -> None:
         """Begin to connect, unless that was done before; it returns at once."""
         with self._changed:
             if self._thread is None and not self._closing.is_set():
-                self._thread = Thread(target=self._run, name=f"rabbitmq-{self._purpose}", daemon=True)
+                self._thread = Thread(
+                    target=self._run, name=f"rabbitmq-{self._purpose}", daemon=True
+                )
                 self._thread.start()
 
     def usable(self, timeout: float) -> W:

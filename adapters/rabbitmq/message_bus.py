@@ -12,8 +12,9 @@ from .publisher import Publisher
 
 # Messages in a consumer's memory at a time: enough for the next batch while one is at work.
 PREFETCH = 500
-# Seconds. The I/O has a thread of its own, so heartbeats go on while the program is busy.
-HEARTBEAT = 15
+# Seconds; a dead connection is noticed within 30. Heartbeats go on while the program is busy, as
+# the I/O has a thread of its own.
+HEARTBEAT = 10
 # An alarm on the broker may last; connecting anew does not end it, but finds out if it has.
 BLOCKED_TIMEOUT = 60.0
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}

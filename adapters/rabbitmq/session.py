@@ -46,7 +46,9 @@ class Session:
             )
             self._loop.start()
         except Exception as error:  # noqa: BLE001 - it is returned
-            self._closing, self._error = True, error
+            # Closed while it connects, pika trips over itself; that does not matter any more.
+            if not self._closing:
+                self._closing, self._error = True, error
         self._loop.close()
         with self._lock:
             self._over = True
