@@ -1,7 +1,8 @@
 """Order Aggregator: many vendors' stock sold as one, no unit twice.
 
-This module is the library's public face. It needs attrs alone; databases, brokers and the HTTP service
-are in `order_aggregator.adapters`, `order_aggregator.bootstrap` and `order_aggregator.entrypoints`.
+This module is the library's public face. It needs attrs alone; databases, brokers and the HTTP
+service are in `order_aggregator.adapters`, `order_aggregator.bootstrap` and
+`order_aggregator.entrypoints`.
 """
 
 from .adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
@@ -128,8 +129,8 @@ __all__ = [
     "Product",
     "ReadModel",
     "RelayMessages",
-    "Reservations",
     "ResendOrders",
+    "Reservations",
     "RuleViolated",
     "Shortage",
     "Snapshot",

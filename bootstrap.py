@@ -1,4 +1,4 @@
-"""The one place that chooses adapters and puts the parts together. Nothing is opened before it is used."""
+"""The one place that chooses adapters and puts the parts together. Nothing is opened here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from .domain.use_cases.sync_vendor import SyncVendor
 def _bus(settings: Settings, engine: Engine, clock: Clock) -> MessageBus:
     if settings.broker_url is None:
         return SqlMessageBus(engine, clock)
-    # Here, because pika is not needed without a broker.
     from .adapters.rabbitmq.message_bus import RabbitMessageBus
 
     return RabbitMessageBus(settings.broker_url)

@@ -54,7 +54,7 @@ def check_lines(lines: Sequence[OrderLine]) -> None:
 
 @attrs.frozen(kw_only=True)
 class Order:
-    """A customer's order. Every step returns a new one; IllegalTransition where it is not allowed."""
+    """A customer's order. A step returns a new one, or raises IllegalTransition."""
 
     id: UUID
     lines: tuple[OrderLine, ...]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from threading import Event
+from typing import TYPE_CHECKING
 
 import click
 
 from ..adapters.system.settings import InvalidSetting, Settings, read_settings
-from ..bootstrap import Container, bootstrap
 from ..domain.errors import OrderAggregatorError
 from .logs import configure_logs
 from .patience import Stopped, patiently
 from .signals import end_with_run, stop_on_signals
+
+if TYPE_CHECKING:
+    from ..bootstrap import Container
 
 
 class _Commands(click.Group):
@@ -34,6 +37,8 @@ def cli() -> None:
 
 
 def _start() -> tuple[Settings, Container, Event]:
+    from ..bootstrap import bootstrap
+
     settings = read_settings()
     configure_logs(settings.log_level)
     stop = stop_on_signals()
@@ -149,7 +154,8 @@ def verify() -> None:
     """Recompute every balance from the ledger; exit status 1 if anything differs."""
     _, container, _ = _start()
     count = 0
-    for count, found in enumerate(container.ledger().discrepancies(), start=1):
+    for found in container.ledger().discrepancies():
+        count += 1
         click.echo(
             f"{found.figure} of {found.subject}: expected {found.expected}, found {found.found}"
         )

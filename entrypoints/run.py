@@ -17,6 +17,7 @@ import click
 import structlog
 
 from ..adapters.system.settings import InvalidSetting, Settings
+from ..domain.errors import OrderAggregatorError
 from ..domain.ports.vendor_gateway import VendorGateway
 from ..domain.use_cases.sync_vendor import SyncResult
 from .mock_vendors import MockVendors
@@ -32,7 +33,7 @@ RESTART_DELAY = 1.0
 STOP_CHECK = 0.2
 
 
-class StartFailed(Exception):
+class StartFailed(OrderAggregatorError):
     """The service did not come up."""
 
 
@@ -167,7 +168,7 @@ def _wait_until_ready(address: str, stop: Event) -> None:
     end = monotonic() + READY_WITHIN
     while not stop.wait(STOP_CHECK):
         try:
-            with urllib.request.urlopen(f"{address}/readyz", timeout=5):
+            with urllib.request.urlopen(f"{address}/readyz", timeout=5):  # noqa: S310 - http
                 return
         except OSError as error:
             if monotonic() > end:
@@ -175,7 +176,7 @@ def _wait_until_ready(address: str, stop: Event) -> None:
 
 
 def _reachable(host: str) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - listens nowhere
     return f"[{host}]" if ":" in host else host
 
 

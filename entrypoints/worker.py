@@ -12,7 +12,7 @@ import attrs
 import structlog
 
 from ..bootstrap import Container
-from ..domain.errors import Conflict, MalformedMessage, Unavailable, UnknownOrder, VendorShortage
+from ..domain.errors import MalformedMessage, UnknownOrder, VendorShortage
 from ..domain.events import decode
 from ..domain.order import Order
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus

@@ -1,4 +1,4 @@
-"""Place and fulfil orders with the core alone: no database, no broker, nothing to install but attrs."""
+"""Place and fulfil orders with the core alone: no database, no broker, nothing but attrs."""
 
 from datetime import UTC, datetime
 from uuid import uuid4

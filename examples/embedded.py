@@ -11,7 +11,7 @@ from time import sleep
 from order_aggregator import Snapshot, StockReport, Vendor
 from order_aggregator.adapters.system.settings import read_settings
 from order_aggregator.bootstrap import bootstrap
-from order_aggregator.entrypoints.api.server import api_of
+from order_aggregator.entrypoints.api.assembly import api_of
 from order_aggregator.entrypoints.logs import configure_logs
 from order_aggregator.entrypoints.worker import worker_of
 

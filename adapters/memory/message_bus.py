@@ -8,6 +8,7 @@ from itertools import count
 from threading import Condition
 from time import monotonic
 from types import TracebackType
+from typing import Self
 
 import attrs
 
@@ -119,7 +120,7 @@ class MemoryConsumer:
         if message := self._settle(delivery):
             self._bus.park(message, reason)
 
-    def __enter__(self) -> MemoryConsumer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

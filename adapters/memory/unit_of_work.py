@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 import attrs
@@ -212,7 +212,7 @@ class MemoryUnitOfWork:
         self._storage = storage
         self._open = ExitStack()
 
-    def __enter__(self) -> MemoryUnitOfWork:
+    def __enter__(self) -> Self:
         self._tables = self._open.enter_context(self._storage.overlay())
         self.stock = MemoryStock(self._storage, self._tables)
         self.orders = MemoryOrders(self._tables)

@@ -15,6 +15,7 @@ from ...domain.errors import InvalidValue
 
 T = TypeVar("T")
 
+A_DAY = 86_400
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -36,7 +37,7 @@ def _seconds(text: str) -> timedelta:
         seconds = float(text)
     except ValueError:
         seconds = 0
-    if not (isfinite(seconds) and 0 < seconds <= 86_400):
+    if not (isfinite(seconds) and 0 < seconds <= A_DAY):
         raise ValueError("must be a number of seconds above 0, up to 86400")
     return timedelta(seconds=seconds)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 import attrs
 
@@ -43,7 +43,7 @@ class Consumer(Protocol):
     def park(self, delivery: Delivery, reason: str) -> None:
         """Put the message aside, where it is kept and nobody consumes it."""
 
-    def __enter__(self) -> Consumer: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 from uuid import UUID
 
 import attrs
@@ -16,7 +16,7 @@ from ..vendor_sync import StockAdjustment
 
 
 class StockRepository(Protocol):
-    """Central and vendor stock. Whoever holds a product's central lock owns its vendor stock too."""
+    """Central and vendor stock. A product's central lock covers its vendor stock too."""
 
     def lock(self, product_ids: Collection[str]) -> dict[str, CentralStock]:
         """Central stock of these products, locked in one fixed order until the unit of work ends.
@@ -56,7 +56,7 @@ class OrderRepository(Protocol):
     """Orders with their lines and allocations."""
 
     def add(self, orders: Sequence[Order]) -> None:
-        """Insert new orders. Conflict if an id or idempotency key exists, at the latest on commit."""
+        """Insert new orders; Conflict, at the latest on commit, if an id or key exists."""
 
     def find(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
         """The orders with one of these ids or keys, not locked."""
@@ -113,15 +113,18 @@ class UnitOfWork(Protocol):
     """
 
     @property
-    def stock(self) -> StockRepository: ...
+    def stock(self) -> StockRepository:
+        """Stock, inside this transaction."""
 
     @property
-    def orders(self) -> OrderRepository: ...
+    def orders(self) -> OrderRepository:
+        """Orders, inside this transaction."""
 
     @property
-    def outbox(self) -> Outbox: ...
+    def outbox(self) -> Outbox:
+        """The outbox, inside this transaction."""
 
-    def __enter__(self) -> UnitOfWork: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(
         self,

@@ -12,7 +12,8 @@ class VendorGateway(Protocol):
     """One vendor's feed. Thread-safe; a call reads the whole feed or raises."""
 
     @property
-    def vendor(self) -> Vendor: ...
+    def vendor(self) -> Vendor:
+        """Whose feed it is."""
 
     def fetch(self) -> Snapshot:
         """The vendor's stock now. Raises VendorUnavailable or InvalidSnapshot.

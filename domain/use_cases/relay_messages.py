@@ -14,7 +14,7 @@ LEASE = timedelta(seconds=30)
 
 
 class RelayMessages:
-    """Publishes committed messages, then removes the confirmed ones; each goes out at least once."""
+    """Publishes committed messages, each at least once, and removes the confirmed ones."""
 
     def __init__(self, unit_of_work: UnitOfWorkFactory, bus: MessageBus, clock: Clock) -> None:
         self._unit_of_work = unit_of_work

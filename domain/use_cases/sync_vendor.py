@@ -32,8 +32,8 @@ class SyncResult:
 class SyncVendor:
     """Pulls a vendor's snapshot and applies it. Doing it again changes nothing.
 
-    A large snapshot is applied in several transactions, each of which leaves every balance right; what
-    a crash leaves undone, the next sync does.
+    A large snapshot is applied in several transactions, each of which leaves every balance right;
+    what a crash leaves undone, the next sync does.
     """
 
     def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock) -> None:
@@ -61,7 +61,7 @@ class SyncVendor:
             uow.commit()
         gone = known - {report.product_id for report in snapshot.reports}
         zeros = [StockReport(product_id=key, name=key, quantity=0) for key in gone]
-        # In one order over all vendors, so that syncs side by side do not block each other crosswise.
+        # In one order for all vendors, so that syncs side by side cannot block each other.
         return sorted([*snapshot.reports, *zeros], key=lambda report: report.product_id)
 
     def _apply(self, snapshot: Snapshot, chunk: Sequence[StockReport]) -> list[StockAdjustment]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -68,7 +68,7 @@ class Buyers:
         self._stop = Event()
         self._threads = [Thread(target=self._buy) for _ in range(BUYERS)]
 
-    def __enter__(self) -> Buyers:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

@@ -185,7 +185,8 @@ def test_a_short_order_is_returned_then_failed_and_parked_and_releases_its_stock
     assert shop.order(neighbour).status is OrderStatus.FULFILLED
     failed = shop.order(short)
     assert failed.status is OrderStatus.FAILED
-    assert failed.failure is not None and "cup: 5 requested, 2 available" in failed.failure
+    assert failed.failure is not None
+    assert "cup: 5 requested, 2 available" in failed.failure
     assert len(shop.bus.parked) == 1
     level = shop.storage.read_model.stock(0, 1, "cup").items[0]
     assert (level.on_hand, level.reserved, level.available) == (2, 0, 2)
