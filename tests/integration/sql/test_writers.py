@@ -5,14 +5,19 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from collections.abc import Callable
+from threading import Thread
+from time import sleep
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.domain.order import Order
+from order_aggregator.domain.ports.unit_of_work import UnitOfWork
+from order_aggregator.domain.stock import Product
 from race import race
 from shop import Shop, wish
-from shop_work import central, stock_up
+from shop_work import NOW, central, stock_up, work
 
 WRITE = """
 import sys
@@ -51,27 +56,25 @@ def test_crosswise_batches_never_deadlock(engine: Engine) -> None:
     for vendor_id in ("acme", "bolt"):
         Shop(storage).sync(vendor_id, products)
 
-    def trade(seed: int) -> int:
+    def trade(seed: int) -> None:
         chance = random.Random(seed)
         shop = Shop(storage)
         for _ in range(15):
             wishes = [
-                wish(**dict.fromkeys(chance.sample(sorted(products), 3), 1)) for _ in range(5)
+                wish(None, **dict.fromkeys(chance.sample(sorted(products), 3), 1)) for _ in range(5)
             ]
             orders = [order for order in shop.place(*wishes) if isinstance(order, Order)]
             chance.shuffle(orders)
             shop.fulfil(*orders[1:])
             shop.fail_orders({orders[0].id: "reason"})
-        return len(orders)
 
-    def report(seed: int) -> int:
+    def report(seed: int) -> None:
         chance = random.Random(seed)
         shop = Shop(storage)
         for minute in range(1, 15):
             shop.pass_time(minutes=minute)
             names = chance.sample(sorted(products), len(products))
             shop.sync("acme", {name: chance.randrange(5_000, 9_000) for name in names})
-        return 0
 
     race(
         [lambda seed=seed: trade(seed) for seed in range(5)]
@@ -80,13 +83,26 @@ def test_crosswise_batches_never_deadlock(engine: Engine) -> None:
     assert Shop(storage).discrepancies() == []
 
 
-def test_both_may_add_the_same_new_products(engine: Engine) -> None:
-    storage = SqlStorage(engine)
-    names = [f"p{number:03}" for number in range(200)]
+def test_new_products_are_added_in_the_order_of_their_ids(postgresql: Engine) -> None:
+    """Whoever waits for another has added nothing that the other may come to later."""
+    storage = SqlStorage(postgresql)
 
-    def report(vendor_id: str, names: list[str]) -> None:
-        Shop(storage).sync(vendor_id, dict.fromkeys(names, 1))
+    def add(*names: str) -> Callable[[UnitOfWork], None]:
+        return lambda uow: uow.stock.add_products([Product(id=n, name=n) for n in names], NOW)
 
-    race([lambda: report("acme", names), lambda: report("bolt", names[::-1])] * 2)
-    assert Shop(storage).balance("p000") == (2, 0)
-    assert Shop(storage).discrepancies() == []
+    with storage.unit_of_work() as first:
+        add("middle")(first)
+        second = Thread(target=work, args=(storage, add("zebra", "middle", "ant")))
+        second.start()
+        wait_until_blocked(postgresql)
+        add("zebra")(first)
+        first.commit()
+    second.join()
+    assert storage.read_model.stock(0, 0).total == 3
+
+
+def wait_until_blocked(engine: Engine) -> None:
+    """Wait for somebody who waits for a lock."""
+    with engine.connect() as connection:
+        while not connection.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted")).all():
+            sleep(0.01)
