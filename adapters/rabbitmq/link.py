@@ -52,7 +52,6 @@ class Link(Generic[W]):
         self._queue = queue
         self._employ = employ
         self._purpose = purpose
-        self._log = log.bind(purpose=purpose)
         self._changed = Condition()
         self._thread: Thread | None = None
         self._session: Session | None = None
@@ -125,7 +124,7 @@ class Link(Generic[W]):
             session.fail(TimeoutError("the broker did not finish setting up the channel"))
 
     def _ready(self, work: W) -> None:
-        self._log.info("broker.connected")
+        log.info("broker.connected", purpose=self._purpose)
         with self._changed:
             if not self._closing.is_set():
                 self._usable = work
@@ -139,9 +138,10 @@ class Link(Generic[W]):
         self._obstacle = obstacle
 
     def _pause(self, error: BaseException, delay: float) -> None:
-        expected = isinstance(error, AMQPError | OSError)
-        self._log.warning(
+        expected = isinstance(root_cause(error), AMQPError | OSError)
+        log.warning(
             "broker.waiting",
+            purpose=self._purpose,
             reason=describe(error),
             retry_in=round(delay, 2),
             exc_info=None if expected else error,
@@ -149,10 +149,16 @@ class Link(Generic[W]):
         self._closing.wait(delay)
 
 
-def describe(error: BaseException) -> str:
-    """The cause at the bottom of what pika wraps, in one line."""
+def root_cause(error: BaseException) -> BaseException:
+    """What lies at the bottom of what pika wraps."""
     while inner := _inner(error):
         error = inner
+    return error
+
+
+def describe(error: BaseException) -> str:
+    """The root cause in one line."""
+    error = root_cause(error)
     if isinstance(error, ConnectionClosed | ChannelClosed):
         return error.reply_text
     return str(error) or type(error).__name__

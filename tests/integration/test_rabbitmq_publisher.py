@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from structlog.testing import capture_logs
 
 from amqp import FaultyNetwork, channel_to, depth
 from order_aggregator.adapters.rabbitmq import RabbitMessageBus, publisher, session
@@ -114,6 +115,18 @@ def test_no_broker_is_said_soon() -> None:
         with pytest.raises(BrokerUnavailable, match="refused"):
             bus.ping()
         assert time.monotonic() - started_at < 6
+
+
+def test_waiting_for_the_broker_is_logged_with_the_reason_ever_less_often() -> None:
+    with capture_logs() as logs, closing(RabbitMessageBus("amqp://127.0.0.1:1/")) as bus:
+        with pytest.raises(BrokerUnavailable):
+            bus.ping()
+    assert {entry["event"] for entry in logs} == {"broker.waiting"}
+    assert all("refused" in entry["reason"] and not entry["exc_info"] for entry in logs)
+    delays = [entry["retry_in"] for entry in logs]
+    assert len(delays) >= 3
+    assert delays == sorted(delays)
+    assert delays[0] <= 0.2
 
 
 def test_silent_broker_confirms_nothing_and_holds_nobody_up(
