@@ -35,7 +35,7 @@ def check_quantity(value: object, field: str, minimum: int = 1) -> None:
         raise InvalidValue(field, f"must be from {minimum} to {MAX_QUANTITY}")
 
 
-def check_aware(value: datetime, field: str) -> None:
+def check_aware(value: object, field: str) -> None:
     """Raise InvalidValue unless `value` is a moment with a UTC offset."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidValue(field, "must be a moment with a UTC offset")

@@ -89,6 +89,10 @@ class Service:
         """Everything that the processes have written."""
         return self.log.read_text() if self.log.exists() else ""
 
+    def wait_until_said(self, text: str, within: float = 30.0) -> None:
+        """Wait until one of the processes has written it."""
+        eventually(lambda: text in self.said(), within, text)
+
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a command and leave it running."""
         with self.log.open("ab") as log:

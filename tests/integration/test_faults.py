@@ -177,7 +177,7 @@ def test_started_before_the_servers_everything_waits_and_says_so(
         commands = ("worker", "relay", "api", "sync --every 1", "mock-vendors", "migrate")
         processes = [idle.start(*command.split()) for command in commands]
         for waiting in ("broker", "relay", "sync", "migrate"):
-            eventually(lambda event=f"{waiting}.waiting": event in idle.said(), 30, waiting)
+            idle.wait_until_said(f"{waiting}.waiting")
         assert [process.poll() for process in processes] == [None] * len(processes)
     finally:
         for server in reversed(servers):

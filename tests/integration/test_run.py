@@ -47,7 +47,7 @@ def test_a_stop_in_the_middle_of_orders_loses_none_of_them(embedded: Service, nu
 
 def test_it_says_where_to_look(embedded: Service) -> None:
     embedded.start("run")
-    eventually(lambda: "Ctrl-C stops it." in embedded.said(), 30)
+    embedded.wait_until_said("Ctrl-C stops it.")
     said = embedded.said()
     assert f"{embedded.api}/swagger" in said
     assert said.count("curl -s") == 2
@@ -56,7 +56,7 @@ def test_it_says_where_to_look(embedded: Service) -> None:
 
 def test_the_two_curl_lines_work_as_printed(embedded: Service) -> None:
     embedded.start("run")
-    eventually(lambda: "Ctrl-C stops it." in embedded.said(), 30)
+    embedded.wait_until_said("Ctrl-C stops it.")
     lines = [line for line in embedded.said().splitlines() if "curl -s" in line]
     for line in lines:
         command = line[line.index("curl -s") :]

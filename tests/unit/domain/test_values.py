@@ -119,4 +119,4 @@ def test_a_moment_with_any_utc_offset_is_accepted(zone: timezone) -> None:
 )
 def test_a_moment_without_an_offset_or_a_form_in_utc_is_refused(value: object) -> None:
     with pytest.raises(InvalidValue):
-        check_aware(value, "field")  # type: ignore[arg-type]
+        check_aware(value, "field")

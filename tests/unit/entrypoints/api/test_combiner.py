@@ -210,7 +210,7 @@ def test_a_batch_in_contention_is_placed_one_by_one(desk: Desk, pool: ThreadPool
         futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(3)])
         desk.gate.set()
         assert isinstance(futures[1].exception(), Conflict)
-        assert futures[2].result()
+        assert isinstance(futures[2].result(), Order)
 
 
 def test_after_an_unknown_commit_the_orders_are_looked_for(desk: Desk) -> None:
@@ -234,7 +234,7 @@ def test_an_outcome_that_stays_unknown_is_said_to_be_unknown(desk: Desk) -> None
             combiner.submit(wish(BOLT=1))
         assert 0.25 < time.monotonic() - started < 2
         desk.script = []
-        assert combiner.submit(wish(BOLT=1))
+        assert isinstance(combiner.submit(wish(BOLT=1)), Order)
 
 
 def test_an_unexpected_error_after_an_unknown_commit_leaves_the_outcome_unknown(desk: Desk) -> None:
@@ -250,7 +250,7 @@ def test_a_full_queue_refuses_at_once(desk: Desk, pool: ThreadPoolExecutor) -> N
             combiner.submit(wish(BOLT=1))
         desk.gate.set()
         assert all(future.result() for future in futures)
-        assert combiner.submit(wish(BOLT=1))
+        assert isinstance(combiner.submit(wish(BOLT=1)), Order)
     assert desk.shop.balance("BOLT") == (1_000_000, 4)
 
 
@@ -263,7 +263,7 @@ def test_an_order_that_waited_too_long_is_not_executed(
         assert holds(combiner, 0)
         assert isinstance(futures[0].exception(), CommitOutcomeUnknown)
         desk.gate.set()
-        assert combiner.submit(wish(BOLT=4))
+        assert isinstance(combiner.submit(wish(BOLT=4)), Order)
     # The first was being placed all along; the second never was.
     assert desk.shop.balance("BOLT") == (1_000_000, 5)
 
@@ -279,7 +279,7 @@ def test_an_order_that_expires_while_its_batch_fails_is_not_tried_alone(
     with combining(desk, patience=0.3) as combiner:
         futures = queue_up(combiner, desk, pool, [wish(BOLT=1), wish(BOLT=1), wish(BOLT=1)])
         desk.gate.set()
-        assert futures[0].result()
+        assert isinstance(futures[0].result(), Order)
         assert isinstance(futures[1].exception(), CommitOutcomeUnknown)
     assert [len(call) for call in desk.calls] == [1, 2]
 
@@ -329,7 +329,7 @@ def test_a_report_that_fails_changes_no_outcome_and_stops_no_later_order(desk: D
 
     with combining(desk, report) as combiner:
         for _ in range(3):
-            assert combiner.submit(wish(BOLT=1))
+            assert isinstance(combiner.submit(wish(BOLT=1)), Order)
             writer = combiner._writer
             assert writer is not None
             writer.join()
