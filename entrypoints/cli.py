@@ -63,10 +63,11 @@ def api() -> None:
     from .api.server import serve
     from .run import require_free_port
 
-    settings = read_settings()
-    configure_logs(settings.log_level)
-    end_with_run()
+    settings, container, _ = _start()
     require_free_port(settings.host, settings.port, "PORT")
+    # What can never work is said here, once, and not by each process that serves.
+    container.engine()
+    container.gateways()
     serve(settings)
 
 

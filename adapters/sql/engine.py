@@ -53,7 +53,7 @@ _SQLITE_SESSION = (
 def create_engine(url: str) -> Engine:
     """An engine for the database at this URL. It connects when it is used.
 
-    The folder of a SQLite file is created. Raises InvalidValue or StorageUnavailable.
+    The folder of a SQLite file is created. Raises InvalidValue.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
@@ -136,10 +136,13 @@ def _replace_closed(connection: psycopg.Connection, record: Any, _proxy: Any) ->
 
 
 def _sqlite_engine(url: URL) -> Engine:
+    folder = Path(url.database or "").parent
     try:
-        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageUnavailable(f"cannot create the database's folder: {error}") from error
+        raise InvalidValue("database_url", f"cannot create {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InvalidValue("database_url", f"cannot write to {folder.absolute()}")
     engine = sqlalchemy.create_engine(
         url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_timeout=POOL_TIMEOUT
     )

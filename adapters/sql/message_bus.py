@@ -6,6 +6,7 @@ Whoever uses it runs no relay: the committed messages are the queue.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from time import monotonic, sleep
 from types import TracebackType
@@ -28,7 +29,7 @@ from ...domain.errors import BrokerUnavailable, CommitOutcomeUnknown, Conflict, 
 from ...domain.ports.clock import Clock
 from ...domain.ports.message_bus import Delivery
 from .bulk import bulk_rows
-from .errors import driver_errors_translated
+from .errors import read_errors_translated
 from .outbox import OutboxStatements, SqlOutbox
 from .schema import MOMENT, ROW_NUMBER, outbox
 from .transaction import Transaction
@@ -68,7 +69,7 @@ class SqlMessageBus:
 
     def ping(self) -> None:
         """By a look at the queue."""
-        with driver_errors_translated(), self._engine.connect() as connection:
+        with read_errors_translated(), self._engine.connect() as connection:
             connection.execute(self._statements.anything_due, {"due": self._clock.now()})
 
     @property
@@ -79,7 +80,7 @@ class SqlMessageBus:
             .where(outbox.c.parked_reason.is_not(None))
             .order_by(outbox.c.id)
         )
-        with driver_errors_translated(), self._engine.connect() as connection:
+        with read_errors_translated(), self._engine.connect() as connection:
             return [(row.body, row.parked_reason) for row in connection.execute(listing)]
 
 
@@ -149,10 +150,12 @@ class SqlConsumer:
         traceback: TracebackType | None,
     ) -> None:
         claims, self._unsettled = self._unsettled, set()
-        self._write(self._statements.give_back, claims, due=self._clock.now())
+        # While the storage is away they come back too, only later: when their leases run out.
+        with suppress(Unavailable):
+            self._write(self._statements.give_back, claims, due=self._clock.now())
 
     def _anything_due(self) -> bool:
-        with driver_errors_translated(), self._reader.connect() as connection:
+        with read_errors_translated(), self._reader.connect() as connection:
             answer = connection.execute(self._statements.anything_due, {"due": self._clock.now()})
             return bool(answer.scalar())
 

@@ -118,7 +118,15 @@ def test_a_relay_without_a_broker_says_what_it_needs(embedded: Service) -> None:
 def test_an_unwritable_folder_is_one_clear_line(embedded: Service) -> None:
     (embedded.folder / "file").write_text("in the way")
     embedded.environment["DATABASE_URL"] = "sqlite:///file/data.db"
-    assert_one_line(embedded, "run", expected="file")
+    for command in ("run", "api", "worker", "migrate"):
+        assert_one_line(embedded, command, expected="cannot create file")
+
+
+def test_a_vendors_file_that_makes_no_sense_is_one_clear_line(embedded: Service) -> None:
+    (embedded.folder / "vendors.json").write_text('[{"id": "acme"}]')
+    embedded.environment["VENDORS_FILE"] = "vendors.json"
+    for command in ("run", "api", "sync"):
+        assert_one_line(embedded, command, expected="vendors.json")
 
 
 def assert_one_line(service: Service, command: str, expected: str) -> None:

@@ -217,7 +217,7 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageUnavailable, match="cannot create the database's folder"):
+    with pytest.raises(InvalidValue, match="^database_url: cannot create"):
         create_engine(f"sqlite:///{tmp_path}/file/data.db")
 
 
@@ -287,3 +287,15 @@ def test_what_was_committed_is_there_although_the_server_is_killed_at_once() -> 
         assert shop.order(order.id) == order
         assert shop.discrepancies() == []
         engine.dispose()
+
+
+def test_for_a_reader_a_locked_database_is_just_unavailable(sqlite: Engine) -> None:
+    other = sqlite3.connect(str(sqlite.url.database), isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    with sqlite.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 10")
+        connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StorageUnavailable, match="locked"):
+        SqlStorage(sqlite).read_model.stock(0, 1)
+    other.close()
