@@ -71,6 +71,16 @@ def driver_errors_translated(*, committing: bool = False) -> Iterator[None]:
         raise translation from error
 
 
+@contextmanager
+def read_errors_translated() -> Iterator[None]:
+    """The same for what changes no order or stock, where a Conflict would say nothing."""
+    try:
+        with driver_errors_translated():
+            yield
+    except Conflict as error:
+        raise StorageUnavailable(str(error)) from error
+
+
 def _translation(error: SQLAlchemyError, *, committing: bool) -> OrderAggregatorError | None:
     if isinstance(error, PoolTimeoutError):
         return StorageUnavailable("no database connection became free in time")

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from ...domain.ports.read_model import Discrepancy
-from .errors import driver_errors_translated
+from .errors import read_errors_translated
 from .schema import (
     FULFILLED,
     RESERVED,
@@ -53,7 +53,7 @@ class SqlLedger:
 
     def discrepancies(self) -> Iterator[Discrepancy]:
         """All figures of one snapshot, which neither waits for writers nor holds them up."""
-        with driver_errors_translated(), self._snapshot() as connection:
+        with read_errors_translated(), self._snapshot() as connection:
             for figure, statement in _CHECKS.items():
                 yield from _found(connection, figure, statement)
 

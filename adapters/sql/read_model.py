@@ -25,7 +25,7 @@ from ...domain.errors import StorageUnavailable
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.read_model import Page, StockLevel, VendorStockLevel
 from .bulk import bulk_keys
-from .errors import MIGRATE, driver_errors_translated
+from .errors import MIGRATE, read_errors_translated
 from .migrations import schema_is_current
 from .order_repository import ORDER_COLUMNS, ended_ids, orders_from, select_allocations
 from .schema import (
@@ -163,7 +163,7 @@ class SqlReadModel:
         return list(orders_from(rows, parts))
 
     def _rows(self, statement: Select[Any], **parameters: object) -> Sequence[AnyRow]:
-        with driver_errors_translated(), self._reader.connect() as connection:
+        with read_errors_translated(), self._reader.connect() as connection:
             return connection.execute(statement, parameters).all()
 
 

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 from ..engine import write_turn
-from ..errors import driver_errors_translated
+from ..errors import read_errors_translated
 
 # Alembic keeps what it is at work on in module globals.
 _alembic = Lock()
@@ -23,7 +23,7 @@ _ADVISORY_LOCK = 7_203_846_152_910_417
 
 def migrate(engine: Engine) -> None:
     """Create or upgrade the tables; several at once wait for each other. StorageUnavailable."""
-    with driver_errors_translated(), write_turn(engine):
+    with read_errors_translated(), write_turn(engine):
         if engine.dialect.name == "sqlite":
             _use_write_ahead_log(engine)
         with engine.connect() as connection, _alembic:
@@ -34,7 +34,7 @@ def migrate(engine: Engine) -> None:
 
 def schema_is_current(engine: Engine) -> bool:
     """Whether the database has the schema of this version. StorageUnavailable."""
-    with driver_errors_translated(), engine.connect() as connection:
+    with read_errors_translated(), engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision() == head_revision()
 
 

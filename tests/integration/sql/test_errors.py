@@ -217,7 +217,7 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidValue, match="^database_url: cannot create"):
+    with pytest.raises(InvalidValue, match=r"^database_url: cannot create"):
         create_engine(f"sqlite:///{tmp_path}/file/data.db")
 
 
