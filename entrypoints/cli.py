@@ -161,7 +161,7 @@ def verify() -> None:
             f"{found.figure} of {found.subject}: expected {found.expected}, found {found.found}"
         )
     if count:
-        click.echo(f"{count} discrepancies")
+        click.echo("1 discrepancy" if count == 1 else f"{count} discrepancies")
         raise SystemExit(1)
     click.echo("every balance agrees with the ledger")
 

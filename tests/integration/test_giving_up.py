@@ -1,0 +1,141 @@
+"""Orders that cannot be fulfilled, and messages that make no sense: on a real queue and worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from uuid import uuid4
+
+import pytest
+
+from amqp import channel_to, depth
+from order_aggregator import OrderAccepted, encode
+from order_aggregator.adapters.sql import SqlMessageBus, create_engine
+from order_aggregator.adapters.system.clock import SystemClock
+from service import Service, eventually
+
+
+class Queue:
+    """The service's queue, seen from the side."""
+
+    def __init__(self, service: Service) -> None:
+        self._broker_url = service.environment["BROKER_URL"]
+        self._database_url = f"sqlite:///{service.folder}/data/order_aggregator.db"
+
+    def put(self, body: bytes) -> None:
+        """Add a message."""
+        if self._broker_url:
+            with channel_to(self._broker_url) as channel:
+                channel.basic_publish("", "order_queue", body)
+        else:
+            with self._table() as table:
+                table.publish([body])
+
+    def parked(self) -> int:
+        """How many messages were put aside."""
+        if self._broker_url:
+            return depth(self._broker_url, "order_queue.dead")
+        with self._table() as table:
+            return len(table.parked)
+
+    @contextmanager
+    def _table(self) -> Iterator[SqlMessageBus]:
+        engine = create_engine(self._database_url)
+        yield SqlMessageBus(engine, SystemClock())
+        engine.dispose()
+
+
+@pytest.fixture(params=["embedded", "distributed"])
+def service(request: pytest.FixtureRequest) -> Service:
+    """An API, and a vendor whose stock the test writes to a file; no worker yet."""
+    service: Service = request.getfixturevalue(request.param)
+    service.environment |= {"VENDORS_FILE": "vendors.json", "MAX_ATTEMPTS": "3"}
+    vendor = {"id": "acme", "name": "Acme", "type": "file", "format": "json", "path": "acme.json"}
+    (service.folder / "vendors.json").write_text(json.dumps([vendor]))
+    assert service.call("migrate").returncode == 0
+    report(service, tea=10, cup=5)
+    service.start("api")
+    service.wait_until_ready()
+    return service
+
+
+def report(service: Service, **stock: int) -> None:
+    """Sync what the vendor has now."""
+    products = [
+        {"product_id": product_id, "name": product_id, "quantity": quantity}
+        for product_id, quantity in stock.items()
+    ]
+    (service.folder / "acme.json").write_text(json.dumps(products))
+    synced = service.call("sync")
+    assert synced.returncode == 0, synced.stderr
+
+
+def test_an_order_that_the_vendor_cannot_cover_any_more_fails_and_harms_no_neighbour(
+    service: Service,
+) -> None:
+    short = service.order("cup", 4).json()["id"]
+    neighbours = [service.order("tea").json()["id"] for _ in range(5)]
+    report(service, tea=10, cup=3)
+    service.start("worker")
+    eventually(lambda: service.get(f"/order/{short}")["status"] == "failed")
+    assert "cup: 4 requested, 3 available" in service.get(f"/order/{short}")["failure"]
+    for order_id in neighbours:
+        assert service.get(f"/order/{order_id}")["status"] == "fulfilled"
+    assert service.said().count("order.returned") == 2
+    assert service.stock("cup")["available"] == 3
+    eventually(lambda: Queue(service).parked() == 1, what="the message is parked")
+    service.verify()
+
+
+def test_a_later_report_saves_an_order_that_is_being_retried(service: Service) -> None:
+    service.environment |= {"MAX_ATTEMPTS": "8", "RETRY_DELAY": "0.5"}
+    order_id = service.order("cup", 4).json()["id"]
+    report(service, tea=10, cup=3)
+    service.start("worker")
+    service.wait_until_said("order.returned")
+    report(service, tea=10, cup=6)
+    eventually(lambda: service.get(f"/order/{order_id}")["status"] == "fulfilled")
+    assert service.stock("cup")["available"] == 2
+    service.verify()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"hello",
+        encode(OrderAccepted(order_id=uuid4())),
+        b'{"version": 2, "order_id": "%s"}' % str(uuid4()).encode(),
+    ],
+    ids=["not JSON", "unknown order", "unknown version"],
+)
+def test_a_poison_message_is_parked_at_once(service: Service, body: bytes) -> None:
+    service.start("worker")
+    # Through the worker first, so that the queue is there.
+    assert service.order("tea").status_code == HTTPStatus.ACCEPTED
+    service.wait_until_settled()
+    Queue(service).put(body)
+    eventually(lambda: Queue(service).parked() == 1)
+    assert "order.returned" not in service.said()
+    assert service.order("tea").status_code == HTTPStatus.ACCEPTED
+    service.wait_until_settled()
+
+
+def test_verify_names_what_was_tampered_with(embedded: Service) -> None:
+    assert embedded.call("migrate").returncode == 0
+    assert embedded.call("seed").returncode == 0
+    embedded.verify()
+    engine = create_engine(f"sqlite:///{embedded.folder}/data/order_aggregator.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE central_stock SET on_hand = on_hand + 1"
+            " WHERE product_id = 'sku-gooseneck-kettle'"
+        )
+    engine.dispose()
+    verified = embedded.call("verify")
+    assert verified.returncode == 1
+    assert verified.stdout.splitlines() == [
+        "on_hand of sku-gooseneck-kettle: expected 50, found 51",
+        "1 discrepancy",
+    ]
