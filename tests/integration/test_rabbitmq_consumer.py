@@ -50,7 +50,7 @@ def test_acknowledged_messages_are_gone_from_the_broker(
 ) -> None:
     bodies = publish(bus, 1200)
     with bus.consume() as consumer:
-        received = []
+        received: list[Delivery] = []
         while len(received) < 1200:
             batch = receive(consumer, 200)
             consumer.acknowledge(batch)
@@ -178,7 +178,7 @@ def test_parked_message_is_kept_with_the_broker(
     assert body == b"1"
     assert properties is not None
     assert properties.headers is not None
-    assert properties.headers["x-death"][0]["reason"] == "rejected"
+    assert properties.headers["x-first-death-reason"] == "rejected"
 
 
 def test_settling_twice_changes_nothing(bus: RabbitMessageBus, fresh_broker_url: str) -> None:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from amqp import FaultyNetwork, channel_to, depth
 from order_aggregator.adapters.rabbitmq import RabbitMessageBus, publisher, session
 from order_aggregator.domain.errors import BrokerUnavailable
+from service import eventually
 
 
 @pytest.fixture
@@ -118,9 +119,12 @@ def test_no_broker_is_said_soon() -> None:
 
 
 def test_waiting_for_the_broker_is_logged_with_the_reason_ever_less_often() -> None:
-    with capture_logs() as logs, closing(RabbitMessageBus("amqp://127.0.0.1:1/")) as bus:
-        with pytest.raises(BrokerUnavailable):
-            bus.ping()
+    with (
+        capture_logs() as logs,
+        closing(RabbitMessageBus("amqp://127.0.0.1:1/")) as bus,
+        pytest.raises(BrokerUnavailable),
+    ):
+        bus.ping()
     assert {entry["event"] for entry in logs} == {"broker.waiting"}
     assert all("refused" in entry["reason"] and not entry["exc_info"] for entry in logs)
     delays = [entry["retry_in"] for entry in logs]
@@ -132,11 +136,13 @@ def test_waiting_for_the_broker_is_logged_with_the_reason_ever_less_often() -> N
 def test_silent_broker_confirms_nothing_and_holds_nobody_up(
     distant_bus: RabbitMessageBus, network: FaultyNetwork
 ) -> None:
+    given_up = distant_bus._publisher._link.usable(1).session
     network.hear(broker=False)
     started_at = time.monotonic()
     assert distant_bus.publish([b"x"] * 10) == [False] * 10
     assert time.monotonic() - started_at < 3
     network.hear()
+    eventually(lambda: not given_up.is_open)
     assert distant_bus.publish([b"x"]) == [True]
 
 
