@@ -34,12 +34,16 @@ from shop import RESEND_AFTER, Shop, Storage, lines, next_order_id
 PRODUCTS = ("apple", "fig", "pear")
 VENDORS = ("acme", "bert", "cleo")
 
-wishes = st.tuples(
-    st.none() | st.sampled_from(["key 1", "key 2"]),
-    st.dictionaries(st.sampled_from([*PRODUCTS, "kiwi"]), st.integers(1, 6), min_size=1),
-)
-reports = st.dictionaries(st.sampled_from(PRODUCTS), st.integers(0, 12))
-# Positions in the list of all orders; one past its end is an order that nobody placed.
+# What is drawn leans towards what can be done: nothing is learned from a shop that refuses all.
+keys = st.sampled_from([*[None] * 8, "key 1", "key 2", "key 3"])
+units = st.integers(1, 6)
+baskets = st.sampled_from(
+    [("apple",), ("fig",), ("pear",), ("apple", "fig"), PRODUCTS, ("kiwi",), ("apple", "kiwi")]
+).flatmap(lambda basket: st.fixed_dictionaries(dict.fromkeys(basket, units)))
+wishes = st.tuples(keys, baskets)
+reports = st.fixed_dictionaries({}, optional=dict.fromkeys(PRODUCTS, st.integers(0, 6)))
+first_reports = st.fixed_dictionaries(dict.fromkeys(PRODUCTS, st.integers(3, 9)))
+# Positions in the list of all orders, newest first, again from its start when past its end.
 picks = st.lists(st.integers(0, 9), min_size=1, max_size=5)
 
 
@@ -95,9 +99,12 @@ class ShopMachine(RuleBasedStateMachine):
     def new_storage(self) -> Storage:
         return MemoryStorage()
 
-    @initialize(policy=st.sampled_from(sorted(POLICIES)))
-    def open(self, policy: str) -> None:
+    @initialize(policy=st.sampled_from(sorted(POLICIES)), report=first_reports)
+    def open(self, policy: str, report: dict[str, int]) -> None:
         self.shop = Shop(self.new_storage(), POLICIES[policy], self.bus)
+        for vendor in VENDORS[:2]:
+            self.sync(vendor, report, 0)
+        self.shop.pass_time(minutes=1)
 
     # What may happen.
 
@@ -123,13 +130,13 @@ class ShopMachine(RuleBasedStateMachine):
         for command, outcome in zip(commands, self.shop.place(*commands, again=again), strict=True):
             self._check_placed(command, outcome)
 
-    @rule(chosen=picks)
-    def fulfil(self, chosen: list[int]) -> None:
-        self._fulfil(self._picked(chosen))
+    @rule(chosen=picks, unknown=st.booleans())
+    def fulfil(self, chosen: list[int], *, unknown: bool) -> None:
+        self._fulfil([*self._picked(chosen), *([next_order_id()] if unknown else [])])
 
     @rule(chosen=picks)
     def fail(self, chosen: list[int]) -> None:
-        order_ids = self._picked(chosen)
+        order_ids = self._picked(chosen[:2])
         self.shop.fail_orders(dict.fromkeys(order_ids, "given up"))
         for order_id in order_ids:
             order = self.orders.get(order_id)
@@ -271,7 +278,7 @@ class ShopMachine(RuleBasedStateMachine):
 
     def _picked(self, chosen: Sequence[int]) -> list[UUID]:
         newest = sorted(self.orders, reverse=True)
-        return [newest[pick] if pick < len(newest) else next_order_id() for pick in chosen]
+        return [newest[pick % len(newest)] for pick in chosen if newest]
 
     def _with_key(self, key: str | None) -> UUID | None:
         found = (order_id for order_id, order in self.orders.items() if key and order.key == key)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from order_aggregator.adapters.sql import SqlMessageBus, SqlStorage
-from order_aggregator.domain.errors import StorageUnavailable, Unavailable
+from order_aggregator.domain.errors import CommitOutcomeUnknown, StorageUnavailable, Unavailable
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import StockChange
 from shop import Shop, reserved_order, wish
@@ -100,7 +100,7 @@ def test_a_connection_lost_just_before_the_commit_is_told(
         uow.stock.change(RESERVE_ONE, NOW)
         cut()
 
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(CommitOutcomeUnknown):
         work(storage, step)
     assert central(storage, "apple") == (5, 0)
 
