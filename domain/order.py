@@ -75,7 +75,9 @@ class Order:
     def fail(self, reason: str, at: datetime) -> Order:
         """The order given up for `reason`; its reservation is to be released."""
         self._require_reserved("fail")
-        return attrs.evolve(self, status=OrderStatus.FAILED, failure=reason, updated_at=at)
+        # The reason may be the text of anybody's exception.
+        failure = values.storable(reason)
+        return attrs.evolve(self, status=OrderStatus.FAILED, failure=failure, updated_at=at)
 
     def cancel(self, at: datetime) -> Order:
         """The order withdrawn; its reservation is to be released."""

@@ -27,6 +27,11 @@ def check_text(value: object, field: str, max_length: int = MAX_ID_LENGTH) -> No
         raise InvalidValue(field, "must not contain control characters or lone surrogates")
 
 
+def storable(text: str) -> str:
+    """The text with a replacement character for each one that `check_text` refuses."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def check_quantity(value: object, field: str, minimum: int = 1) -> None:
     """Raise InvalidValue unless `value` is a whole number of units from `minimum` up."""
     if not isinstance(value, int) or isinstance(value, bool):

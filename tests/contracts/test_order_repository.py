@@ -143,6 +143,13 @@ def test_an_order_that_has_ended_cannot_be_settled_again(storage: Storage, end: 
     assert _found(storage, ended.id, other.id) == [first_end, other]
 
 
+def test_no_text_of_an_exception_keeps_an_order_from_failing(storage: Storage) -> None:
+    [order] = _added(storage, _order(apple=1))
+    failed = order.fail("\x00 \ud800 \x1b", LATER)
+    _settle(storage, failed)
+    assert _found(storage, order.id) == [failed]
+
+
 def test_an_unknown_order_cannot_be_settled(storage: Storage) -> None:
     with pytest.raises(Conflict):
         _settle(storage, _fulfilled(_order(apple=1)))

@@ -49,6 +49,11 @@ def test_failing_writes_down_the_reason_and_the_moment() -> None:
     assert (order.allocations, order.updated_at) == ((), LATER)
 
 
+def test_a_reason_that_could_not_be_stored_is_made_storable() -> None:
+    failed = reserved_order(CREATED, apple=2).fail("bad \x00, \ud800 and\nso on", LATER)
+    assert failed.failure == "bad \ufffd, \ufffd and\ufffdso on"
+
+
 def test_cancelling_writes_down_the_moment() -> None:
     order = reserved_order(CREATED, apple=2).cancel(LATER)
     assert (order.status, order.updated_at) == (OrderStatus.CANCELLED, LATER)
