@@ -61,13 +61,10 @@ def reconcile(
     """The vendor stock that changes when these quantities (units by product) are reported.
 
     `uncounted` has the units that we allocated after `as_of`: the vendor still has them in its
-    figure, so they are subtracted. An older report never replaces a newer one.
+    figure, so they are subtracted.
     """
     changed = []
     for product_id, reported in sorted(quantities.items()):
-        before = known.get(product_id)
-        if before is not None and before.as_of > as_of:
-            continue
         after = VendorStock(
             vendor_id=vendor_id,
             product_id=product_id,
@@ -75,6 +72,6 @@ def reconcile(
             reported=reported,
             as_of=as_of,
         )
-        if after != before:
+        if after != known.get(product_id):
             changed.append(after)
     return changed

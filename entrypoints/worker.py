@@ -16,6 +16,7 @@ from ..domain.errors import MalformedMessage, UnknownOrder, VendorShortage
 from ..domain.events import decode
 from ..domain.order import Order
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
+from ..domain.values import storable
 from .patience import Stopped, patiently
 
 log = structlog.get_logger()
@@ -115,6 +116,8 @@ class Worker:
             settled = [key for key, outcome in outcomes.items() if isinstance(outcome, Order)]
             log.info("orders.fulfilled", order_ids=[str(order_id) for order_id in settled])
         for order_id, delivery, verdict in verdicts:
+            if verdict is Verdict.ACKNOWLEDGE:
+                continue
             self._settle_failed(consumer, delivery, order_id, outcomes[order_id], verdict)
 
     def _readable(
@@ -169,7 +172,7 @@ class Worker:
 
 
 def _reason(outcome: Outcome) -> str:
-    return f"{type(outcome).__name__}: {outcome}" if isinstance(outcome, Exception) else ""
+    return storable(f"{type(outcome).__name__}: {outcome}")
 
 
 def worker_of(container: Container, stop: Event) -> Worker:

@@ -94,6 +94,7 @@ class ShopMachine(RuleBasedStateMachine):
         super().__init__()
         self.orders: dict[UUID, ModelOrder] = {}
         self.levels: dict[tuple[str, str], ModelLevel] = {}
+        self.reported_at: dict[str, datetime] = {}
         self.bus = MoodyBus()
 
     def new_storage(self) -> Storage:
@@ -113,6 +114,10 @@ class ShopMachine(RuleBasedStateMachine):
         as_of = self.shop.clock.now() - timedelta(minutes=age)
         result = self.shop.sync(vendor, report, as_of)
         before = {key: level.available for key, level in self.levels.items()}
+        if self.reported_at.get(vendor, as_of) > as_of:
+            assert result.adjustments == ()
+            return
+        self.reported_at[vendor] = as_of
         gone = {p: 0 for (v, p), level in self.levels.items() if v == vendor and level.reported}
         for product, reported in (gone | report).items():
             self._report(vendor, product, reported, as_of)
@@ -221,9 +226,6 @@ class ShopMachine(RuleBasedStateMachine):
     # The model.
 
     def _report(self, vendor: str, product: str, reported: int, as_of: datetime) -> None:
-        known = self.levels.get((vendor, product))
-        if known is not None and known.as_of > as_of:
-            return
         uncounted = sum(
             order.taken[vendor, product]
             for order in self.orders.values()

@@ -26,7 +26,7 @@ def stock_up(storage: Storage, vendor_id: str, **quantities: int) -> None:
     """Add a vendor and its stock by means of the repository alone, so past the ledger."""
 
     def step(uow: UnitOfWork) -> None:
-        uow.stock.add_vendor(Vendor(id=vendor_id, name=f"Vendor {vendor_id}"))
+        uow.stock.accept_report(Vendor(id=vendor_id, name=f"Vendor {vendor_id}"), NOW)
         uow.stock.add_products([Product(id=key, name=key) for key in quantities], NOW)
         uow.stock.lock(quantities)
         uow.stock.put_vendor([level(vendor_id, key, units) for key, units in quantities.items()])

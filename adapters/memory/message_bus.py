@@ -94,15 +94,19 @@ class MemoryConsumer:
 
     def __init__(self, bus: MemoryMessageBus) -> None:
         self._bus = bus
-        self._unsettled: dict[int, _Waiting] = {}
+        # By number and returns: a message that was returned is another delivery.
+        self._unsettled: dict[object, _Waiting] = {}
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         """Take messages off the queue."""
         messages = self._bus.take(limit, timeout)
-        self._unsettled |= {message.number: message for message in messages}
+        taken: dict[object, _Waiting] = {
+            (message.number, message.returns): message for message in messages
+        }
+        self._unsettled |= taken
         return [
-            Delivery(body=message.body, attempt=message.returns + 1, tag=message.number)
-            for message in messages
+            Delivery(body=message.body, attempt=message.returns + 1, tag=tag)
+            for tag, message in taken.items()
         ]
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
@@ -134,4 +138,4 @@ class MemoryConsumer:
         self._unsettled.clear()
 
     def _settle(self, delivery: Delivery) -> _Waiting | None:
-        return self._unsettled.pop(delivery.tag, None) if isinstance(delivery.tag, int) else None
+        return self._unsettled.pop(delivery.tag, None)

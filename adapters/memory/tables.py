@@ -28,6 +28,7 @@ class Tables:
 
     products: MutableMapping[str, Product] = attrs.Factory(dict)
     vendors: MutableMapping[str, Vendor] = attrs.Factory(dict)
+    reported_at: MutableMapping[str, datetime] = attrs.Factory(dict)
     central: MutableMapping[str, CentralStock] = attrs.Factory(dict)
     changed_at: MutableMapping[str, datetime] = attrs.Factory(dict)
     vendor_stock: MutableMapping[tuple[str, str], VendorStock] = attrs.Factory(dict)

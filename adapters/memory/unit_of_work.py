@@ -46,7 +46,9 @@ class MemoryStock:
     def change(self, changes: Sequence[StockChange], at: datetime) -> None:
         """Checks what the database's constraints check."""
         for change in changes:
-            before = self._tables.central[change.product_id]
+            before = self._tables.central.get(change.product_id)
+            if before is None:
+                raise RuleViolated(f"there is no central stock of {change.product_id}")
             after = CentralStock(
                 product_id=change.product_id,
                 on_hand=before.on_hand + change.on_hand,
@@ -69,7 +71,9 @@ class MemoryStock:
         """Checks what the database's constraint checks."""
         for change in changes:
             key = (change.product_id, change.vendor_id)
-            before = self._tables.vendor_stock[key]
+            before = self._tables.vendor_stock.get(key)
+            if before is None:
+                raise RuleViolated(f"there is no stock of {key}")
             after = attrs.evolve(before, available=before.available + change.available)
             if after.available < 0:
                 raise RuleViolated(f"stock of {key} would fall below 0")
@@ -92,9 +96,13 @@ class MemoryStock:
             level.product_id for level in levels if level.vendor_id == vendor_id and level.reported
         }
 
-    def add_vendor(self, vendor: Vendor) -> None:
-        """Insert or rename."""
+    def accept_report(self, vendor: Vendor, as_of: datetime) -> bool:
+        """Insert or replace."""
+        if self._tables.reported_at.get(vendor.id, as_of) > as_of:
+            return False
         self._tables.vendors[vendor.id] = vendor
+        self._tables.reported_at[vendor.id] = as_of
+        return True
 
     def add_products(self, products: Sequence[Product], at: datetime) -> None:
         """Insert what is new."""

@@ -79,6 +79,8 @@ vendors = Table(
     metadata,
     Column("id", TEXT_ID, primary_key=True),
     Column("name", Text, nullable=False),
+    # Of the newest report.
+    Column("as_of", MOMENT, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -97,12 +97,14 @@ class StockStatements:
         )
 
     def _build_names(self, dialect: Dialect) -> None:
-        vendor = self._upsert(vendors).values(id=bindparam("id"), name=bindparam("name"))
-        self.add_vendor = vendor.on_conflict_do_update(
-            index_elements=["id"],
-            set_={"name": vendor.excluded.name},
-            where=vendors.c.name != vendor.excluded.name,
+        vendor = self._upsert(vendors).values(
+            id=bindparam("id"), name=bindparam("name"), as_of=bindparam("as_of", type_=MOMENT)
         )
+        self.accept_report = vendor.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"name": vendor.excluded.name, "as_of": vendor.excluded.as_of},
+            where=vendors.c.as_of <= vendor.excluded.as_of,
+        ).returning(vendors.c.id)
         self.products = bulk_rows(dialect, id=TEXT_ID, name=Text())
         self.add_products = (
             self._upsert(products)
@@ -202,9 +204,10 @@ class SqlStock:
         rows = self._transaction.rows(self._statements.products_of, {"vendor_id": vendor_id})
         return {product_id for (product_id,) in rows}
 
-    def add_vendor(self, vendor: Vendor) -> None:
-        """Insert or rename."""
-        self._transaction.write(self._statements.add_vendor, {"id": vendor.id, "name": vendor.name})
+    def accept_report(self, vendor: Vendor, as_of: datetime) -> bool:
+        """Insert or replace, unless the one that is there is newer."""
+        parameters = {"id": vendor.id, "name": vendor.name, "as_of": as_of}
+        return bool(self._transaction.rows(self._statements.accept_report, parameters))
 
     def add_products(self, products: Sequence[Product], at: datetime) -> None:
         """Insert what is new, in the order of ids, so that nobody waits crosswise."""

@@ -33,7 +33,7 @@ class Statements:
 
 
 class SqlUnitOfWork:
-    """UnitOfWork on SQL. Locks are always taken in one order: orders, then central stock."""
+    """UnitOfWork on SQL. Locks are taken in one order: vendor, orders, central stock."""
 
     def __init__(self, engine: Engine, statements: Statements) -> None:
         self._transaction = Transaction(engine)

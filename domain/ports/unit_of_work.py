@@ -45,8 +45,12 @@ class StockRepository(Protocol):
     def products_of(self, vendor_id: str) -> set[str]:
         """The products of which the vendor last reported more than nothing."""
 
-    def add_vendor(self, vendor: Vendor) -> None:
-        """Add a vendor, or rename it."""
+    def accept_report(self, vendor: Vendor, as_of: datetime) -> bool:
+        """Add or rename the vendor, and note that this is its newest report.
+
+        False, and nothing changes, if a newer one was accepted before. Otherwise the vendor is
+        locked until the unit of work ends. To be called before any other lock is taken.
+        """
 
     def add_products(self, products: Sequence[Product], at: datetime) -> None:
         """Add those products that are not known yet, with no stock; a known one keeps its name."""

@@ -54,9 +54,13 @@ class SyncVendor:
         )
 
     def _all_reports(self, snapshot: Snapshot) -> list[StockReport]:
-        """The reports, and one of zero units for each product that the vendor no longer names."""
+        """The reports, and one of zero units for each product that the vendor no longer names.
+
+        None at all if a newer report was taken in before.
+        """
         with self._unit_of_work() as uow:
-            uow.stock.add_vendor(snapshot.vendor)
+            if not uow.stock.accept_report(snapshot.vendor, snapshot.as_of):
+                return []
             known = uow.stock.products_of(snapshot.vendor.id)
             uow.commit()
         gone = known - {report.product_id for report in snapshot.reports}
@@ -68,6 +72,8 @@ class SyncVendor:
         vendor_id = snapshot.vendor.id
         quantities = {report.product_id: report.quantity for report in chunk}
         with self._unit_of_work() as uow:
+            if not uow.stock.accept_report(snapshot.vendor, snapshot.as_of):
+                return []  # a newer report came meanwhile
             now = self._clock.now()
             products = [Product(id=report.product_id, name=report.name) for report in chunk]
             uow.stock.add_products(products, now)

@@ -389,3 +389,14 @@ def test_settling_what_the_bus_has_taken_back_changes_nothing(fragile: UnderTest
         consumer.acknowledge(left)
     assert is_empty(fragile.bus)
     assert fragile.parked() == []
+
+
+def test_settling_an_earlier_delivery_leaves_the_later_one_alone(bus: MessageBus) -> None:
+    bus.publish([b"1"])
+    with bus.consume() as consumer:
+        first = receive_one(consumer)
+        consumer.retry(first, 0)
+        receive_one(consumer)
+        consumer.acknowledge([first])
+    with bus.consume() as consumer:
+        assert receive_one(consumer).body == b"1"

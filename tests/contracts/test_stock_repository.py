@@ -38,7 +38,7 @@ def _change(storage: Storage, *changes: StockChange) -> None:
 
 
 def _rename(storage: Storage, vendor: Vendor) -> None:
-    work(storage, lambda uow: uow.stock.add_vendor(vendor))
+    work(storage, lambda uow: uow.stock.accept_report(vendor, NOW))
 
 
 def _levels(storage: Storage, *product_ids: str) -> list[VendorStock]:
@@ -146,10 +146,23 @@ def test_vendor_stock_is_put_in_or_replaced(storage: Storage) -> None:
     replaced = VendorStock(
         vendor_id="acme", product_id="apple", available=7, reported=9, as_of=LATER
     )
-    work(storage, lambda uow: uow.stock.add_vendor(Vendor(id="bert", name="Bert")))
+    work(storage, lambda uow: uow.stock.accept_report(Vendor(id="bert", name="Bert"), NOW))
     work(storage, lambda uow: uow.stock.put_vendor([replaced, level("bert", "apple", 0)]))
     assert _levels(storage, "apple") == [replaced, level("bert", "apple", 0)]
     work(storage, lambda uow: uow.stock.put_vendor([]))
+
+
+def test_a_report_is_accepted_unless_a_newer_one_was(storage: Storage) -> None:
+    def accept(name: str, as_of: datetime) -> bool:
+        return work(
+            storage, lambda uow: uow.stock.accept_report(Vendor(id="acme", name=name), as_of)
+        )
+
+    assert accept("Later", LATER)
+    assert accept("Again", LATER)
+    assert not accept("Earlier", NOW)
+    [level, *_] = storage.read_model.vendor_stock(0, 10).items
+    assert level.vendor_name == "Again"
 
 
 def test_a_vendors_products_are_those_of_which_it_last_reported_more_than_nothing(

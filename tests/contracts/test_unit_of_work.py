@@ -21,7 +21,7 @@ class _SomethingBroke(Exception):
 
 
 def _change_everything(uow: UnitOfWork) -> None:
-    uow.stock.add_vendor(Vendor(id="bert", name="Bert"))
+    uow.stock.accept_report(Vendor(id="bert", name="Bert"), NOW)
     uow.stock.add_products([Product(id="fig", name="Fig")], NOW)
     uow.stock.lock(["apple", "fig"])
     uow.stock.put_vendor([level("bert", "fig", 3)])

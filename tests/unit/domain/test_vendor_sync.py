@@ -34,10 +34,6 @@ def test_a_newer_report_replaces_an_older_one() -> None:
     assert reconcile("acme", {"apple": 3}, NOW, known, {}) == [_level(3, 3)]
 
 
-def test_an_older_report_never_replaces_a_newer_one() -> None:
-    assert reconcile("acme", {"apple": 9}, EARLIER, {"apple": _level(5, 5)}, {}) == []
-
-
 def test_a_newer_report_of_the_same_figures_moves_their_date_on() -> None:
     known = {"apple": _level(5, 5, EARLIER)}
     assert reconcile("acme", {"apple": 5}, NOW, known, {}) == [_level(5, 5)]

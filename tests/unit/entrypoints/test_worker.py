@@ -51,7 +51,7 @@ class Shop:
     def stock(self, product_id: str, units: int) -> None:
         now = self.clock.now()
         with self.storage.unit_of_work() as uow:
-            uow.stock.add_vendor(Vendor(id="acme", name="Acme"))
+            uow.stock.accept_report(Vendor(id="acme", name="Acme"), now)
             uow.stock.add_products([Product(id=product_id, name=product_id)], now)
             level = VendorStock(
                 vendor_id="acme", product_id=product_id, available=units, reported=units, as_of=now

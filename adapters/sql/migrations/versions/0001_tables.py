@@ -26,14 +26,21 @@ def upgrade() -> None:
 
 
 def _create_stock() -> None:
-    for table in ("products", "vendors"):
-        op.create_table(
-            table,
-            sa.Column("id", TEXT_ID, nullable=False),
-            sa.Column("name", sa.Text, nullable=False),
-            sa.PrimaryKeyConstraint("id", name=f"{table}_pkey"),
-            sqlite_with_rowid=False,
-        )
+    op.create_table(
+        "products",
+        sa.Column("id", TEXT_ID, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="products_pkey"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "vendors",
+        sa.Column("id", TEXT_ID, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("as_of", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="vendors_pkey"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "central_stock",
         sa.Column("product_id", TEXT_ID, nullable=False),

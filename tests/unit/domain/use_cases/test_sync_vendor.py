@@ -93,6 +93,14 @@ def test_an_older_report_changes_nothing(shop: Shop) -> None:
     assert shop.balance("pear") == (1, 0)
 
 
+def test_an_older_report_does_not_bring_back_what_a_newer_one_no_longer_names(shop: Shop) -> None:
+    older = shop.clock.now()
+    shop.pass_time(minutes=1)
+    shop.sync("acme", {"pear": 1})
+    assert shop.sync("acme", {"apple": 7, "pear": 1}, older).adjustments == ()
+    assert shop.storage.read_model.stock(0, 10).total == 1
+
+
 def test_units_that_the_vendor_has_not_counted_yet_stay_sold(shop: Shop) -> None:
     shop.sync("acme", {"apple": 10})
     shop.pass_time(minutes=1)
