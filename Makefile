@@ -18,7 +18,7 @@ check: .venv/development
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy --package order_aggregator
-	.venv/bin/mypy tests $(wildcard benchmarks/*.py)
+	.venv/bin/mypy tests examples $(wildcard benchmarks/*.py)
 	.venv/bin/lint-imports
 
 format: .venv/development

@@ -94,9 +94,10 @@ def relay() -> None:
 @cli.command()
 @click.option("--every", type=click.FloatRange(min=0.1), help="Go on, at this interval in seconds.")
 @click.option("--vendor", "vendor_id", help="Only this vendor.")
-def sync(every: float | None, vendor_id: str | None) -> None:
+@click.option("--retire", "retired_id", help="Take a former vendor's stock off sale, instead.")
+def sync(every: float | None, vendor_id: str | None, retired_id: str | None) -> None:
     """Pull the vendors' stock; exit status 1 if a vendor's feed could not be had."""
-    from .sync import sync_each, sync_forever
+    from .sync import retired, sync_each, sync_forever
 
     _, container, stop = _start()
     gateways = container.gateways()
@@ -104,13 +105,16 @@ def sync(every: float | None, vendor_id: str | None) -> None:
         if vendor_id not in gateways:
             raise click.BadParameter(f"must be one of {', '.join(gateways)}", param_hint="--vendor")
         gateways = {vendor_id: gateways[vendor_id]}
-    if every is not None:
-        sync_forever(container.sync_vendor(), gateways, timedelta(seconds=every), stop)
-        return
+    if retired_id is not None:
+        if retired_id in gateways:
+            raise click.BadParameter("is still in the vendors file", param_hint="--retire")
+        gateways = {retired_id: retired(retired_id, container.read_model(), container.clock())}
     outcomes = patiently(
         lambda: sync_each(container.sync_vendor(), gateways.values()), stop, "sync.waiting"
     )
-    if any(isinstance(outcome, Exception) for outcome in outcomes.values()):
+    if every is not None:
+        sync_forever(container.sync_vendor(), gateways, timedelta(seconds=every), stop)
+    elif any(isinstance(outcome, Exception) for outcome in outcomes.values()):
         raise SystemExit(1)
 
 
@@ -135,6 +139,7 @@ def migrate() -> None:
     """Create the database's tables, or bring them up to date."""
     _, container, stop = _start()
     patiently(container.migrate, stop, "migrate.waiting")
+    click.echo("the database is up to date")
 
 
 @cli.command()

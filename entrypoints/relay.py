@@ -10,6 +10,8 @@ from uuid import UUID
 
 import structlog
 
+from ..domain.errors import MalformedMessage
+from ..domain.events import decode
 from .patience import Stopped, patiently
 
 log = structlog.get_logger()
@@ -24,7 +26,7 @@ class Relay:
 
     def __init__(
         self,
-        relay_messages: Callable[[], int] | None,
+        relay_messages: Callable[[], Sequence[bytes]] | None,
         resend_orders: Callable[[], Sequence[UUID]],
         stop: Event,
     ) -> None:
@@ -40,6 +42,7 @@ class Relay:
 
     def run(self) -> None:
         """Relay until told to stop."""
+        log.info("relay.started")
         next_resend = monotonic()
         try:
             while not self._stop.is_set():
@@ -53,12 +56,22 @@ class Relay:
             pass  # what was not sent is still in the outbox
         log.info("relay.stopped")
 
-    def _send(self) -> int:
+    def _send(self) -> bool:
         if self._relay_messages is None:
-            return 0
-        return patiently(self._relay_messages, self._stop, "relay.waiting")
+            return False
+        bodies = patiently(self._relay_messages, self._stop, "relay.waiting")
+        if bodies:
+            log.info("orders.sent", order_ids=[_order_id(body) for body in bodies])
+        return bool(bodies)
 
     def _resend(self) -> None:
         order_ids = patiently(self._resend_orders, self._stop, "relay.waiting")
         if order_ids:
             log.warning("orders.resent", order_ids=[str(order_id) for order_id in order_ids])
+
+
+def _order_id(body: bytes) -> str:
+    try:
+        return str(decode(body).order_id)
+    except MalformedMessage:
+        return repr(body)  # the worker will park it

@@ -6,17 +6,42 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from threading import Event
 
+import attrs
 import structlog
 
-from ..domain.errors import InvalidSnapshot, VendorUnavailable
+from ..domain.errors import InvalidSnapshot, UnknownVendor, VendorUnavailable
+from ..domain.ports.clock import Clock
+from ..domain.ports.read_model import ReadModel
 from ..domain.ports.vendor_gateway import VendorGateway
+from ..domain.stock import Vendor
 from ..domain.use_cases.sync_vendor import SyncResult
+from ..domain.vendor_sync import Snapshot
 from .patience import Stopped, patiently
 
 log = structlog.get_logger()
 
 SyncVendor = Callable[[VendorGateway], SyncResult]
 VendorFailed = (VendorUnavailable, InvalidSnapshot)
+
+
+@attrs.frozen(kw_only=True)
+class RetiredVendor:
+    """The gateway of a vendor that has nothing for us any more."""
+
+    vendor: Vendor
+    clock: Clock
+
+    def fetch(self) -> Snapshot:
+        """Nothing, from now on."""
+        return Snapshot(vendor=self.vendor, as_of=self.clock.now(), reports=())
+
+
+def retired(vendor_id: str, read_model: ReadModel, clock: Clock) -> RetiredVendor:
+    """The gateway by which to take a known vendor's stock off sale; raises UnknownVendor."""
+    levels = read_model.vendor_stock(offset=0, limit=1, vendor_id=vendor_id).items
+    if not levels:
+        raise UnknownVendor(vendor_id)
+    return RetiredVendor(vendor=Vendor(id=vendor_id, name=levels[0].vendor_name), clock=clock)
 
 
 def sync_each(
@@ -48,11 +73,10 @@ def sync_forever(
     interval: timedelta,
     stop: Event,
 ) -> None:
-    """Sync every vendor at this interval until told to stop."""
+    """After each interval sync every vendor, until told to stop."""
     try:
-        while not stop.is_set():
+        while not stop.wait(interval.total_seconds()):
             patiently(lambda: sync_each(sync_vendor, gateways.values()), stop, "sync.waiting")
-            stop.wait(interval.total_seconds())
     except Stopped:
         pass  # the next sync does what this one left undone
     log.info("sync.stopped")

@@ -52,12 +52,14 @@ def main() -> None:
         with api_of(container) as app:
             client = app.test_client()
             client.post("/v1/api/sync")
-            order = client.post("/v1/api/order", json={"product_id": "tea", "quantity": 4}).json
+            order = client.post(
+                "/v1/api/order", json={"product_id": "tea", "quantity": 4}
+            ).get_json()
             while order["status"] == "reserved":
                 sleep(0.02)
-                order = client.get(f"/v1/api/order/{order['id']}").json
+                order = client.get(f"/v1/api/order/{order['id']}").get_json()
             print(order["status"], order["lines"])
-            print(client.get("/v1/api/stock?product_id=tea").json[0]["available"], "left")
+            print(client.get("/v1/api/stock?product_id=tea").get_json()[0]["available"], "left")
         stop.set()
         worker.join()
         container.engine().dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -88,6 +89,11 @@ class Service:
     def said(self) -> str:
         """Everything that the processes have written."""
         return self.log.read_text() if self.log.exists() else ""
+
+    def events_of(self, order_id: str) -> list[str]:
+        """The names of the log's events that name an order, in the order of their time."""
+        lines = [json.loads(line) for line in self.said().splitlines() if order_id in line]
+        return [line["event"] for line in sorted(lines, key=lambda line: str(line["timestamp"]))]
 
     def wait_until_said(self, text: str, within: float = 30.0) -> None:
         """Wait until one of the processes has written it."""

@@ -21,8 +21,8 @@ class RelayMessages:
         self._bus = bus
         self._clock = clock
 
-    def __call__(self) -> int:
-        """Relay one batch; the number of messages confirmed. Raises Unavailable or Conflict.
+    def __call__(self) -> list[bytes]:
+        """Relay one batch; the messages that were confirmed. Raises Unavailable or Conflict.
 
         No transaction is open while the bus is at work.
         """
@@ -30,7 +30,7 @@ class RelayMessages:
             now = self._clock.now()
             messages = uow.outbox.claim(BATCH, now, now + LEASE)
             if not messages:
-                return 0
+                return []
             uow.commit()
         confirmed: set[int] = set()
         try:
@@ -38,7 +38,7 @@ class RelayMessages:
             confirmed = {m.id for m, ok in zip(messages, answers, strict=True) if ok}
         finally:
             self._settle(confirmed, {message.id for message in messages} - confirmed)
-        return len(confirmed)
+        return [message.body for message in messages if message.id in confirmed]
 
     def _settle(self, confirmed: set[int], unconfirmed: set[int]) -> None:
         with self._unit_of_work() as uow:

@@ -33,6 +33,8 @@ class DocumentedApi(Api):  # type: ignore[misc]
     """flask-smorest, with our problems instead of its errors."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
+    # Known as `Problem` in the document.
+    ERROR_SCHEMA = ProblemSchema
 
     def _register_error_handlers(self) -> None:
         problems.register(self._app)
@@ -50,7 +52,6 @@ def document(app: Flask) -> DocumentedApi:
     api = DocumentedApi(app)
     api.register_converter(IdConverter, lambda _converter: TEXT_ID)
     schemas = api.spec.components
-    schemas.schema("Problem", schema=ProblemSchema)
     schemas.schema("InvalidRequest", schema=InvalidRequestSchema)
     schemas.schema("InsufficientStock", schema=InsufficientStockSchema)
     app.register_blueprint(blueprint)

@@ -122,6 +122,30 @@ def test_a_poison_message_is_parked_at_once(service: Service, body: bytes) -> No
     service.wait_until_settled()
 
 
+def test_a_vendor_that_is_no_longer_configured_is_taken_off_sale_by_retiring_it(
+    service: Service,
+) -> None:
+    assert service.call("seed").returncode == 0
+    assert service.stock("sku-gooseneck-kettle")["available"] == 50
+    for vendor_id in ("hilltop", "harbour", "northside"):
+        assert service.call("sync", "--retire", vendor_id).returncode == 0
+    assert service.stock("sku-gooseneck-kettle")["available"] == 0
+    assert service.stock("tea")["available"] == 10
+    assert "unknown vendor: nobody" in service.call("sync", "--retire", "nobody").stderr
+    assert "still in the vendors file" in service.call("sync", "--retire", "acme").stderr
+    service.verify()
+
+
+def test_an_order_id_leads_through_the_logs(service: Service) -> None:
+    service.start("worker")
+    order_id = service.order("tea").json()["id"]
+    service.wait_until_settled()
+    steps = ["orders.accepted", "orders.fulfilled"]
+    if service.environment["BROKER_URL"]:
+        steps.insert(1, "orders.sent")
+    eventually(lambda: service.events_of(order_id) == steps, what="every step")
+
+
 def test_verify_names_what_was_tampered_with(embedded: Service) -> None:
     assert embedded.call("migrate").returncode == 0
     assert embedded.call("seed").returncode == 0

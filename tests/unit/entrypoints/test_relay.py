@@ -16,10 +16,10 @@ def test_a_wake_sends_before_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> N
     stop, sent = Event(), Event()
     waiting = iter([0])
 
-    def send() -> int:
+    def send() -> list[bytes]:
         if next(waiting, None) is None:
             sent.set()
-        return 0
+        return []
 
     monkeypatch.setattr(relay_module, "POLL", relay_module.POLL * 1000)
     relay = Relay(send, list, stop)
@@ -35,10 +35,14 @@ def test_a_wake_sends_before_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_it_goes_on_when_the_broker_is_back() -> None:
     stop = Event()
-    answers: list[int | Exception] = [BrokerUnavailable("away"), BrokerUnavailable("away"), 3]
+    answers: list[list[bytes] | Exception] = [
+        BrokerUnavailable("away"),
+        BrokerUnavailable("away"),
+        [b"{}"],
+    ]
 
-    def send() -> int:
-        answer = answers.pop(0) if answers else 0
+    def send() -> list[bytes]:
+        answer = answers.pop(0) if answers else []
         if isinstance(answer, Exception):
             raise answer
         if not answers:
@@ -52,7 +56,7 @@ def test_it_goes_on_when_the_broker_is_back() -> None:
 def test_told_to_stop_while_the_broker_is_away_it_ends() -> None:
     stop, tried = Event(), Event()
 
-    def send() -> int:
+    def send() -> list[bytes]:
         tried.set()
         raise BrokerUnavailable("away")
 

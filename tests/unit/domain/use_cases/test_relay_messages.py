@@ -64,40 +64,40 @@ def _received(bus: WeakBus) -> list[bytes]:
 def test_messages_are_published_in_order_and_once(shop: Shop, bus: WeakBus) -> None:
     _put(shop, b"1", b"2")
     _put(shop, b"3")
-    assert shop.relay_messages() == 3
+    assert len(shop.relay_messages()) == 3
     assert _received(bus) == [b"1", b"2", b"3"]
     shop.pass_time(hours=1)
-    assert shop.relay_messages() == 0
+    assert len(shop.relay_messages()) == 0
     assert _received(bus) == []
 
 
 def test_an_empty_outbox_sends_nothing(shop: Shop, bus: WeakBus) -> None:
     bus.down = True
-    assert shop.relay_messages() == 0
+    assert len(shop.relay_messages()) == 0
 
 
 def test_a_message_that_is_not_due_yet_waits(shop: Shop, bus: WeakBus) -> None:
     with shop.storage.unit_of_work() as uow:
         uow.outbox.add([b"later"], shop.clock.now() + LEASE)
         uow.commit()
-    assert shop.relay_messages() == 0
+    assert len(shop.relay_messages()) == 0
     shop.clock.advance(LEASE)
-    assert shop.relay_messages() == 1
+    assert len(shop.relay_messages()) == 1
 
 
 def test_one_call_relays_one_batch(shop: Shop) -> None:
     _put(shop, *(b"%d" % number for number in range(BATCH + 5)))
-    assert [shop.relay_messages() for _ in range(3)] == [BATCH, 5, 0]
+    assert [len(shop.relay_messages()) for _ in range(3)] == [BATCH, 5, 0]
 
 
 def test_unconfirmed_messages_are_sent_again_at_once(shop: Shop, bus: WeakBus) -> None:
     _put(shop, b"1", b"2", b"3", b"4")
     bus.confirms_all = False
-    assert shop.relay_messages() == 2
+    assert len(shop.relay_messages()) == 2
     bus.confirms_all = True
-    assert shop.relay_messages() == 2
+    assert len(shop.relay_messages()) == 2
     assert _received(bus) == [b"1", b"2", b"3", b"4", b"2", b"4"]
-    assert shop.relay_messages() == 0
+    assert len(shop.relay_messages()) == 0
 
 
 def test_when_the_broker_is_down_the_messages_are_given_back_at_once(
@@ -108,7 +108,7 @@ def test_when_the_broker_is_down_the_messages_are_given_back_at_once(
     with pytest.raises(BrokerUnavailable):
         shop.relay_messages()
     bus.down = False
-    assert shop.relay_messages() == 2
+    assert len(shop.relay_messages()) == 2
     assert _received(bus) == [b"1", b"2"]
 
 
@@ -118,9 +118,9 @@ def test_what_a_dead_relay_had_claimed_is_sent_after_its_lease(shop: Shop, bus: 
         now = shop.clock.now()
         assert uow.outbox.claim(10, now, now + LEASE)
         uow.commit()
-    assert shop.relay_messages() == 0
+    assert len(shop.relay_messages()) == 0
     shop.clock.advance(LEASE)
-    assert shop.relay_messages() == 1
+    assert len(shop.relay_messages()) == 1
     assert _received(bus) == [b"1"]
 
 
@@ -136,4 +136,4 @@ def test_no_transaction_is_open_while_the_bus_is_at_work(shop: Shop, bus: WeakBu
 
     bus.bus = Curious()
     _put(shop, b"1")
-    assert shop.relay_messages() == 1
+    assert len(shop.relay_messages()) == 1
