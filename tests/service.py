@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import httpx
 
+PORTS = 4  # the API and three mock vendors
 COMMAND = [sys.executable, "-m", "order_aggregator.entrypoints.cli"]
 
 
@@ -28,10 +29,15 @@ def eventually(check: Callable[[], bool], within: float = 20.0, what: str = "") 
         time.sleep(0.02)
 
 
-def free_ports(count: int) -> int:
-    """The first of so many consecutive ports that nobody listens on."""
-    for first in range(20_000 + os.getpid() % 10_000, 60_000, count):
-        sockets = [socket.socket() for _ in range(count)]
+# Test processes side by side each look in ports of their own, and never twice at the same.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = iter(range(20_000 + 1_000 * (_WORKER % 10), 21_000 + 1_000 * (_WORKER % 10), PORTS))
+
+
+def free_ports() -> int:
+    """The first of four consecutive ports that nobody listens on."""
+    for first in _ports:
+        sockets = [socket.socket() for _ in range(PORTS)]
         try:
             for offset, probe in enumerate(sockets):
                 probe.bind(("127.0.0.1", first + offset))
@@ -49,7 +55,7 @@ class Service:
     """Processes of one deployment. Leaving it ends what still runs, by pid."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        port = free_ports(4)
+        port = free_ports()
         self.folder = folder
         self.api = f"http://127.0.0.1:{port}/v1/api"
         self.root = f"http://127.0.0.1:{port}"
