@@ -105,7 +105,10 @@ def policy_named(text: str) -> AllocationPolicy:
     """The policy called `text`, or `priority:vendor,vendor,…`; raises InvalidValue."""
     kind, _, vendor_ids = text.partition(":")
     if kind == "priority" and vendor_ids:
-        return priority([vendor_id.strip() for vendor_id in vendor_ids.split(",")])
+        ranked = [vendor_id.strip() for vendor_id in vendor_ids.split(",")]
+        if not all(ranked) or len(set(ranked)) < len(ranked):
+            raise InvalidValue("policy", "priority must name vendors, each of them once")
+        return priority(ranked)
     if text not in POLICIES:
         names = ", ".join(POLICIES)
         raise InvalidValue("policy", f"must be one of {names}, or priority:<vendor>,<vendor>,…")

@@ -19,7 +19,8 @@ class QueuedMessage:
     """An outbox row."""
 
     body: bytes
-    due_at: datetime
+    # None: at once.
+    due_at: datetime | None = None
 
 
 @attrs.define

@@ -179,17 +179,17 @@ class MemoryOutbox:
         self._storage = storage
         self._messages = tables.outbox
 
-    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
+    def add(self, bodies: Sequence[bytes]) -> None:
         """Append."""
         for body in bodies:
-            self._messages[self._storage.next_id()] = QueuedMessage(body=body, due_at=at)
+            self._messages[self._storage.next_id()] = QueuedMessage(body=body)
 
     def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
         """Take what is due, and make it due later."""
         due = (
             (message_id, message)
             for message_id, message in sorted(self._messages.items())
-            if message is not None and message.due_at <= now
+            if message is not None and (message.due_at is None or message.due_at <= now)
         )
         taken = list(islice(due, limit))
         for message_id, message in taken:
@@ -202,11 +202,11 @@ class MemoryOutbox:
             if message_id in self._messages:
                 self._messages[message_id] = None
 
-    def release(self, ids: Collection[int], now: datetime) -> None:
+    def release(self, ids: Collection[int]) -> None:
         """Make due now."""
         for message_id in ids:
             if message := self._messages.get(message_id):
-                self._messages[message_id] = attrs.evolve(message, due_at=now)
+                self._messages[message_id] = attrs.evolve(message, due_at=None)
 
 
 class MemoryUnitOfWork:

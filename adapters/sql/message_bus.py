@@ -10,16 +10,17 @@ from contextlib import suppress
 from datetime import timedelta
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy import (
     Engine,
+    Executable,
     Integer,
     Text,
-    Update,
     bindparam,
     delete,
     exists,
+    insert,
     select,
     tuple_,
     update,
@@ -30,12 +31,15 @@ from ...domain.ports.clock import Clock
 from ...domain.ports.message_bus import Delivery
 from .bulk import bulk_rows
 from .errors import read_errors_translated
-from .outbox import OutboxStatements, SqlOutbox
-from .schema import MOMENT, ROW_NUMBER, outbox
+from .outbox import OutboxStatements, SqlOutbox, is_due
+from .schema import MOMENT, ROW_NUMBER, outbox, parked_messages
 from .transaction import Transaction
 
 # After so long without a settlement, a message is delivered to another consumer.
 LEASE = timedelta(seconds=30)
+# A backstop for messages that bring down their consumers: a worker gives up far earlier.
+DELIVERY_LIMIT = 20
+WORN_OUT = "delivered too often"
 # Seconds between looks at an empty queue.
 SHORTEST_WAIT, LONGEST_WAIT = 0.02, 0.1
 
@@ -55,7 +59,7 @@ class SqlMessageBus:
         """All or none, in one transaction."""
         try:
             with Transaction(self._engine) as transaction:
-                SqlOutbox(transaction, self._outbox).add(bodies, self._clock.now())
+                SqlOutbox(transaction, self._outbox).add(bodies)
                 transaction.commit()
         except CommitOutcomeUnknown:
             return [False] * len(bodies)
@@ -70,18 +74,14 @@ class SqlMessageBus:
     def ping(self) -> None:
         """By a look at the queue."""
         with read_errors_translated(), self._engine.connect() as connection:
-            connection.execute(self._statements.anything_due, {"due": self._clock.now()})
+            connection.execute(self._statements.anything_due, {"now": self._clock.now()})
 
     @property
     def parked(self) -> list[tuple[bytes, str]]:
         """The parked messages with their reasons, oldest first."""
-        listing = (
-            select(outbox.c.body, outbox.c.parked_reason)
-            .where(outbox.c.parked_reason.is_not(None))
-            .order_by(outbox.c.id)
-        )
+        listing = select(parked_messages).order_by(parked_messages.c.id)
         with read_errors_translated(), self._engine.connect() as connection:
-            return [(row.body, row.parked_reason) for row in connection.execute(listing)]
+            return [(row.body, row.reason) for row in connection.execute(listing)]
 
 
 class _QueueStatements:
@@ -90,15 +90,14 @@ class _QueueStatements:
         # A claim is over once another has counted the attempts up.
         held = tuple_(outbox.c.id, outbox.c.attempts).in_(
             select(self.claims.c.id, self.claims.c.attempts)
-        ) & outbox.c.parked_reason.is_(None)
-        due = bindparam("due", type_=MOMENT)
-        self.anything_due = select(
-            exists().where(outbox.c.due_at <= due, outbox.c.parked_reason.is_(None))
         )
-        self.acknowledge = delete(outbox).where(held)
-        self.give_back = update(outbox).values(due_at=due).where(held)
-        self.park: Update = (
-            update(outbox).values(parked_reason=bindparam("reason", type_=Text)).where(held)
+        self.anything_due = select(exists().where(is_due("now")))
+        self.remove = delete(outbox).where(held)
+        self.give_back = update(outbox).values(due_at=bindparam("due", type_=MOMENT)).where(held)
+        kept = (outbox.c.id, outbox.c.body, outbox.c.attempts)
+        self.keep = insert(parked_messages).from_select(
+            ["id", "body", "attempts", "reason"],
+            select(*kept, bindparam("reason", type_=Text)).where(held),
         )
 
 
@@ -129,16 +128,16 @@ class SqlConsumer:
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Delete the rows."""
-        self._settle(self._statements.acknowledge, deliveries)
+        self._settle([self._statements.remove], deliveries)
 
     def retry(self, delivery: Delivery, delay: float) -> None:
         """Make the row due later."""
         due = self._clock.now() + timedelta(seconds=delay)
-        self._settle(self._statements.give_back, [delivery], due=due)
+        self._settle([self._statements.give_back], [delivery], due=due)
 
     def park(self, delivery: Delivery, reason: str) -> None:
-        """Keep the row, with the reason."""
-        self._settle(self._statements.park, [delivery], reason=reason)
+        """Move the row, with the reason."""
+        self._settle([self._statements.keep, self._statements.remove], [delivery], reason=reason)
 
     def __enter__(self) -> Self:
         return self
@@ -152,11 +151,11 @@ class SqlConsumer:
         claims, self._unsettled = self._unsettled, set()
         # While the storage is away they come back too, only later: when their leases run out.
         with suppress(Unavailable):
-            self._write(self._statements.give_back, claims, due=self._clock.now())
+            self._write([self._statements.give_back], claims, due=None)
 
     def _anything_due(self) -> bool:
         with read_errors_translated(), self._reader.connect() as connection:
-            answer = connection.execute(self._statements.anything_due, {"due": self._clock.now()})
+            answer = connection.execute(self._statements.anything_due, {"now": self._clock.now()})
             return bool(answer.scalar())
 
     def _claim(self, limit: int) -> list[Delivery]:
@@ -166,27 +165,40 @@ class SqlConsumer:
                 rows = transaction.rows(
                     self._outbox.claim, {"limit": limit, "now": now, "until": now + LEASE}
                 )
+                worn_out = [(row.id, row.attempts) for row in rows if row.attempts > DELIVERY_LIMIT]
+                if worn_out:
+                    parameters = self._statements.claims.bind(worn_out) | {"reason": WORN_OUT}
+                    transaction.write(self._statements.keep, parameters)
+                    transaction.write(self._statements.remove, parameters)
                 transaction.commit()
         except Conflict as error:
             raise BrokerUnavailable(f"nothing was received: {error}") from error
-        self._unsettled |= {(row.id, row.attempts) for row in rows}
+        fit = [row for row in sorted(rows) if row.attempts <= DELIVERY_LIMIT]
+        self._unsettled |= {(row.id, row.attempts) for row in fit}
         return [
-            Delivery(body=row.body, attempt=row.attempts, tag=(row.id, row.attempts))
-            for row in sorted(rows)
+            Delivery(body=row.body, attempt=row.attempts, tag=(row.id, row.attempts)) for row in fit
         ]
 
-    def _settle(self, statement: Any, deliveries: Sequence[Delivery], **values: object) -> None:
+    def _settle(
+        self,
+        statements: Sequence[Executable],
+        deliveries: Sequence[Delivery],
+        **values: object,
+    ) -> None:
         claims = self._unsettled & {delivery.tag for delivery in deliveries}
-        self._write(statement, claims, **values)
+        self._write(statements, claims, **values)
         self._unsettled -= claims
 
-    def _write(self, statement: Any, claims: Iterable[Claim], **values: object) -> None:
+    def _write(
+        self, statements: Sequence[Executable], claims: Iterable[Claim], **values: object
+    ) -> None:
         rows = sorted(claims)
         if not rows:
             return
         try:
             with Transaction(self._engine) as transaction:
-                transaction.write(statement, self._statements.claims.bind(rows) | values)
+                for statement in statements:
+                    transaction.write(statement, self._statements.claims.bind(rows) | values)
                 transaction.commit()
         except Conflict as error:
             raise BrokerUnavailable(f"nothing was settled: {error}") from error

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
+    ColumnElement,
     Dialect,
     Integer,
     LargeBinary,
@@ -23,6 +24,12 @@ from .schema import MOMENT, ROW_NUMBER, outbox
 from .transaction import Transaction
 
 
+def is_due(parameter: str) -> ColumnElement[bool]:
+    """Whether a message may be claimed at the moment in this parameter."""
+    now = bindparam(parameter, type_=MOMENT)
+    return outbox.c.due_at.is_(None) | (outbox.c.due_at <= now)
+
+
 class OutboxStatements:
     """The statements of the outbox, built once for a database."""
 
@@ -30,13 +37,12 @@ class OutboxStatements:
         self.ids = bulk_keys(dialect, ROW_NUMBER)
         self.bodies = bulk_rows(dialect, body=LargeBinary())
         self.add = insert(outbox).from_select(
-            ["body", "due_at", "attempts"],
-            select(self.bodies.c.body, bindparam("at", type_=MOMENT), literal(0)),
+            ["body", "attempts"],
+            select(self.bodies.c.body, literal(0)),
         )
-        now = bindparam("now", type_=MOMENT)
         due = (
             select(outbox.c.id)
-            .where(outbox.c.due_at <= now, outbox.c.parked_reason.is_(None))
+            .where(is_due("now"))
             .order_by(outbox.c.id)
             .limit(bindparam("limit", type_=Integer))
             .with_for_update(skip_locked=True)
@@ -52,7 +58,7 @@ class OutboxStatements:
             .returning(outbox.c.id, outbox.c.body, outbox.c.attempts)
         )
         self.remove = delete(outbox).where(self.ids.contain(outbox.c.id))
-        self.release = update(outbox).values(due_at=now).where(self.ids.contain(outbox.c.id))
+        self.release = update(outbox).values(due_at=None).where(self.ids.contain(outbox.c.id))
 
 
 class SqlOutbox:
@@ -62,11 +68,11 @@ class SqlOutbox:
         self._transaction = transaction
         self._statements = statements
 
-    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
+    def add(self, bodies: Sequence[bytes]) -> None:
         """Append."""
         if bodies:
             parameters = self._statements.bodies.bind([(body,) for body in bodies])
-            self._transaction.write(self._statements.add, parameters | {"at": at})
+            self._transaction.write(self._statements.add, parameters)
 
     def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
         """A claim makes a message due later; one that another transaction claims is passed over."""
@@ -80,8 +86,7 @@ class SqlOutbox:
         if ids:
             self._transaction.write(self._statements.remove, self._statements.ids.bind(ids))
 
-    def release(self, ids: Collection[int], now: datetime) -> None:
+    def release(self, ids: Collection[int]) -> None:
         """Make due now."""
         if ids:
-            parameters = self._statements.ids.bind(ids) | {"now": now}
-            self._transaction.write(self._statements.release, parameters)
+            self._transaction.write(self._statements.release, self._statements.ids.bind(ids))

@@ -205,15 +205,25 @@ allocations = Table(
 )
 
 # Its rows are few and short-lived: the primary key finds the oldest, and any other index would only
-# make the claims dearer.
+# make the claims dearer. What is given up goes to a table of its own.
 outbox = Table(
     "outbox",
     metadata,
     Column("id", ROW_NUMBER, Identity(), primary_key=True),
     Column("body", LargeBinary, nullable=False),
-    Column("due_at", MOMENT, nullable=False),
+    # Null: at once, whatever any clock says.
+    Column("due_at", MOMENT),
     Column("attempts", Integer, nullable=False),
-    Column("parked_reason", Text),
     # A number is never given twice, so that a late settlement cannot hit another message.
     sqlite_autoincrement=True,
+)
+
+parked_messages = Table(
+    "parked_messages",
+    metadata,
+    # The number that it had in the outbox.
+    Column("id", ROW_NUMBER, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
 )

@@ -95,8 +95,8 @@ class OutboxMessage:
 class Outbox(Protocol):
     """Messages that are committed with the data they announce."""
 
-    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
-        """Put messages in, due from `at` on."""
+    def add(self, bodies: Sequence[bytes]) -> None:
+        """Put messages in, due at once, whatever any clock says."""
 
     def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
         """Up to `limit` due messages, oldest first, that nobody else can claim before `until`."""
@@ -104,7 +104,7 @@ class Outbox(Protocol):
     def remove(self, ids: Collection[int]) -> None:
         """Delete messages that were sent; unknown ids are passed over."""
 
-    def release(self, ids: Collection[int], now: datetime) -> None:
+    def release(self, ids: Collection[int]) -> None:
         """Make claimed messages due again at once; unknown ids are passed over."""
 
 

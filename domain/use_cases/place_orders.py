@@ -69,7 +69,7 @@ class PlaceOrders:
                 now = self._clock.now()
                 uow.stock.change(batch.reservations.changes(), now)
                 uow.orders.add(batch.accepted)
-                uow.outbox.add([encode(OrderAccepted(order_id=o.id)) for o in batch.accepted], now)
+                uow.outbox.add([encode(OrderAccepted(order_id=o.id)) for o in batch.accepted])
                 uow.commit()
         return outcomes
 

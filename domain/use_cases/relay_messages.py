@@ -43,5 +43,5 @@ class RelayMessages:
     def _settle(self, confirmed: set[int], unconfirmed: set[int]) -> None:
         with self._unit_of_work() as uow:
             uow.outbox.remove(confirmed)
-            uow.outbox.release(unconfirmed, self._clock.now())
+            uow.outbox.release(unconfirmed)
             uow.commit()

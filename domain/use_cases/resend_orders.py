@@ -28,6 +28,6 @@ class ResendOrders:
             order_ids = uow.orders.take_unsettled(now - self._after, now, BATCH)
             if order_ids:
                 bodies = [encode(OrderAccepted(order_id=order_id)) for order_id in order_ids]
-                uow.outbox.add(bodies, now)
+                uow.outbox.add(bodies)
                 uow.commit()
         return order_ids

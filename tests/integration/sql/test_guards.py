@@ -103,7 +103,7 @@ def test_nothing_of_a_failed_unit_of_work_can_be_committed(storage: SqlStorage, 
     """On SQLite what was done before the failure is still there to commit."""
     order = shop.accepted(apple=1)
     with storage.unit_of_work() as uow:
-        uow.outbox.add([b"must not be sent"], shop.clock.now())
+        uow.outbox.add([b"must not be sent"])
         ended = order.cancel(shop.clock.now())
         uow.orders.settle([ended])
         with pytest.raises(Conflict):
@@ -122,7 +122,7 @@ def test_nothing_of_a_failed_unit_of_work_can_be_committed(storage: SqlStorage, 
 def test_a_refused_statement_spoils_its_unit_of_work(storage: SqlStorage, shop: Shop) -> None:
     [level] = work(storage, lambda uow: uow.stock.of_vendors(["apple"]))
     with storage.unit_of_work() as uow:
-        uow.outbox.add([b"must not be sent"], shop.clock.now())
+        uow.outbox.add([b"must not be sent"])
         with pytest.raises(RuleViolated):
             uow.stock.put_vendor([attrs.evolve(level, vendor_id="nobody")])
         with pytest.raises(Conflict):

@@ -121,7 +121,7 @@ def test_readers_of_sqlite_do_not_wait_for_its_writer(sqlite: Engine) -> None:
     shop = Shop(storage)
     shop.sync("acme", {"apple": 5})
     with storage.unit_of_work() as uow:
-        uow.outbox.add([b"x"], shop.clock.now())
+        uow.outbox.add([b"x"])
         assert shop.balance("apple") == (5, 0)
         storage.read_model.ping()
         assert shop.discrepancies() == []

@@ -232,6 +232,12 @@ def test_a_policy_that_nobody_knows_is_an_invalid_value(text: str) -> None:
         policy_named(text)
 
 
+@pytest.mark.parametrize("vendors", ["a,a", "a,b, a", "a,,b", ",", " ", "a,"])
+def test_a_priority_names_each_vendor_once(vendors: str) -> None:
+    with pytest.raises(InvalidValue, match="each of them once"):
+        policy_named(f"priority:{vendors}")
+
+
 @every_policy
 @pytest.mark.parametrize("stock", [{}, {"a": 0}, {"a": 2, "b": 2}, {"a": -1, "b": 4}])
 def test_a_line_that_the_offers_do_not_cover_is_a_vendor_shortage(

@@ -185,11 +185,18 @@ def _create_outbox() -> None:
         "outbox",
         sa.Column("id", ROW_NUMBER, sa.Identity(), nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("due_at", MOMENT, nullable=False),
+        sa.Column("due_at", MOMENT),
         sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("parked_reason", sa.Text),
         sa.PrimaryKeyConstraint("id", name="outbox_pkey"),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "parked_messages",
+        sa.Column("id", ROW_NUMBER, autoincrement=False, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="parked_messages_pkey"),
     )
 
 

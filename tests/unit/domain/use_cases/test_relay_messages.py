@@ -47,7 +47,7 @@ def shop(bus: WeakBus) -> Shop:
 
 def _put(shop: Shop, *bodies: bytes) -> None:
     with shop.storage.unit_of_work() as uow:
-        uow.outbox.add(bodies, shop.clock.now())
+        uow.outbox.add(bodies)
         uow.commit()
 
 
@@ -74,15 +74,6 @@ def test_messages_are_published_in_order_and_once(shop: Shop, bus: WeakBus) -> N
 def test_an_empty_outbox_sends_nothing(shop: Shop, bus: WeakBus) -> None:
     bus.down = True
     assert len(shop.relay_messages()) == 0
-
-
-def test_a_message_that_is_not_due_yet_waits(shop: Shop, bus: WeakBus) -> None:
-    with shop.storage.unit_of_work() as uow:
-        uow.outbox.add([b"later"], shop.clock.now() + LEASE)
-        uow.commit()
-    assert len(shop.relay_messages()) == 0
-    shop.clock.advance(LEASE)
-    assert len(shop.relay_messages()) == 1
 
 
 def test_one_call_relays_one_batch(shop: Shop) -> None:
