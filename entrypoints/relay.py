@@ -19,6 +19,7 @@ log = structlog.get_logger()
 # How late a message is at most when the process that committed it died before sending it.
 POLL = timedelta(seconds=0.2)
 RESEND_EVERY = timedelta(seconds=30)
+AFTER_CRASH = timedelta(seconds=1)
 
 
 class Relay:
@@ -35,6 +36,7 @@ class Relay:
         self._resend_orders = resend_orders
         self._stop = stop
         self._wake = Event()
+        self._next_resend = monotonic()
 
     def wake(self) -> None:
         """Something was committed to the outbox: do not wait for the next poll."""
@@ -43,18 +45,24 @@ class Relay:
     def run(self) -> None:
         """Relay until told to stop."""
         log.info("relay.started")
-        next_resend = monotonic()
-        try:
-            while not self._stop.is_set():
-                if monotonic() >= next_resend:
-                    self._resend()
-                    next_resend = monotonic() + RESEND_EVERY.total_seconds()
-                if not self._send():
-                    self._wake.wait(POLL.total_seconds())
-                    self._wake.clear()
-        except Stopped:
-            pass  # what was not sent is still in the outbox
+        while not self._stop.is_set():
+            try:
+                self._step()
+            except Stopped:
+                break  # what was not sent is still in the outbox
+            except Exception:
+                # The API's orders depend on this thread: it goes on, whatever it was.
+                log.exception("relay.crashed")
+                self._stop.wait(AFTER_CRASH.total_seconds())
         log.info("relay.stopped")
+
+    def _step(self) -> None:
+        if monotonic() >= self._next_resend:
+            self._next_resend = monotonic() + RESEND_EVERY.total_seconds()
+            self._resend()
+        if not self._send():
+            self._wake.wait(POLL.total_seconds())
+            self._wake.clear()
 
     def _send(self) -> bool:
         if self._relay_messages is None:

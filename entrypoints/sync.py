@@ -76,7 +76,12 @@ def sync_forever(
     """After each interval sync every vendor, until told to stop."""
     try:
         while not stop.wait(interval.total_seconds()):
-            patiently(lambda: sync_each(sync_vendor, gateways.values()), stop, "sync.waiting")
+            try:
+                patiently(lambda: sync_each(sync_vendor, gateways.values()), stop, "sync.waiting")
+            except Stopped:
+                raise
+            except Exception:
+                log.exception("sync.crashed")  # the next one may do better
     except Stopped:
         pass  # the next sync does what this one left undone
     log.info("sync.stopped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from enum import Enum, auto
@@ -14,7 +15,7 @@ import structlog
 from ..bootstrap import Container
 from ..domain.errors import MalformedMessage, UnknownOrder, VendorShortage
 from ..domain.events import decode
-from ..domain.order import Order
+from ..domain.order import Order, OrderStatus
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
 from ..domain.values import storable
 from .patience import Stopped, patiently
@@ -22,6 +23,8 @@ from .patience import Stopped, patiently
 log = structlog.get_logger()
 
 BATCH = 200
+# From this attempt on, an order is tried alone.
+SUSPECT = 3
 # How long an idle worker takes to notice that it is to stop.
 IDLE_WAIT = timedelta(seconds=0.5)
 
@@ -102,8 +105,16 @@ class Worker:
         stop meanwhile.
         """
         readable = list(self._readable(consumer, deliveries))
-        if not readable:
-            return
+        fresh = [each for each in readable if each[1].attempt < SUSPECT]
+        suspects = [each for each in readable if each[1].attempt >= SUSPECT]
+        # One of them may bring down this process, and what is in the same batch comes back with it.
+        # Alone, and in another order each time, the others get through before it does so again.
+        random.shuffle(suspects)
+        for batch in (fresh, *([each] for each in suspects)):
+            if batch:
+                self._fulfil_batch(consumer, batch)
+
+    def _fulfil_batch(self, consumer: Consumer, readable: Sequence[tuple[UUID, Delivery]]) -> None:
         order_ids = list(dict.fromkeys(order_id for order_id, _ in readable))
         outcomes = self._outcomes(order_ids)
         verdicts = [
@@ -113,8 +124,12 @@ class Worker:
         done = [delivery for _, delivery, verdict in verdicts if verdict is Verdict.ACKNOWLEDGE]
         if done:
             patiently(lambda: consumer.acknowledge(done), self._stop, "worker.waiting")
-            settled = [key for key, outcome in outcomes.items() if isinstance(outcome, Order)]
-            log.info("orders.fulfilled", order_ids=[str(order_id) for order_id in settled])
+            fulfilled = [
+                str(order_id)
+                for order_id, outcome in outcomes.items()
+                if isinstance(outcome, Order) and outcome.status is OrderStatus.FULFILLED
+            ]
+            log.info("orders.fulfilled", order_ids=fulfilled)
         for order_id, delivery, verdict in verdicts:
             if verdict is Verdict.ACKNOWLEDGE:
                 continue

@@ -162,10 +162,12 @@ class MemoryOrders:
 
     def take_unsettled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
         """By a scan over all orders."""
+        by_age = sorted(self._tables.sent_at.items(), key=lambda item: (item[1], item[0]))
         due = (
             order_id
-            for order_id, order in sorted(self._tables.orders.items())
-            if order.status is OrderStatus.RESERVED and self._tables.sent_at[order_id] < sent_before
+            for order_id, sent_at in by_age
+            if sent_at < sent_before
+            and self._tables.orders[order_id].status is OrderStatus.RESERVED
         )
         taken = list(islice(due, limit))
         self._tables.sent_at.update(dict.fromkeys(taken, now))

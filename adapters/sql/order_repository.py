@@ -97,7 +97,7 @@ class OrderStatements:
                 orders.c.status == RESERVED,
                 orders.c.sent_at < bindparam("sent_before", type_=MOMENT),
             )
-            .order_by(orders.c.id)
+            .order_by(orders.c.sent_at, orders.c.id)
             .limit(bindparam("limit", type_=Integer))
             # An order that is locked is being settled.
             .with_for_update(key_share=True, skip_locked=True)

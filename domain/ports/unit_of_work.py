@@ -81,7 +81,7 @@ class OrderRepository(Protocol):
         """Units by product that were allocated from the vendor after the moment."""
 
     def take_unsettled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
-        """Orders still reserved whose message was last sent before then, now marked as sent."""
+        """Orders still reserved, sent longest ago and before then; they count as sent now."""
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..allocation import AllocationPolicy, VendorAllocations
 from ..errors import UnknownOrder
-from ..order import Order, OrderStatus
+from ..order import Allocation, Order, OrderStatus
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWorkFactory
 
@@ -41,8 +41,10 @@ class FulfilOrders:
             product_ids = {line.product_id for order in open_orders for line in order.lines}
             uow.stock.lock(product_ids)
             allocations = VendorAllocations(uow.stock.of_vendors(product_ids), self._policy)
+            planned = {order.id: _plan(order, allocations) for order in open_orders}
+            # As late as can be: a report of the time before it cannot have counted these units.
             now = self._clock.now()
-            decided = {order.id: _decide(order, allocations, now) for order in open_orders}
+            decided = {order.id: _decide(order, planned[order.id], now) for order in open_orders}
             fulfilled = [order for order in decided.values() if isinstance(order, Order)]
             if fulfilled:
                 uow.orders.settle(fulfilled)
@@ -52,11 +54,15 @@ class FulfilOrders:
         return {order_id: _outcome(order_id, orders, decided) for order_id in order_ids}
 
 
-def _decide(order: Order, allocations: VendorAllocations, now: datetime) -> Outcome:
+def _plan(order: Order, allocations: VendorAllocations) -> list[Allocation] | Exception:
     try:
-        return order.fulfil(allocations.allocate(order), now)
+        return allocations.allocate(order)
     except Exception as error:  # noqa: BLE001 - a bug in a policy must not sink the batch
         return error
+
+
+def _decide(order: Order, plan: list[Allocation] | Exception, now: datetime) -> Outcome:
+    return plan if isinstance(plan, Exception) else order.fulfil(plan, now)
 
 
 def _outcome(

@@ -23,12 +23,14 @@ log = structlog.get_logger()
 
 STOP_WITHIN = 15
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
+SERVER = "ORDER_AGGREGATOR_SERVER"
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests that are being answered are finished."""
     with tempfile.TemporaryDirectory(prefix="order-aggregator-metrics-") as metrics:
         os.environ[METRICS] = metrics
+        os.environ[SERVER] = str(os.getpid())
         log.info("api.started", host=settings.host, port=settings.port)
         Granian(
             "the API",
@@ -55,7 +57,7 @@ def load() -> Flask:
 
     settings = read_settings()
     configure_logs(settings.log_level)
-    end_with(os.getppid())
+    end_with(int(os.environ[SERVER]))
     end = ExitStack()
     # Processes of multiprocessing, as granian's are, end without atexit.
     Finalize(None, end.close, exitpriority=0)
