@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ from sqlalchemy import Engine
 
 from .adapters.sql import SqlMessageBus, SqlStorage, create_engine, migrate
 from .adapters.system.clock import SystemClock
-from .adapters.system.settings import Settings, read_settings
+from .adapters.system.settings import InvalidSetting, Settings, read_settings
 from .adapters.vendors.config import gateways, mock_vendor_gateways, vendors_from_file
 from .adapters.vendors.seed import seed_vendor_gateways
+from .domain.errors import InvalidValue
 from .domain.ports.clock import Clock
 from .domain.ports.message_bus import MessageBus
 from .domain.ports.vendor_gateway import VendorGateway
@@ -24,6 +27,21 @@ from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.sync_vendor import SyncVendor
 
 
+@contextmanager
+def _set_by(variable: str) -> Iterator[None]:
+    """Blame what a part refuses on the variable that it is built from."""
+    try:
+        yield
+    except InvalidValue as error:
+        raise InvalidSetting(variable, error.expected) from error
+
+
+@_set_by("DATABASE_URL")
+def _engine(settings: Settings) -> Engine:
+    return create_engine(settings.database_url)
+
+
+@_set_by("BROKER_URL")
 def _bus(settings: Settings, engine: Engine, clock: Clock) -> MessageBus:
     if settings.broker_url is None:
         return SqlMessageBus(engine, clock)
@@ -34,10 +52,12 @@ def _bus(settings: Settings, engine: Engine, clock: Clock) -> MessageBus:
 
 def _gateways(settings: Settings, clock: Clock) -> dict[str, VendorGateway]:
     if settings.vendors_file is not None:
-        return gateways(vendors_from_file(Path(settings.vendors_file), clock))
-    return gateways(
-        mock_vendor_gateways(settings.mock_vendors_host, settings.mock_vendors_port, clock)
-    )
+        with _set_by("VENDORS_FILE"):
+            return gateways(vendors_from_file(Path(settings.vendors_file), clock))
+    with _set_by("MOCK_VENDORS_HOST"):
+        return gateways(
+            mock_vendor_gateways(settings.mock_vendors_host, settings.mock_vendors_port, clock)
+        )
 
 
 def _seed_gateways(clock: Clock) -> dict[str, VendorGateway]:
@@ -49,7 +69,7 @@ class Container(containers.DeclarativeContainer):
 
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Singleton(SystemClock)
-    engine = providers.Singleton(create_engine, settings.provided.database_url)
+    engine = providers.Singleton(_engine, settings)
     migrate = providers.Callable(migrate, engine)
     storage = providers.Singleton(SqlStorage, engine)
     unit_of_work = storage.provided.unit_of_work

@@ -46,13 +46,34 @@ def _start() -> tuple[Settings, Container, Event]:
     return settings, bootstrap(settings), stop
 
 
+def _refuse_what_can_never_work(container: Container) -> None:
+    """Say here, once, what each process that is to be started would else say."""
+    from .run import require_free_port
+
+    settings = container.settings()
+    require_free_port(settings.host, settings.port)
+    container.engine()
+    container.bus()
+    container.gateways()
+
+
+def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -> None:
+    from ..adapters.vendors.mock_feeds import MOCK_FEEDS
+    from .run import require_free_port
+
+    for port, _ in enumerate(MOCK_FEEDS, start=settings.mock_vendors_port):
+        require_free_port(host, port, host_setting, "MOCK_VENDORS_PORT")
+
+
 @cli.command()
 def run() -> None:
     """Run everything: mock vendors, sync, API, relay and worker."""
-    from .run import require_free_port, run
+    from .run import run
 
     settings, container, stop = _start()
-    require_free_port(settings.host, settings.port, "PORT")
+    _refuse_what_can_never_work(container)
+    if settings.vendors_file is None:
+        _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
     patiently(container.migrate, stop, "migrate.waiting")
     run(settings, container.sync_vendor(), container.gateways(), stop)
 
@@ -61,13 +82,9 @@ def run() -> None:
 def api() -> None:
     """Serve the HTTP API; also relays what it accepts."""
     from .api.server import serve
-    from .run import require_free_port
 
     settings, container, _ = _start()
-    require_free_port(settings.host, settings.port, "PORT")
-    # What can never work is said here, once, and not by each process that serves.
-    container.engine()
-    container.gateways()
+    _refuse_what_can_never_work(container)
     serve(settings)
 
 
@@ -127,6 +144,7 @@ def mock_vendors() -> None:
     configure_logs(settings.log_level)
     stop = stop_on_signals()
     end_with_run()
+    _refuse_taken_mock_ports(settings, settings.host, "HOST")
     vendors = MockVendors(settings.host, settings.mock_vendors_port)
     vendors.start()
     click.echo("\n".join(vendors.urls.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -31,23 +32,30 @@ READY_WITHIN = 30.0
 STOP_WITHIN = 20.0
 RESTART_DELAY = 1.0
 STOP_CHECK = 0.2
+_FAULTS_OF_A_PORT = (errno.EADDRINUSE, errno.EACCES)
 
 
 class StartFailed(OrderAggregatorError):
     """The service did not come up."""
 
 
-def require_free_port(host: str, port: int, setting: str) -> None:
-    """Raise InvalidSetting unless this address can be listened on."""
+def require_free_port(
+    host: str, port: int, host_setting: str = "HOST", port_setting: str = "PORT"
+) -> None:
+    """Raise InvalidSetting, which blames the one or the other, unless they can be listened on."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
+            blamed = port_setting if error.errno in _FAULTS_OF_A_PORT else host_setting
             raise InvalidSetting(
-                setting, f"cannot listen on {host}:{port}: {error.strerror or error}"
+                blamed, f"cannot listen on {host}:{port}: {error.strerror or error}"
             ) from error
+        except TypeError as error:
+            # From the encoding of international names.
+            raise InvalidSetting(host_setting, "is no name of a host") from error
 
 
 @contextmanager

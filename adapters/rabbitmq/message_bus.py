@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from pika import URLParameters
 from pika.connection import Parameters
 
+from ...domain.errors import InvalidValue
 from .consumer import RabbitConsumer
 from .publisher import Publisher
 
+FORM = (
+    "must be amqp://<user>:<password>@<host>:<port>/<vhost> or amqps://…, percent-encoded, with a"
+    " port from 1 to 65535 and no options but those of pika"
+)
 # Messages in a consumer's memory at a time: enough for the next batch while one is at work.
 PREFETCH = 500
 # Seconds; a dead connection is noticed within 30. Heartbeats go on while the program is busy, as
@@ -21,7 +27,11 @@ KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
 class RabbitMessageBus:
-    """MessageBus on a durable, replicated queue. No I/O before the first use. Thread-safe."""
+    """MessageBus on a durable, replicated queue. Thread-safe.
+
+    It connects when it is used. A URL that can never work raises InvalidValue, which does not show
+    it, as it may hold a password.
+    """
 
     def __init__(self, url: str, *, queue: str = "order_queue", prefetch: int = PREFETCH) -> None:
         self._parameters = _parameters(url)
@@ -48,11 +58,27 @@ class RabbitMessageBus:
 
 def _parameters(url: str) -> Parameters:
     """What the URL says, with our defaults for what its query leaves out."""
-    parameters = URLParameters(url)
+    parameters = _read(url)
     if parameters.heartbeat is None:
         parameters.heartbeat = HEARTBEAT
     if parameters.blocked_connection_timeout is None:
         parameters.blocked_connection_timeout = BLOCKED_TIMEOUT
     if parameters.tcp_options is None:
         parameters.tcp_options = KEEPALIVE
+    return parameters
+
+
+def _read(url: str) -> Parameters:
+    try:
+        parameters = URLParameters(url)
+        host = urlsplit(url).hostname or ""
+        usable = url.startswith(("amqp://", "amqps://")) and host.encode("idna") and parameters.port
+    except OSError as error:
+        problem = f"a file named in its ssl_options cannot be used: {error.strerror or error}"
+        raise InvalidValue("broker_url", problem) from error
+    except (ValueError, TypeError, AttributeError, SyntaxError):
+        # Options are Python literals, of any type. What is raised may quote a part of a password.
+        usable = False
+    if not usable:
+        raise InvalidValue("broker_url", FORM)
     return parameters

@@ -7,19 +7,23 @@ import os
 import select
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import sqlalchemy
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from ...domain.errors import InvalidValue, StorageUnavailable
 
-SCHEMES = "must be sqlite:///<file> or postgresql+psycopg://<user>@<host>/<database>"
+FORMS = (
+    "must be sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>:<port>/<database>"
+)
 
+MAX_PORT = 65535
 POOL_SIZE = 10
 POOL_OVERFLOW = 20
 POOL_TIMEOUT = 10  # seconds
@@ -48,12 +52,20 @@ _SQLITE_SESSION = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA synchronous = FULL",
 )
+# What no later attempt mends (sqlite.org/rescode.html).
+_NEVER = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+)
 
 
 def create_engine(url: str) -> Engine:
     """An engine for the database at this URL. It connects when it is used.
 
-    The folder of a SQLite file is created. Raises InvalidValue.
+    The folder of a SQLite file is created. Raises InvalidValue for what can never work; it does not
+    show the URL, which may hold a password.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
@@ -71,7 +83,7 @@ def write_turn(engine: Engine) -> Iterator[None]:
         yield
         return
     try:
-        turn = os.open(f"{engine.url.database}.lock", os.O_WRONLY | os.O_CREAT, 0o666)
+        turn = os.open(_lock_file(engine.url), os.O_WRONLY | os.O_CREAT, 0o666)
     except OSError as error:
         raise StorageUnavailable(f"cannot write beside the database: {error}") from error
     try:
@@ -84,22 +96,22 @@ def write_turn(engine: Engine) -> Iterator[None]:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise InvalidValue("database_url", SCHEMES) from error
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
+        (parsed.host or "").encode("idna")  # as the resolver will
+    except (ArgumentError, ValueError):
+        # The cause may quote a part of a password.
+        raise InvalidValue("database_url", FORMS) from None
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
-        raise InvalidValue("database_url", SCHEMES)
-    if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise InvalidValue("database_url", SCHEMES)
+        raise InvalidValue("database_url", FORMS)
     return parsed
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    given = url.query
+    if url.port is not None and not 1 <= url.port <= MAX_PORT:
+        raise InvalidValue("database_url", f"must have a port from 1 to {MAX_PORT}")
+    _check_options(url)
     engine = sqlalchemy.create_engine(
         url,
-        connect_args={k: v for k, v in _POSTGRESQL_PARAMETERS.items() if k not in given},
+        connect_args={k: v for k, v in _POSTGRESQL_PARAMETERS.items() if k not in url.query},
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_timeout=POOL_TIMEOUT,
@@ -109,6 +121,19 @@ def _postgresql_engine(url: URL) -> Engine:
     event.listen(engine, "checkin", _mark_used)
     event.listen(engine, "checkout", _replace_closed)
     return engine
+
+
+def _check_options(url: URL) -> None:
+    """Raise InvalidValue for options in the query that no connection could ever be made with."""
+    options: dict[str, Any] = dict(url.query)
+    try:
+        url.get_dialect()().create_connect_args(url)
+        make_conninfo(**options)
+    except (ArgumentError, psycopg.ProgrammingError):
+        raise InvalidValue("database_url", "has an option that libpq does not take") from None
+    for name in options.keys() & _POSTGRESQL_PARAMETERS.keys():
+        if not str(options[name]).isdecimal():
+            raise InvalidValue("database_url", f"{name} must be a whole number")
 
 
 def _set_up_postgresql(connection: psycopg.Connection, _record: Any) -> None:
@@ -136,18 +161,58 @@ def _replace_closed(connection: psycopg.Connection, record: Any, _proxy: Any) ->
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    folder = Path(url.database or "").parent
+    file = url.database
+    just_a_file = url == URL.create("sqlite", database=file)
+    if not file or file == ":memory:" or "\0" in file or not just_a_file:
+        raise InvalidValue("database_url", FORMS)
+    _make_folder(Path(file).parent)
+    _check_file(Path(file))
+    _check_file(_lock_file(url))
+    _check_content(Path(file))
+    engine = sqlalchemy.create_engine(
+        url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_timeout=POOL_TIMEOUT
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _lock_file(url: URL) -> Path:
+    return Path(f"{url.database}.lock")
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidValue("database_url", f"cannot create {folder}: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InvalidValue("database_url", f"cannot write to {folder.absolute()}")
-    engine = sqlalchemy.create_engine(
-        url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_timeout=POOL_TIMEOUT
-    )
-    event.listen(engine, "connect", _set_up_sqlite)
-    return engine
+
+
+def _check_file(path: Path) -> None:
+    """Raise InvalidValue if something is there that is no file, or cannot be written."""
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise InvalidValue("database_url", f"{path.absolute()} is not a file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise InvalidValue("database_url", f"cannot read and write {path.absolute()}")
+
+
+def _check_content(path: Path) -> None:
+    """Raise InvalidValue if the file is there and SQLite can never use it.
+
+    Only at the start: to a process that is running, the same may happen for a while.
+    """
+    if not path.exists():
+        return
+    try:
+        # Not by opening the file: closing it would drop the locks of SQLite in this process.
+        with closing(sqlite3.connect(path, timeout=0)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF in _NEVER:
+            raise InvalidValue("database_url", f"{path.absolute()}: {error}") from error
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -42,10 +42,12 @@ def _seconds(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
+def _url(*forms: str) -> Callable[[str], str]:
+    """The start of each form is checked; the rest, by the part that is built from it."""
+
     def convert(text: str) -> str:
-        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
-            raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        if not text.startswith(tuple(form.partition("<")[0] for form in forms)):
+            raise ValueError(f"must be {' or '.join(forms)}")
         return text
 
     return convert
@@ -93,10 +95,14 @@ class Settings:
     database_url: str = _var(
         "DATABASE_URL",
         "sqlite:///data/order_aggregator.db",
-        _url("sqlite", "postgresql+psycopg"),
+        _url("sqlite:///<file>", "postgresql+psycopg://<user>:<password>@<host>:<port>/<database>"),
     )
     # None: the outbox table is the queue.
-    broker_url: str | None = _var("BROKER_URL", "", _optional(_url("amqp", "amqps")))
+    broker_url: str | None = _var(
+        "BROKER_URL",
+        "",
+        _optional(_url("amqp://<host>/<vhost>", "amqps://<host>/<vhost>")),
+    )
     host: str = _var("HOST", "127.0.0.1", str)
     port: int = _var("PORT", "3000", _whole(1, 65535))
     log_level: str = _var("LOG_LEVEL", "info", _log_level)

@@ -55,7 +55,7 @@ def gateways(given: Iterable[VendorGateway]) -> dict[str, VendorGateway]:
     found: dict[str, VendorGateway] = {}
     for gateway in given:
         if gateway.vendor.id in found:
-            raise InvalidValue("vendors", f"two of them have the id {gateway.vendor.id!r}")
+            raise InvalidValue("vendors", f"two vendors have the id {gateway.vendor.id!r}")
         found[gateway.vendor.id] = gateway
     return found
 
@@ -80,13 +80,13 @@ def vendors_from_file(path: Path, clock: Clock) -> list[VendorGateway]:
     try:
         entries = load_json(path.read_text("utf-8-sig"))
     except OSError as error:
-        raise InvalidValue(str(path), f"cannot be read: {error.strerror or error}") from error
+        raise _mistake(path, f"cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise InvalidValue(str(path), f"not UTF-8 at byte {error.start}") from error
+        raise _mistake(path, f"not UTF-8 at byte {error.start}") from error
     except InvalidValue as error:
-        raise InvalidValue(str(path), error.expected) from error
-    if not isinstance(entries, list):
-        raise InvalidValue(str(path), "must be a list of vendors")
+        raise _mistake(path, error.expected) from error
+    if not isinstance(entries, list) or not entries:
+        raise _mistake(path, "must be a list of vendors, one at least")
     return [_entry(entry, number, path, clock) for number, entry in enumerate(entries, start=1)]
 
 
@@ -94,7 +94,11 @@ def _entry(entry: object, number: int, path: Path, clock: Clock) -> VendorGatewa
     try:
         return _gateway(entry, path.parent, clock)
     except InvalidValue as error:
-        raise InvalidValue(f"{path}: vendor {number}, {error.field}", error.expected) from error
+        raise _mistake(path, f"vendor {number}, {error}") from error
+
+
+def _mistake(path: Path, problem: str) -> InvalidValue:
+    return InvalidValue("vendors_file", f"{path}: {problem}")
 
 
 def _gateway(entry: object, folder: Path, clock: Clock) -> VendorGateway:

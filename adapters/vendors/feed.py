@@ -138,7 +138,8 @@ def load_json(text: str) -> object:
         return json.loads(text, object_pairs_hook=_each_key_once, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         problem = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        beginning = f"it begins with {text[:40]!r}" if text else "it is empty"
+        beginning = " ".join(text[:40].split())
+        beginning = f"it begins with {beginning!r}" if beginning else "it is empty"
         raise InvalidValue("the document", f"not JSON: {problem}; {beginning}") from error
 
 

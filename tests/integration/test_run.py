@@ -102,7 +102,26 @@ def test_a_mock_vendors_port_in_use_is_one_clear_line(embedded: Service) -> None
         taken.bind(("127.0.0.1", port))
         taken.listen()
         for command in ("run", "mock-vendors"):
-            assert_one_line(embedded, command, expected=str(port))
+            expected = f"MOCK_VENDORS_PORT: cannot listen on 127.0.0.1:{port}"
+            assert_one_line(embedded, command, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "commands"),
+    [
+        ("HOST", "nohost.invalid", ["run", "api", "mock-vendors"]),
+        ("HOST", "192.0.2.1", ["api"]),
+        ("HOST", "ü..b", ["api"]),
+        ("MOCK_VENDORS_HOST", "nohost.invalid", ["run"]),
+        ("MOCK_VENDORS_HOST", "::1", ["run", "sync"]),
+    ],
+)
+def test_a_host_that_cannot_be_listened_on_is_one_clear_line(
+    embedded: Service, name: str, host: str, commands: list[str]
+) -> None:
+    embedded.environment[name] = host
+    for command in commands:
+        assert_one_line(embedded, command, expected=f"Error: {name}: ")
 
 
 @pytest.mark.parametrize("command", ["run", "api", "worker", "sync", "migrate", "verify"])
@@ -119,14 +138,54 @@ def test_an_unwritable_folder_is_one_clear_line(embedded: Service) -> None:
     (embedded.folder / "file").write_text("in the way")
     embedded.environment["DATABASE_URL"] = "sqlite:///file/data.db"
     for command in ("run", "api", "worker", "migrate"):
-        assert_one_line(embedded, command, expected="cannot create file")
+        assert_one_line(embedded, command, expected="DATABASE_URL: cannot create file")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///:memory:",
+        "sqlite:///text.db",
+        "postgresql+psycopg://u:s3cret@127.0.0.1:abc/x",
+        "postgresql+psycopg://u:s3cret@127.0.0.1/x?connect_timeout=x",
+    ],
+)
+def test_a_database_that_can_never_work_is_one_clear_line(embedded: Service, url: str) -> None:
+    (embedded.folder / "text.db").write_text("not a database " * 100)
+    embedded.environment["DATABASE_URL"] = url
+    for command in ("run", "api", "worker", "migrate"):
+        assert_one_line(embedded, command, expected="Error: DATABASE_URL: ")
+
+
+@pytest.mark.parametrize("rest", ["127.0.0.1:abc/x", "127.0.0.1/x?bogus=1"])
+def test_a_broker_that_can_never_work_is_one_clear_line(embedded: Service, rest: str) -> None:
+    embedded.environment["BROKER_URL"] = f"amqp://guest:s3cret@{rest}"
+    for command in ("run", "api", "worker", "relay"):
+        assert_one_line(embedded, command, expected="Error: BROKER_URL: ")
 
 
 def test_a_vendors_file_that_makes_no_sense_is_one_clear_line(embedded: Service) -> None:
-    (embedded.folder / "vendors.json").write_text('[{"id": "acme"}]')
+    entry = '{"id": "a", "name": "A", "type": "file", "format": "csv", "path": "a.csv"}'
+    mistakes = {
+        '[{"id": "acme"}]': "vendors.json: vendor 1, ",
+        "{\n": "vendors.json: not JSON",
+        "[]": "vendors.json: must be a list of vendors, one at least",
+        f"[{entry}, {entry}]": "two vendors have the id 'a'",
+    }
     embedded.environment["VENDORS_FILE"] = "vendors.json"
-    for command in ("run", "api", "sync"):
-        assert_one_line(embedded, command, expected="vendors.json")
+    for content, problem in mistakes.items():
+        (embedded.folder / "vendors.json").write_text(content)
+        for command in ("run", "api", "sync"):
+            assert_one_line(embedded, command, expected=f"Error: VENDORS_FILE: {problem}")
+
+
+def test_a_vendors_file_that_cannot_be_read_is_one_clear_line(embedded: Service) -> None:
+    for path in ("nowhere.json", "."):
+        embedded.environment["VENDORS_FILE"] = path
+        for command in ("run", "sync"):
+            assert_one_line(
+                embedded, command, expected=f"Error: VENDORS_FILE: {path}: cannot be read"
+            )
 
 
 def assert_one_line(service: Service, command: str, expected: str) -> None:
@@ -135,6 +194,7 @@ def assert_one_line(service: Service, command: str, expected: str) -> None:
     assert failed.returncode != 0
     assert expected in failed.stderr
     assert len(failed.stderr.strip().splitlines()) == 1, failed.stderr
+    assert "s3cret" not in failed.stderr
 
 
 def _alive(pid: int) -> bool:

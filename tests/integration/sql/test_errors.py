@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ def ask_for_everything(engine: Engine) -> dict[str, Callable[[], object]]:
     bus = SqlMessageBus(engine, ManualClock())
     return {
         "lock": lambda: work(storage, lambda uow: uow.stock.lock(["apple"])),
-        "change": lambda: work(storage, lambda uow: uow.outbox.add([b"x"], NOW)),
+        "change": lambda: work(storage, lambda uow: uow.outbox.add([b"x"])),
         "stock": lambda: storage.read_model.stock(0, 1),
         "ping": storage.read_model.ping,
         "ledger": lambda: list(storage.ledger.discrepancies()),
@@ -85,24 +86,62 @@ def test_a_database_that_does_not_exist_is_unavailable(fresh_database_url: str) 
 
 @pytest.mark.parametrize(
     "address",
-    ["", "apple", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "sqlite+aiosqlite:///x"],
+    [
+        "",
+        "apple",
+        "mysql://x/y",
+        "postgresql://127.0.0.1/x",
+        "postgresql+psycopg://u:s3cret@127.0.0.1:abc/x",
+        "postgresql+psycopg://u:s3cret@a..b/x",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///nul%00",
+        "sqlite:///data.db?mode=ro",
+        "sqlite://host/data.db",
+        "sqlite+aiosqlite:///x",
+    ],
 )
 def test_an_address_that_we_cannot_use_is_refused(address: str) -> None:
-    with pytest.raises(InvalidValue, match="sqlite:///<file> or postgresql"):
+    with pytest.raises(
+        InvalidValue, match=r"^database_url: must be sqlite:///<file> or postgresql"
+    ):
         create_engine(address)
 
 
-def test_a_short_postgresql_address_will_do() -> None:
-    assert create_engine("postgresql://127.0.0.1/x").driver == "psycopg"
+@pytest.mark.parametrize(
+    ("rest", "problem"),
+    [
+        (":99999/x", "must have a port from 1 to 65535"),
+        (":0/x", "must have a port from 1 to 65535"),
+        ("/x?bogus=s3cret", "has an option that libpq does not take"),
+        ("/x?port=s3cret", "has an option that libpq does not take"),
+        ("/x?autocommit=true", "has an option that libpq does not take"),
+        ("/x?connect_timeout=s3cret", "connect_timeout must be a whole number"),
+        ("/x?connect_timeout=1&connect_timeout=2", "connect_timeout must be a whole number"),
+        ("/x?keepalives_idle=5s", "keepalives_idle must be a whole number"),
+    ],
+)
+def test_what_no_connection_can_be_made_with_is_refused(rest: str, problem: str) -> None:
+    """And neither the message nor its cause shows a part of the address."""
+    with pytest.raises(InvalidValue) as caught:
+        create_engine(f"postgresql+psycopg://u:s3cret@127.0.0.1{rest}")
+    assert str(caught.value) == f"database_url: {problem}"
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_options_of_libpq_may_be_given() -> None:
+    options = "sslmode=disable&connect_timeout=7&application_name=shop&host=/run/postgresql"
+    create_engine(f"postgresql+psycopg://u@/x?{options}")
+    create_engine("postgresql+psycopg:///x?host=a:1&host=b:2")
 
 
 def test_a_connection_lost_before_the_commit_has_changed_nothing(postgresql: Engine) -> None:
     storage = SqlStorage(postgresql)
     with storage.unit_of_work() as uow:
-        uow.outbox.add([b"x"], NOW)
+        uow.outbox.add([b"x"])
         terminate_others(postgresql)
         with pytest.raises(StorageUnavailable) as caught:
-            uow.outbox.add([b"y"], NOW)
+            uow.outbox.add([b"y"])
     assert not isinstance(caught.value, CommitOutcomeUnknown)
     assert work(storage, lambda uow: uow.outbox.claim(9, NOW, NOW)) == []
 
@@ -110,7 +149,7 @@ def test_a_connection_lost_before_the_commit_has_changed_nothing(postgresql: Eng
 def test_of_a_connection_lost_in_the_commit_the_outcome_is_unknown(postgresql: Engine) -> None:
     storage = SqlStorage(postgresql)
     with storage.unit_of_work() as uow:
-        uow.outbox.add([b"x"], NOW)
+        uow.outbox.add([b"x"])
         terminate_others(postgresql)
         with pytest.raises(CommitOutcomeUnknown):
             uow.commit()
@@ -203,9 +242,9 @@ def test_another_program_that_keeps_writing_is_a_conflict(sqlite: Engine) -> Non
     with sqlite.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout = 10")
     with pytest.raises(Conflict, match="locked"):
-        work(SqlStorage(sqlite), lambda uow: uow.outbox.add([b"x"], NOW))
+        work(SqlStorage(sqlite), lambda uow: uow.outbox.add([b"x"]))
     other.close()
-    work(SqlStorage(sqlite), lambda uow: uow.outbox.add([b"x"], NOW))
+    work(SqlStorage(sqlite), lambda uow: uow.outbox.add([b"x"]))
 
 
 def test_a_missing_folder_is_made(tmp_path: Path) -> None:
@@ -221,10 +260,57 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
         create_engine(f"sqlite:///{tmp_path}/file/data.db")
 
 
+def _text(path: Path) -> None:
+    path.write_text("This is not the database you are looking for. " * 100)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda folder: (folder / "data.db").mkdir(), "data.db is not a file"),
+        (lambda folder: os.mkfifo(folder / "data.db"), "data.db is not a file"),
+        (lambda folder: (folder / "data.db").symlink_to("/dev/null"), "data.db is not a file"),
+        (lambda folder: (folder / "data.db.lock").mkdir(), "data.db.lock is not a file"),
+        (lambda folder: _text(folder / "data.db"), "data.db: file is not a database"),
+    ],
+)
+def test_a_file_that_can_never_be_the_database_is_refused(
+    tmp_path: Path, make: Callable[[Path], None], problem: str
+) -> None:
+    make(tmp_path)
+    with pytest.raises(InvalidValue) as caught:
+        create_engine(f"sqlite:///{tmp_path}/data.db")
+    assert str(caught.value) == f"database_url: {tmp_path}/{problem}"
+
+
+@pytest.mark.parametrize("name", ["", "data.db", "data.db.lock"])
+def test_what_cannot_be_written_is_refused(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests may run as root, who is refused by a read-only file system alone."""
+    forbidden = tmp_path / name
+    (tmp_path / "data.db").touch()
+    (tmp_path / "data.db.lock").touch()
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != forbidden)
+    with pytest.raises(InvalidValue, match=rf"^database_url: cannot .*write.* {forbidden}$"):
+        create_engine(f"sqlite:///{tmp_path}/data.db")
+
+
+def test_a_database_in_use_is_not_refused(sqlite: Engine) -> None:
+    """That another program keeps it locked will pass."""
+    sqlite.dispose()
+    other = sqlite3.connect(str(sqlite.url.database), isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    create_engine(sqlite.url.render_as_string())
+    other.close()
+
+
 @pytest.mark.parametrize("call", ask_for_everything(create_engine(NOWHERE)))
-def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path, call: str) -> None:
-    (tmp_path / "data.db").write_text("This is not the database you are looking for. " * 100)
+def test_a_file_that_is_no_database_any_more_is_unavailable(tmp_path: Path, call: str) -> None:
+    """What happens to a process that is running may pass: it waits."""
     engine = create_engine(f"sqlite:///{tmp_path}/data.db")
+    _text(tmp_path / "data.db")
     with pytest.raises(StorageUnavailable):
         ask_for_everything(engine)[call]()
     engine.dispose()

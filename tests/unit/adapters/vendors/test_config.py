@@ -122,7 +122,7 @@ def test_a_mistake_names_the_entry_and_the_field(
     path = _write(tmp_path, [FILE | {"id": "first"}, entry])
     with pytest.raises(InvalidValue) as caught:
         vendors_from_file(path, CLOCK)
-    assert str(caught.value).startswith(f"{path}: vendor 2, {problem}")
+    assert str(caught.value).startswith(f"vendors_file: {path}: vendor 2, {problem}")
     assert "\n" not in str(caught.value)
 
 
@@ -130,6 +130,7 @@ def test_a_mistake_names_the_entry_and_the_field(
     ("content", "problem"),
     [
         (b"{}", "must be a list of vendors"),
+        (b"[]", "must be a list of vendors, one at least"),
         (b"[", "not JSON"),
         (b'[{"id": "a", "id": "b"}]', "'id' stands twice"),
         (b"[NaN]", "not JSON"),
@@ -143,13 +144,13 @@ def test_a_file_that_is_no_list(tmp_path: Path, content: bytes | None, problem: 
         path.write_bytes(content)
     with pytest.raises(InvalidValue) as caught:
         vendors_from_file(path, CLOCK)
-    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).startswith(f"vendors_file: {path}: ")
     assert problem in str(caught.value)
 
 
 def test_a_vendor_must_not_stand_twice(tmp_path: Path) -> None:
     path = _write(tmp_path, [HTTP, FILE | {"id": "a"}])
-    with pytest.raises(InvalidValue, match="vendors: two of them have the id 'a'"):
+    with pytest.raises(InvalidValue, match="vendors: two vendors have the id 'a'"):
         gateways(vendors_from_file(path, CLOCK))
 
 

@@ -118,6 +118,8 @@ class TestJson:
         ("body", "words"),
         [
             (b"", "it is empty"),
+            (b" \n", "it is empty"),
+            (b"{\n  a", "it begins with '{ a'"),
             (b"<!DOCTYPE html><html>", "begins with '<!DOCTYPE html><html>'"),
             (b'[{"product_id": "a", "quan', "not JSON"),
             (
