@@ -6,6 +6,7 @@ import os
 import tempfile
 from contextlib import ExitStack
 from multiprocessing.util import Finalize
+from socket import gethostbyname
 from typing import TYPE_CHECKING
 
 import structlog
@@ -34,7 +35,8 @@ def serve(settings: Settings) -> None:
         log.info("api.started", host=settings.host, port=settings.port)
         Granian(
             "the API",
-            address=settings.host,
+            # It takes no names.
+            address=settings.host if ":" in settings.host else gethostbyname(settings.host),
             port=settings.port,
             interface=Interfaces.WSGI,
             http=HTTPModes.http1,

@@ -45,6 +45,12 @@ def test_a_stop_in_the_middle_of_orders_loses_none_of_them(embedded: Service, nu
     embedded.verify()
 
 
+def test_it_listens_on_a_host_by_its_name(embedded: Service) -> None:
+    embedded.environment["HOST"] = "localhost"
+    embedded.start("run")
+    embedded.wait_until_ready()
+
+
 def test_it_says_where_to_look(embedded: Service) -> None:
     embedded.start("run")
     embedded.wait_until_said("Ctrl-C stops it.")
