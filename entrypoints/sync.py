@@ -58,6 +58,9 @@ def sync_each(
             log.error("vendor.failed", vendor_id=vendor_id, reason=str(error))
         else:
             outcomes[vendor_id] = result
+            if result.outdated:
+                # Also so when our own clock, by which some feeds are dated, was set back.
+                log.warning("vendor.outdated", vendor_id=vendor_id, as_of=result.as_of.isoformat())
             log.info(
                 "vendor.synced",
                 vendor_id=vendor_id,

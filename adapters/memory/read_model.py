@@ -9,7 +9,7 @@ from uuid import UUID
 import attrs
 
 from ...domain.order import Order, OrderStatus
-from ...domain.ports.read_model import Page, StockLevel, VendorStockLevel
+from ...domain.ports.read_model import Page, ProductStock, StockLevel, VendorStockLevel
 from ...domain.stock import VendorStock
 from .tables import Tables
 
@@ -31,6 +31,20 @@ class MemoryReadModel:
             wanted = [key for key in sorted(tables.products) if product_id in (None, key)]
             levels = [_stock_level(tables, key) for key in wanted[offset : offset + limit]]
         return Page(items=tuple(levels), total=len(wanted))
+
+    def product(self, product_id: str) -> ProductStock | None:
+        """By a scan over vendor stock."""
+        with self._storage.committed() as tables:
+            if product_id not in tables.products:
+                return None
+            return ProductStock(
+                central=_stock_level(tables, product_id),
+                vendors=tuple(
+                    _vendor_stock_level(tables, level)
+                    for _, level in sorted(tables.vendor_stock.items())
+                    if level.product_id == product_id
+                ),
+            )
 
     def vendor_stock(
         self,

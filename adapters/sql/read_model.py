@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from ...domain.errors import StorageUnavailable
 from ...domain.order import Order, OrderStatus
-from ...domain.ports.read_model import Page, StockLevel, VendorStockLevel
+from ...domain.ports.read_model import Page, ProductStock, StockLevel, VendorStockLevel
 from .bulk import bulk_keys
 from .errors import MIGRATE, read_errors_translated
 from .migrations import schema_is_current
@@ -57,6 +57,23 @@ class SqlReadModel:
             .where(orders.c.id == bindparam("id"))
             .order_by(order_lines.c.position)
         )
+        self._product = (
+            select(
+                products.c.name.label("product_name"),
+                central_stock.c.on_hand,
+                central_stock.c.reserved,
+                central_stock.c.updated_at,
+                *vendor_stock.c,
+                vendors.c.name,
+            )
+            .select_from(
+                central_stock.join(products)
+                .outerjoin(vendor_stock, vendor_stock.c.product_id == central_stock.c.product_id)
+                .outerjoin(vendors, vendors.c.id == vendor_stock.c.vendor_id)
+            )
+            .where(central_stock.c.product_id == bindparam("product_id"))
+            .order_by(vendor_stock.c.vendor_id)
+        )
 
     def stock(self, offset: int, limit: int, product_id: str | None = None) -> Page[StockLevel]:
         """The page is cut before its vendors are counted."""
@@ -89,6 +106,26 @@ class SqlReadModel:
         )
         items = tuple(_stock_level(row) for row in rows if row.product_id is not None)
         return Page(items=items, total=rows[0].total)
+
+    def product(self, product_id: str) -> ProductStock | None:
+        """In one statement, so that the figures fit together."""
+        rows = self._rows(self._product, product_id=product_id)
+        if not rows:
+            return None
+        vendors = tuple(_vendor_stock_level(row) for row in rows if row.vendor_id is not None)
+        first = rows[0]
+        return ProductStock(
+            central=StockLevel(
+                product_id=product_id,
+                name=first.product_name,
+                on_hand=first.on_hand,
+                reserved=first.reserved,
+                available=max(0, first.on_hand - first.reserved),
+                vendor_count=sum(level.available > 0 for level in vendors),
+                updated_at=first.updated_at,
+            ),
+            vendors=vendors,
+        )
 
     def vendor_stock(
         self,

@@ -47,11 +47,22 @@ class VendorStockLevel:
     as_of: datetime
 
 
+@attrs.frozen(kw_only=True)
+class ProductStock:
+    """A product's central stock, and every vendor's of it by vendor id: figures of one moment."""
+
+    central: StockLevel
+    vendors: tuple[VendorStockLevel, ...]
+
+
 class ReadModel(Protocol):
     """Committed state only, each answer from one moment. Thread-safe; StorageUnavailable."""
 
     def stock(self, offset: int, limit: int, product_id: str | None = None) -> Page[StockLevel]:
         """Products by id."""
+
+    def product(self, product_id: str) -> ProductStock | None:
+        """One product, with its vendors."""
 
     def vendor_stock(
         self,

@@ -9,7 +9,7 @@ from itertools import islice
 import attrs
 
 from ..ports.clock import Clock
-from ..ports.unit_of_work import UnitOfWorkFactory
+from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_gateway import VendorGateway
 from ..stock import Product, StockChange, VendorStock
 from ..vendor_sync import Snapshot, StockAdjustment, StockReport, reconcile
@@ -26,7 +26,9 @@ class SyncResult:
     vendor_id: str
     as_of: datetime
     products: int
-    adjustments: tuple[StockAdjustment, ...]
+    adjustments: tuple[StockAdjustment, ...] = ()
+    # A newer report came before this one was taken in completely.
+    outdated: bool = False
 
 
 class SyncVendor:
@@ -44,23 +46,24 @@ class SyncVendor:
         """Raises VendorUnavailable, InvalidSnapshot, StorageUnavailable or Conflict."""
         snapshot = gateway.fetch()
         adjustments: list[StockAdjustment] = []
-        for chunk in _chunks(self._all_reports(snapshot), CHUNK):
-            adjustments += self._apply(snapshot, chunk)
+        outdated = False
+        try:
+            for chunk in _chunks(self._all_reports(snapshot), CHUNK):
+                adjustments += self._apply(snapshot, chunk)
+        except _Outdated:
+            outdated = True
         return SyncResult(
             vendor_id=snapshot.vendor.id,
             as_of=snapshot.as_of,
             products=len(snapshot.reports),
             adjustments=tuple(adjustments),
+            outdated=outdated,
         )
 
     def _all_reports(self, snapshot: Snapshot) -> list[StockReport]:
-        """The reports, and one of zero units for each product that the vendor no longer names.
-
-        None at all if a newer report was taken in before.
-        """
+        """The reports, and one of zero units for each product that the vendor no longer names."""
         with self._unit_of_work() as uow:
-            if not uow.stock.accept_report(snapshot.vendor, snapshot.as_of):
-                return []
+            _accept(uow, snapshot)
             known = uow.stock.products_of(snapshot.vendor.id)
             uow.commit()
         gone = known - {report.product_id for report in snapshot.reports}
@@ -72,8 +75,7 @@ class SyncVendor:
         vendor_id = snapshot.vendor.id
         quantities = {report.product_id: report.quantity for report in chunk}
         with self._unit_of_work() as uow:
-            if not uow.stock.accept_report(snapshot.vendor, snapshot.as_of):
-                return []  # a newer report came meanwhile
+            _accept(uow, snapshot)
             now = self._clock.now()
             products = [Product(id=report.product_id, name=report.name) for report in chunk]
             uow.stock.add_products(products, now)
@@ -100,6 +102,15 @@ class SyncVendor:
             )
             uow.commit()
         return adjustments
+
+
+class _Outdated(Exception):
+    """A newer report of the vendor has been taken in, perhaps while this one was being."""
+
+
+def _accept(uow: UnitOfWork, snapshot: Snapshot) -> None:
+    if not uow.stock.accept_report(snapshot.vendor, snapshot.as_of):
+        raise _Outdated
 
 
 def _available(level: VendorStock | None) -> int:

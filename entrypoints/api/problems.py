@@ -45,6 +45,10 @@ class InvalidRequest(OrderAggregatorError):
         self.errors = errors
 
 
+class SyncInterrupted(Unavailable):
+    """The storage went away while a vendor's report was being taken in."""
+
+
 class UnknownProductFields(InvalidRequest):
     """Fields of a request name products that are not sold here."""
 
@@ -95,6 +99,12 @@ PROBLEMS: dict[type[Exception], Problem] = {
     UnknownVendor: Problem(status=404, slug="unknown-vendor", title="Unknown vendor"),
     VendorUnavailable: Problem(status=502, slug="vendor-unavailable", title="Vendor unavailable"),
     InvalidSnapshot: Problem(status=502, slug="invalid-snapshot", title="Vendor feed unreadable"),
+    SyncInterrupted: Problem(
+        status=503,
+        slug="sync-interrupted",
+        title="Sync interrupted",
+        detail="the storage does not answer; repeat the sync to finish it",
+    ),
     Overloaded: Problem(status=503, slug="overloaded", title="Overloaded"),
     Conflict: Problem(
         status=503,

@@ -8,7 +8,6 @@ import attrs
 from werkzeug.exceptions import NotFound
 
 from ...domain.errors import InvalidValue
-from ...domain.ports.read_model import StockLevel, VendorStockLevel
 from ...domain.values import check_text
 from .blueprint import ApiBlueprint
 from .paging import PAGINATION_HEADER, Paging
@@ -20,9 +19,6 @@ from .schemas import (
     VendorStockSchema,
 )
 from .services import running
-
-# More than there can be vendors of one product.
-EVERY_VENDOR = 1_000_000
 
 blueprint = ApiBlueprint("stock", __name__, description="Stock", url_prefix="/v1/api")
 
@@ -56,16 +52,10 @@ def get_stock(product_id: str) -> dict[str, Any]:
         check_text(product_id, "product_id")
     except InvalidValue as error:
         raise NotFound("no such product") from error
-    read_model = running().services.read_model
-    levels = read_model.stock(0, 1, product_id).items
-    if not levels:
+    product = running().services.read_model.product(product_id)
+    if product is None:
         raise NotFound(f"no product {product_id}")
-    vendors = read_model.vendor_stock(0, EVERY_VENDOR, product_id=product_id).items
-    return _with_vendors(levels[0], vendors)
-
-
-def _with_vendors(level: StockLevel, vendors: tuple[VendorStockLevel, ...]) -> dict[str, Any]:
-    return {**attrs.asdict(level), "vendors": vendors}
+    return {**attrs.asdict(product.central), "vendors": product.vendors}
 
 
 @blueprint.operation(

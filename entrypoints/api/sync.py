@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ...domain.errors import Conflict, InvalidSnapshot, UnknownVendor, VendorUnavailable
+from ...domain.errors import (
+    Conflict,
+    InvalidSnapshot,
+    StorageUnavailable,
+    UnknownVendor,
+    VendorUnavailable,
+)
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.sync_vendor import SyncResult
 from .blueprint import ApiBlueprint
+from .problems import SyncInterrupted
 from .schemas import SyncAttemptSchema, SyncSchema
 from .services import running
 
@@ -30,7 +38,7 @@ def sync_vendor(vendor_id: str) -> dict[str, Any]:
     gateway = services.gateways.get(vendor_id)
     if gateway is None:
         raise UnknownVendor(vendor_id)
-    return _changes(services.sync_vendor(gateway))
+    return _changes(_pull(services.sync_vendor, gateway))
 
 
 @blueprint.operation(
@@ -45,12 +53,19 @@ def sync_all() -> list[dict[str, Any]]:
 
     def attempt(gateway: VendorGateway) -> dict[str, Any]:
         try:
-            return _changes(services.sync_vendor(gateway)) | {"error": None}
+            return _changes(_pull(services.sync_vendor, gateway)) | {"error": None}
         except (VendorUnavailable, InvalidSnapshot, Conflict) as error:
             return _failed(gateway.vendor.id, str(error))
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="sync") as pool:
         return list(pool.map(attempt, services.gateways.values()))
+
+
+def _pull(sync_vendor: Callable[[VendorGateway], SyncResult], gateway: VendorGateway) -> SyncResult:
+    try:
+        return sync_vendor(gateway)
+    except StorageUnavailable as error:
+        raise SyncInterrupted(str(error)) from error
 
 
 def _changes(result: SyncResult) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from order_aggregator.domain.errors import StorageUnavailable
 from order_aggregator.domain.order import Allocation, Order, OrderStatus
 from order_aggregator.domain.ports.read_model import Page, StockLevel, VendorStockLevel
 from shop import Shop, Storage, next_order_id, wish
+from shop_work import stock_up
 
 
 def _pages(ask: Callable[[int, int], Page[Any]], limit: int) -> list[Any]:
@@ -245,3 +246,14 @@ def _refuses_everything(engine: Engine) -> None:
         shop.place(wish(apple=1))
     with pytest.raises(StorageUnavailable):
         shop.discrepancies()
+
+
+def test_a_product_comes_with_its_vendors(storage: Storage) -> None:
+    stock_up(storage, "bert", apple=2)
+    stock_up(storage, "acme", pear=1)
+    stock_up(storage, "carl", apple=0)
+    found = storage.read_model.product("apple")
+    assert found is not None
+    assert (found.central,) == storage.read_model.stock(0, 1, "apple").items
+    assert found.vendors == storage.read_model.vendor_stock(0, 9, product_id="apple").items
+    assert storage.read_model.product("nothing") is None

@@ -53,6 +53,22 @@ def test_it_goes_on_when_the_broker_is_back() -> None:
     assert answers == []
 
 
+def test_a_crash_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "AFTER_CRASH", relay_module.POLL)
+    stop = Event()
+    answers: list[Exception | None] = [ZeroDivisionError(), None]
+
+    def send() -> list[bytes]:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        stop.set()
+        return []
+
+    Relay(send, list, stop).run()
+    assert answers == []
+
+
 def test_told_to_stop_while_the_broker_is_away_it_ends() -> None:
     stop, tried = Event(), Event()
 

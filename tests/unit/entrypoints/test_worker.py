@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from threading import Event, Thread
 from uuid import UUID, uuid4
@@ -215,6 +216,24 @@ def test_an_order_that_brings_its_batch_down_does_not_harm_its_neighbours(shop: 
     statuses = [shop.order(order_id).status for order_id in orders]
     assert statuses.count(OrderStatus.FULFILLED) == 4
     assert statuses[2] is OrderStatus.RESERVED
+
+
+def test_an_order_that_kills_its_worker_does_not_keep_its_neighbours_back(shop: Shop) -> None:
+    orders = [shop.place() for _ in range(6)]
+
+    class Killed(BaseException):
+        """As if the process were gone."""
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        if orders[1] in order_ids:
+            raise Killed
+        return shop.fulfil(order_ids)
+
+    for _ in range(15):
+        with suppress(Killed):
+            shop.step(shop.worker(fulfil=fulfil), timeout=0.01)
+    statuses = [shop.order(order_id).status for order_id in orders]
+    assert statuses.count(OrderStatus.FULFILLED) == 5
 
 
 def test_while_the_storage_is_away_the_worker_waits_and_counts_no_attempt(shop: Shop) -> None:

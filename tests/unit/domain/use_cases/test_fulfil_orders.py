@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import attrs
 import pytest
@@ -151,3 +152,18 @@ def test_a_policy_that_fails_on_one_order_leaves_its_neighbours_unharmed(
     assert shop.balance("apple") == (3, 1)
     assert shop.balance("pear") == (3, 3)
     assert shop.discrepancies() == []
+
+
+def test_a_report_made_while_the_vendors_are_chosen_has_not_counted_the_units() -> None:
+    shop: Shop
+
+    def slow(quantity: int, offers: Sequence[Offer]) -> Mapping[str, int]:
+        shop.pass_time(minutes=1)
+        return highest_first(quantity, offers)
+
+    shop = _stocked(Shop(policy=slow))
+    order = shop.accepted(apple=2)
+    begun = shop.clock.now()
+    shop.fulfil(order)
+    shop.sync("acme", {"apple": 5, "pear": 3}, begun + timedelta(seconds=30))
+    assert shop.vendor_units("apple") == {"acme": 3, "bert": 2}

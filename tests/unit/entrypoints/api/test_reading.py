@@ -184,7 +184,7 @@ def test_moments_are_said_in_utc(api: ApiUnderTest) -> None:
     ("path", "method"),
     [
         ("/stock", "stock"),
-        ("/stock/BOLT", "stock"),
+        ("/stock/BOLT", "product"),
         ("/vendor-stock", "vendor_stock"),
         ("/order", "orders"),
         ("/order/0198d3f0-0000-7000-8000-000000000000", "order"),
