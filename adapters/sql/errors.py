@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ _BY_SQLITE_CODE: dict[int, ErrorType] = {
     sqlite3.SQLITE_PROTOCOL: StorageUnavailable,
     sqlite3.SQLITE_READONLY: StorageUnavailable,
 }
+_NO_SUCH = re.compile(r"^no such |has no column named ")
 _NOT_UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
 MIGRATE = "the database has not the expected tables: run `order-aggregator migrate`"
@@ -111,7 +113,7 @@ def _of_postgresql(error: psycopg.Error, message: str) -> OrderAggregatorError |
 
 def _of_sqlite(error: sqlite3.Error, message: str) -> OrderAggregatorError | None:
     code = getattr(error, "sqlite_errorcode", 0)
-    if code == sqlite3.SQLITE_ERROR and message.startswith("no such"):
+    if code == sqlite3.SQLITE_ERROR and _NO_SUCH.search(message):
         return StorageUnavailable(MIGRATE)
     if code in _NOT_UNIQUE:
         return Conflict(message)
