@@ -78,7 +78,7 @@ def _read(url: str) -> Parameters:
         raise InvalidValue("broker_url", problem) from error
     except (ValueError, TypeError, AttributeError, SyntaxError):
         # Options are Python literals, of any type. What is raised may quote a part of a password.
-        usable = False
+        raise InvalidValue("broker_url", FORM) from None
     if not usable:
         raise InvalidValue("broker_url", FORM)
     return parameters
