@@ -69,8 +69,9 @@ def _parameters(url: str) -> Parameters:
 
 
 def _read(url: str) -> Parameters:
+    usable: object = False
     try:
-        parameters = URLParameters(url)
+        parameters: URLParameters | None = URLParameters(url)
         host = urlsplit(url).hostname or ""
         usable = url.startswith(("amqp://", "amqps://")) and host.encode("idna") and parameters.port
     except OSError as error:
@@ -78,7 +79,8 @@ def _read(url: str) -> Parameters:
         raise InvalidValue("broker_url", problem) from error
     except (ValueError, TypeError, AttributeError, SyntaxError):
         # Options are Python literals, of any type. What is raised may quote a part of a password.
-        raise InvalidValue("broker_url", FORM) from None
-    if not usable:
+        parameters = None
+    # Raised here, so that what was raised before is not shown as its context.
+    if parameters is None or not usable:
         raise InvalidValue("broker_url", FORM)
     return parameters
