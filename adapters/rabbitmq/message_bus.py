@@ -73,7 +73,8 @@ def _read(url: str) -> Parameters:
     try:
         parameters: URLParameters | None = URLParameters(url)
         host = urlsplit(url).hostname or ""
-        usable = url.startswith(("amqp://", "amqps://")) and host.encode("idna") and parameters.port
+        known = url.startswith(("amqp://", "amqps://"))
+        usable = known and host.encode("idna") and parameters and parameters.port
     except OSError as error:
         problem = f"a file named in its ssl_options cannot be used: {error.strerror or error}"
         raise InvalidValue("broker_url", problem) from error
