@@ -13,8 +13,6 @@ from sqlalchemy import Engine
 from .adapters.sql import SqlMessageBus, SqlStorage, create_engine, migrate
 from .adapters.system.clock import SystemClock
 from .adapters.system.settings import InvalidSetting, Settings, read_settings
-from .adapters.vendors.config import gateways, mock_vendor_gateways, vendors_from_file
-from .adapters.vendors.seed import seed_vendor_gateways
 from .domain.errors import InvalidValue
 from .domain.ports.clock import Clock
 from .domain.ports.message_bus import MessageBus
@@ -51,6 +49,8 @@ def _bus(settings: Settings, engine: Engine, clock: Clock) -> MessageBus:
 
 
 def _gateways(settings: Settings, clock: Clock) -> dict[str, VendorGateway]:
+    from .adapters.vendors.config import gateways, mock_vendor_gateways, vendors_from_file
+
     if settings.vendors_file is not None:
         with _set_by("VENDORS_FILE"):
             return gateways(vendors_from_file(Path(settings.vendors_file), clock))
@@ -61,6 +61,9 @@ def _gateways(settings: Settings, clock: Clock) -> dict[str, VendorGateway]:
 
 
 def _seed_gateways(clock: Clock) -> dict[str, VendorGateway]:
+    from .adapters.vendors.config import gateways
+    from .adapters.vendors.seed import seed_vendor_gateways
+
     return gateways(seed_vendor_gateways(clock))
 
 

@@ -37,12 +37,12 @@ def cli() -> None:
 
 
 def _start() -> tuple[Settings, Container, Event]:
-    from ..bootstrap import bootstrap
-
     settings = read_settings()
     configure_logs(settings.log_level)
     stop = stop_on_signals()
     end_with_run()
+    from ..bootstrap import bootstrap
+
     return settings, bootstrap(settings), stop
 
 

@@ -2,7 +2,7 @@
 
 from .engine import create_engine
 from .message_bus import SqlMessageBus
-from .migrations import migrate, schema_is_current
+from .revision import migrate
 from .storage import SqlStorage
 
-__all__ = ["SqlMessageBus", "SqlStorage", "create_engine", "migrate", "schema_is_current"]
+__all__ = ["SqlMessageBus", "SqlStorage", "create_engine", "migrate"]

@@ -21,13 +21,12 @@ from sqlalchemy import (
     true,
 )
 
-from ...domain.errors import StorageUnavailable
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.read_model import Page, ProductStock, StockLevel, VendorStockLevel
 from .bulk import bulk_keys
-from .errors import MIGRATE, read_errors_translated
-from .migrations import schema_is_current
+from .errors import read_errors_translated
 from .order_repository import ORDER_COLUMNS, ended_ids, orders_from, select_allocations
+from .revision import require_current_schema
 from .schema import (
     NOT_FULFILLED,
     central_stock,
@@ -191,8 +190,7 @@ class SqlReadModel:
 
     def ping(self) -> None:
         """Asks for the schema's revision."""
-        if not schema_is_current(self._reader):
-            raise StorageUnavailable(MIGRATE)
+        require_current_schema(self._reader)
 
     def _with_allocations(self, rows: Sequence[AnyRow]) -> list[Order]:
         ended = ended_ids(rows)

@@ -51,19 +51,13 @@ def test_it_listens_on_a_host_by_its_name(embedded: Service) -> None:
     embedded.wait_until_ready()
 
 
-def test_it_says_where_to_look(embedded: Service) -> None:
+def test_it_says_where_to_look_and_its_two_curl_lines_work_as_printed(embedded: Service) -> None:
     embedded.start("run")
     embedded.wait_until_said("Ctrl-C stops it.")
-    said = embedded.said()
-    assert f"{embedded.api}/swagger" in said
-    assert said.count("curl -s") == 2
+    assert f"{embedded.api}/swagger" in embedded.said()
     assert httpx.get(f"{embedded.api}/swagger").status_code == HTTPStatus.OK
-
-
-def test_the_two_curl_lines_work_as_printed(embedded: Service) -> None:
-    embedded.start("run")
-    embedded.wait_until_said("Ctrl-C stops it.")
     lines = [line for line in embedded.said().splitlines() if "curl -s" in line]
+    assert len(lines) == 2
     for line in lines:
         command = line[line.index("curl -s") :]
         shown = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
@@ -115,11 +109,11 @@ def test_a_mock_vendors_port_in_use_is_one_clear_line(embedded: Service) -> None
 @pytest.mark.parametrize(
     ("name", "host", "commands"),
     [
-        ("HOST", "nohost.invalid", ["run", "api", "mock-vendors"]),
-        ("HOST", "192.0.2.1", ["api"]),
+        ("HOST", "nohost.invalid", ["run"]),
+        ("HOST", "192.0.2.1", ["mock-vendors"]),
         ("HOST", "ü..b", ["api"]),
         ("MOCK_VENDORS_HOST", "nohost.invalid", ["run"]),
-        ("MOCK_VENDORS_HOST", "::1", ["run", "sync"]),
+        ("MOCK_VENDORS_HOST", "::1", ["sync"]),
     ],
 )
 def test_a_host_that_cannot_be_listened_on_is_one_clear_line(
@@ -143,55 +137,48 @@ def test_a_relay_without_a_broker_says_what_it_needs(embedded: Service) -> None:
 def test_an_unwritable_folder_is_one_clear_line(embedded: Service) -> None:
     (embedded.folder / "file").write_text("in the way")
     embedded.environment["DATABASE_URL"] = "sqlite:///file/data.db"
-    for command in ("run", "api", "worker", "migrate"):
+    for command in ("run", "worker"):
         assert_one_line(embedded, command, expected="DATABASE_URL: cannot create file")
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "command"),
     [
-        "sqlite:///:memory:",
-        "sqlite:///text.db",
-        "postgresql+psycopg://u:s3cret@127.0.0.1:abc/x",
-        "postgresql+psycopg://u:s3cret@127.0.0.1/x?connect_timeout=x",
+        ("sqlite:///:memory:", "run"),
+        ("sqlite:///text.db", "migrate"),
+        ("postgresql+psycopg://u:s3cret@127.0.0.1:abc/x", "api"),
+        ("postgresql+psycopg://u:s3cret@127.0.0.1/x?connect_timeout=x", "worker"),
     ],
 )
-def test_a_database_that_can_never_work_is_one_clear_line(embedded: Service, url: str) -> None:
+def test_a_database_that_can_never_work_is_one_clear_line(
+    embedded: Service, url: str, command: str
+) -> None:
     (embedded.folder / "text.db").write_text("not a database " * 100)
     embedded.environment["DATABASE_URL"] = url
-    for command in ("run", "api", "worker", "migrate"):
-        assert_one_line(embedded, command, expected="Error: DATABASE_URL: ")
+    assert_one_line(embedded, command, expected="Error: DATABASE_URL: ")
 
 
-@pytest.mark.parametrize("rest", ["127.0.0.1:abc/x", "127.0.0.1/x?bogus=1"])
-def test_a_broker_that_can_never_work_is_one_clear_line(embedded: Service, rest: str) -> None:
-    embedded.environment["BROKER_URL"] = f"amqp://guest:s3cret@{rest}"
-    for command in ("run", "api", "worker", "relay"):
-        assert_one_line(embedded, command, expected="Error: BROKER_URL: ")
+@pytest.mark.parametrize("command", ["run", "api", "worker", "relay"])
+def test_a_broker_that_can_never_work_is_one_clear_line(embedded: Service, command: str) -> None:
+    embedded.environment["BROKER_URL"] = "amqp://guest:s3cret@127.0.0.1:abc/x"
+    assert_one_line(embedded, command, expected="Error: BROKER_URL: ")
 
 
-def test_a_vendors_file_that_makes_no_sense_is_one_clear_line(embedded: Service) -> None:
-    entry = '{"id": "a", "name": "A", "type": "file", "format": "csv", "path": "a.csv"}'
-    mistakes = {
-        '[{"id": "acme"}]': "vendors.json: vendor 1, ",
-        "{\n": "vendors.json: not JSON",
-        "[]": "vendors.json: must be a list of vendors, one at least",
-        f"[{entry}, {entry}]": "two vendors have the id 'a'",
-    }
-    embedded.environment["VENDORS_FILE"] = "vendors.json"
-    for content, problem in mistakes.items():
+@pytest.mark.parametrize(
+    ("content", "command", "problem"),
+    [
+        ('[{"id": "acme"}]', "run", "vendors.json: vendor 1, "),
+        ("{\n", "api", "vendors.json: not JSON"),
+        (None, "sync", "vendors.json: cannot be read"),
+    ],
+)
+def test_a_vendors_file_that_makes_no_sense_is_one_clear_line(
+    embedded: Service, content: str | None, command: str, problem: str
+) -> None:
+    if content is not None:
         (embedded.folder / "vendors.json").write_text(content)
-        for command in ("run", "api", "sync"):
-            assert_one_line(embedded, command, expected=f"Error: VENDORS_FILE: {problem}")
-
-
-def test_a_vendors_file_that_cannot_be_read_is_one_clear_line(embedded: Service) -> None:
-    for path in ("nowhere.json", "."):
-        embedded.environment["VENDORS_FILE"] = path
-        for command in ("run", "sync"):
-            assert_one_line(
-                embedded, command, expected=f"Error: VENDORS_FILE: {path}: cannot be read"
-            )
+    embedded.environment["VENDORS_FILE"] = "vendors.json"
+    assert_one_line(embedded, command, expected=f"Error: VENDORS_FILE: {problem}")
 
 
 def assert_one_line(service: Service, command: str, expected: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from threading import Lock
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
@@ -21,7 +19,7 @@ _alembic = Lock()
 _ADVISORY_LOCK = 7_203_846_152_910_417
 
 
-def migrate(engine: Engine) -> None:
+def upgrade(engine: Engine) -> None:
     """Create or upgrade the tables; several at once wait for each other. StorageUnavailable."""
     with read_errors_translated(), write_turn(engine):
         if engine.dialect.name == "sqlite":
@@ -32,15 +30,8 @@ def migrate(engine: Engine) -> None:
             connection.commit()
 
 
-def schema_is_current(engine: Engine) -> bool:
-    """Whether the database has the schema of this version. StorageUnavailable."""
-    with read_errors_translated(), engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == head_revision()
-
-
-@cache
-def head_revision() -> str | None:
-    """The revision that this version expects."""
+def newest_revision() -> str | None:
+    """The revision that a migration leads to."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 

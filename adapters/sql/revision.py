@@ -1,0 +1,27 @@
+"""Which schema this version of the package works with, and whether a database has it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, text
+
+from ...domain.errors import StorageUnavailable
+from .errors import MIGRATE, read_errors_translated
+
+# Of the newest migration; a test holds the two together. Asking Alembic would load all of it into
+# processes that never migrate anything.
+HEAD = "0001"
+
+
+def migrate(engine: Engine) -> None:
+    """Create or upgrade the tables; several at once wait for each other. StorageUnavailable."""
+    from .migrations import upgrade
+
+    upgrade(engine)
+
+
+def require_current_schema(engine: Engine) -> None:
+    """Raise StorageUnavailable unless the database answers and has the schema of this version."""
+    with read_errors_translated(), engine.connect() as connection:
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if revision != HEAD:
+        raise StorageUnavailable(MIGRATE)
