@@ -45,6 +45,8 @@ class FaultyNetwork:
         # Each with the client's end first.
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._ended = Event()
+        self._is_cut = Event()
+        self._is_cut.set()
         self._thread = Thread(target=self._run)
 
     def __enter__(self) -> Self:
@@ -64,6 +66,12 @@ class FaultyNetwork:
 
     def cut(self) -> None:
         """Close all connections; new ones are accepted."""
+        self._is_cut.clear()
+        while self._thread.is_alive() and not self._is_cut.wait(0.01):
+            pass  # only the thread that watches the sockets may close them
+        self._close_all()
+
+    def _close_all(self) -> None:
         for pair in self._pairs:
             for end in pair:
                 end.close()
@@ -87,6 +95,9 @@ class FaultyNetwork:
 
     def _run(self) -> None:
         while not self._ended.is_set():
+            if not self._is_cut.is_set():
+                self._close_all()
+                self._is_cut.set()
             with selectors.DefaultSelector() as selector:
                 selector.register(self._listener, selectors.EVENT_READ)
                 for pair in self._pairs:
@@ -102,8 +113,6 @@ class FaultyNetwork:
         self, selector: selectors.BaseSelector, pair: tuple[socket.socket, socket.socket]
     ) -> None:
         client, broker = pair
-        if client.fileno() < 0:
-            return
         if self._client_is_heard:
             selector.register(client, selectors.EVENT_READ, (client, broker, pair))
         if self._broker_is_heard:

@@ -68,7 +68,9 @@ class Service:
         }
         self.log = folder / "service.log"
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._client = httpx.Client(base_url=self.api, timeout=30)
+        # More threads than connections that may stay open would have httpx close one in use.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        self._client = httpx.Client(base_url=self.api, timeout=30, limits=limits)
 
     def __enter__(self) -> Self:
         return self
