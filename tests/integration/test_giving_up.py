@@ -140,10 +140,10 @@ def test_an_order_id_leads_through_the_logs(service: Service) -> None:
     service.start("worker")
     order_id = service.order("tea").json()["id"]
     service.wait_until_settled()
-    steps = ["orders.accepted", "orders.fulfilled"]
+    steps = {"orders.accepted", "orders.fulfilled"}
     if service.environment["BROKER_URL"]:
-        steps.insert(1, "orders.sent")
-    eventually(lambda: service.events_of(order_id) == steps, what="every step")
+        steps.add("orders.sent")
+    eventually(lambda: set(service.events_of(order_id)) == steps, what="every step")
 
 
 def test_verify_names_what_was_tampered_with(embedded: Service) -> None:
