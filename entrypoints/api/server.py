@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing.util import Finalize
 from socket import gethostbyname
 from typing import TYPE_CHECKING
@@ -29,9 +30,8 @@ SERVER = "ORDER_AGGREGATOR_SERVER"
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests that are being answered are finished."""
-    with tempfile.TemporaryDirectory(prefix="order-aggregator-metrics-") as metrics:
-        os.environ[METRICS] = metrics
-        os.environ[SERVER] = str(os.getpid())
+    os.environ[SERVER] = str(os.getpid())
+    with _shared_metrics(settings):
         log.info("api.started", host=settings.host, port=settings.port)
         Granian(
             "the API",
@@ -48,6 +48,17 @@ def serve(settings: Settings) -> None:
             # By itself it would look for the module by its path, and take our root for a package.
         ).serve(target_loader=load, wrap_loader=False)
         log.info("api.stopped")
+
+
+@contextmanager
+def _shared_metrics(settings: Settings) -> Iterator[None]:
+    """A folder in which several processes keep their figures, so that each can answer for all."""
+    if settings.api_processes == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="order-aggregator-metrics-") as folder:
+        os.environ[METRICS] = folder
+        yield
 
 
 def load() -> Flask:
