@@ -5,7 +5,7 @@ service are in `order_aggregator.adapters`, `order_aggregator.bootstrap` and
 `order_aggregator.entrypoints`.
 """
 
-from .adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
+from .adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage, MemoryVendorGateway
 from .domain.allocation import (
     POLICIES,
     AllocationPolicy,
@@ -112,6 +112,7 @@ __all__ = [
     "ManualClock",
     "MemoryMessageBus",
     "MemoryStorage",
+    "MemoryVendorGateway",
     "MessageBus",
     "Offer",
     "Order",

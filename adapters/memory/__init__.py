@@ -3,5 +3,6 @@
 from .clock import ManualClock
 from .message_bus import MemoryMessageBus
 from .storage import MemoryStorage
+from .vendor_gateway import MemoryVendorGateway
 
-__all__ = ["ManualClock", "MemoryMessageBus", "MemoryStorage"]
+__all__ = ["ManualClock", "MemoryMessageBus", "MemoryStorage", "MemoryVendorGateway"]

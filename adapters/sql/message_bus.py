@@ -91,7 +91,7 @@ class _QueueStatements:
         held = tuple_(outbox.c.id, outbox.c.attempts).in_(
             select(self.claims.c.id, self.claims.c.attempts)
         )
-        self.anything_due = select(exists().where(is_due("now")))
+        self.anything_due = select(exists().where(is_due()))
         self.remove = delete(outbox).where(held)
         self.give_back = update(outbox).values(due_at=bindparam("due", type_=MOMENT)).where(held)
         kept = (outbox.c.id, outbox.c.body, outbox.c.attempts)

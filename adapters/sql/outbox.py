@@ -24,10 +24,9 @@ from .schema import MOMENT, ROW_NUMBER, outbox
 from .transaction import Transaction
 
 
-def is_due(parameter: str) -> ColumnElement[bool]:
-    """Whether a message may be claimed at the moment in this parameter."""
-    now = bindparam(parameter, type_=MOMENT)
-    return outbox.c.due_at.is_(None) | (outbox.c.due_at <= now)
+def is_due() -> ColumnElement[bool]:
+    """Whether a message may be claimed at the moment in the parameter `now`."""
+    return outbox.c.due_at.is_(None) | (outbox.c.due_at <= bindparam("now", type_=MOMENT))
 
 
 class OutboxStatements:
@@ -42,7 +41,7 @@ class OutboxStatements:
         )
         due = (
             select(outbox.c.id)
-            .where(is_due("now"))
+            .where(is_due())
             .order_by(outbox.c.id)
             .limit(bindparam("limit", type_=Integer))
             .with_for_update(skip_locked=True)

@@ -7,10 +7,9 @@ from flask_smorest import Api  # type: ignore[import-untyped]
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from . import problems
-from .routing import IdConverter
+from .routing import PREFIX, IdConverter
 from .schemas import TEXT_ID, InsufficientStockSchema, InvalidRequestSchema, ProblemSchema
 
-PREFIX = "/v1/api"
 ASSETS = PREFIX + "/swagger/assets/"
 
 CONFIG = {
