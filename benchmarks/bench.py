@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import sys
+from pathlib import Path
 
 import attrs
 import click
 
-from arms import NEEDS, arms
-from generators import find_pgbench, find_wrk
-from market import Bench, Figures
-from plan import FULL, QUICK, Plan
-from stage import stage
-
-Round = dict[str, Figures]
+# Where the throwaway servers are.
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 
 @click.group()
@@ -23,51 +18,68 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--arm", "names", multiple=True, help="Which arms; all, unless given.")
+@click.option("--arm", "names", multiple=True, help="Which; all, unless given.")
 @click.option("--rounds", default=1)
-@click.option("--seconds", default=5)
-@click.option("--quick", is_flag=True)
-def run(names: tuple[str, ...], rounds: int, seconds: int, *, quick: bool) -> None:
-    """Measure some arms and print a table."""
-    plan = attrs.evolve(QUICK if quick else FULL, rounds=rounds, seconds=seconds, more_clients=())
-    measured = measure(plan, names or tuple(arms(plan)))
-    for number, figures in enumerate(measured):
-        for arm, found in figures.items():
-            click.echo(f"{number} {arm}")
-            for name, value in found.items():
-                click.echo(f"    {name:30} {value:12.3f}")
+@click.option("--seconds", default=5, help="Of each load.")
+@click.option("--full", is_flag=True, help="All numbers of clients, all loads, all data.")
+def run(names: tuple[str, ...], rounds: int, seconds: int, *, full: bool) -> None:
+    """Measure some arms, and print what was found."""
+    from measuring import measure
+    from plan import FULL, QUICK
+    from report import tables
+
+    plan = attrs.evolve(FULL if full else QUICK, rounds=rounds, seconds=seconds)
+    click.echo(tables(measure(plan, names)))
 
 
-def measure(plan: Plan, names: Sequence[str]) -> list[Round]:
-    """All rounds; each begins with another arm."""
-    find_wrk()
-    find_pgbench()
-    known = arms(plan)
-    with stage() as servers:
-        bench = Bench(stage=servers, plan=plan)
-        calibrate(bench, names)
-        rounds: list[Round] = []
-        for number in range(plan.rounds):
-            first = number * len(names) // plan.rounds
-            rounds.append({})
-            for name in (*names[first:], *names[:first]):
-                started = time.monotonic()
-                rounds[-1][name] = found = known[name](bench)
-                bench.peaks.setdefault(name, []).append(found["orders_per_second"])
-                click.echo(
-                    f"{number + 1}/{plan.rounds} {name}: {found['orders_per_second']:.0f}/s"
-                    f" ({time.monotonic() - started:.0f} s)",
-                    err=True,
-                )
-    return rounds
+@cli.command()
+def quick() -> None:
+    """Measure most arms once and briefly, and print what was found."""
+    from measuring import measure
+    from plan import QUICK, QUICK_ARMS
+    from report import tables
+
+    click.echo(tables(measure(QUICK, QUICK_ARMS)))
 
 
-def calibrate(bench: Bench, names: Sequence[str]) -> None:
-    """Find out the peaks of which these arms take a part."""
-    plan = attrs.evolve(bench.plan, more_clients=())
-    for needed in sorted({NEEDS[name] for name in names if name in NEEDS}):
-        found = arms(plan)[needed](attrs.evolve(bench, plan=plan))
-        bench.peaks.setdefault(needed, []).append(found["orders_per_second"])
+@cli.command()
+def full() -> None:
+    """Measure everything; write RESULTS.md, results.json and the plots."""
+    from measuring import measure
+    from plan import FULL
+    from report import render, tables
+    from results import load, save
+
+    measured = attrs.evolve(measure(FULL, ()), soak=load().soak)
+    save(measured)
+    render(measured)
+    click.echo(tables(measured))
+
+
+@cli.command()
+@click.option("--seconds", default=1_800)
+@click.option("--rate", default=500, help="Orders a second.")
+def soak(seconds: int, rate: int) -> None:
+    """Watch the memory under a moderate load; add it to what `full` has found."""
+    from measuring import measure_soak
+    from plan import FULL
+    from report import render
+    from results import load, save
+
+    plan = attrs.evolve(FULL, soak_seconds=seconds, soak_rate=rate)
+    measured = attrs.evolve(load(), soak=measure_soak(plan))
+    save(measured)
+    render(measured)
+
+
+@cli.command()
+def report() -> None:
+    """Write RESULTS.md and the plots again, from results.json."""
+    from report import render, tables
+    from results import load
+
+    render(load())
+    click.echo(tables(load()))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def latency(bench: Bench, market: Market, peak: str) -> Figures:
         for load in (HALF, *bench.plan.more_loads):
             rate = load * bench.peak(peak)
             found = _at(product, market, rate, bench.plan.seconds)
-            figures |= {f"load.{load:.2f}.{name}": value for name, value in found.items()}
+            figures |= {f"load.{load * 100:.0f}.{name}": value for name, value in found.items()}
             if load == HALF:
                 figures |= found
         product.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from statistics import median
@@ -12,7 +12,7 @@ import attrs
 import seeding
 from generators import Target
 from plan import Plan
-from product import Deployment, on_postgresql
+from product import Deployment, Product, on_postgresql, verify
 from stage import Stage
 
 Figures = dict[str, float]
@@ -80,6 +80,12 @@ class Bench:
             deployment.start(*commands)
             yield deployment
 
+    def verify_in_place(self) -> None:
+        """Verify what is not verified after every arm, as that takes long."""
+        if LARGE in self.stage.made:
+            with Product(self.stage.folder, self.stage.settings(LARGE)) as service:
+                verify(service)
+
 
 def _fill(database: str, plan: Plan, url: str) -> None:
     if database == FEW_VENDORS:
@@ -89,8 +95,3 @@ def _fill(database: str, plan: Plan, url: str) -> None:
     else:
         seeding.stock(url, plan.stored_products, seeding.VENDORS)
         seeding.fulfilled_orders(url, plan.stored_orders, plan.stored_products)
-
-
-def named(prefix: str, values: Mapping[str, float]) -> Figures:
-    """Figures under a common name."""
-    return {f"{prefix}.{name}": value for name, value in values.items()}

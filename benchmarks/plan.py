@@ -39,3 +39,21 @@ QUICK = Plan(
     stored_orders=200_000,
     stored_products=100_000,
 )
+QUICK_ARMS = (
+    "pgbench-order-hot",
+    "pgbench-order-uniform",
+    "pgbench-fulfil-hot",
+    "pgbench-fulfil-uniform",
+    "echo",
+    "accept-hot",
+    "accept-uniform",
+    "path-hot",
+    "path-uniform",
+    "drain-hot",
+    "drain-uniform",
+    "sold-out",
+    "overload",
+    "embedded",
+    "latency-hot",
+    "latency-uniform",
+)

@@ -41,7 +41,7 @@ class Stage:
     postgres: Server
     broker: Broker
     folder: Path
-    _made: set[str] = attrs.field(factory=set)
+    made: set[str] = attrs.field(factory=set)
     _count: int = 0
 
     def url(self, database: str) -> str:
@@ -56,11 +56,11 @@ class Stage:
 
     def once(self, name: str, fill: Callable[[str], None]) -> str:
         """A database with the product's tables, made and filled when it is first asked for."""
-        if name not in self._made:
+        if name not in self.made:
             self._administer(f"CREATE DATABASE {name}")
             self._migrate(name)
             fill(self.url(name))
-            self._made.add(name)
+            self.made.add(name)
         return name
 
     @contextmanager

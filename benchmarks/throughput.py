@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import seeding
 from costs import Spent
 from generators import open_loop, open_loop_result
-from market import HOT, SOLD_OUT, Bench, Figures, Market
+from market import HOT, LARGE, SOLD_OUT, Bench, Figures, Market
 from product import Deployment, WrongAnswer, on_sqlite
 
 # Part of a load at whose beginning the queue still fills.
@@ -147,16 +147,18 @@ def overload(bench: Bench, market: Market) -> Figures:
     rate = 2 * bench.peak("accept-uniform")
     with bench.deployed(market, "api") as product:
         target = market.target(product.port)
-        product.order(target, plan.clients, plan.warm_up)
         counters = product.spent()
+        product.order(target, plan.clients, plan.warm_up)
+        product.wait_until_sent()
+        before = product.spent()
         probe = open_loop(target, PROBES_PER_SECOND, plan.seconds)
         answers = product.order(target, plan.overload_clients, plan.seconds, rate)
         probed = open_loop_result(probe)
         product.answered += probed["answers"].get("202", 0)
         product.unseen += probed["unanswered"]
         product.wait_until_sent()
-        figures = product.spent().per_order(counters, answers.accepted)
-        _finish(product, counters, market)
+        figures = product.spent().per_order(before, answers.accepted)
+        figures |= _finish(product, counters, market)
     latencies = {
         f"{name}_{status}_ms": latency[name]
         for status, latency in probed["latency"].items()
@@ -165,7 +167,7 @@ def overload(bench: Bench, market: Market) -> Figures:
     return {
         "orders_per_second": answers.per_second(answers.accepted),
         "wanted_per_second": rate,
-        "offered_per_second": answers.per_second(answers.total),
+        "offered_per_second": answers.per_second(answers.sent),
         "unavailable_share": answers.unavailable / answers.total,
         **latencies,
         **figures,
@@ -203,5 +205,5 @@ def _finish(product: Deployment, counters: Spent, market: Market) -> Figures:
     stored = product.stored()
     product.stop()
     commits = product.spent().commits - counters.commits
-    product.check(ledger=market.database != "large")
+    product.check(ledger=market.database != LARGE)
     return {"commits": commits / stored}
