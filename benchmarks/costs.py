@@ -23,22 +23,30 @@ VERSION_18 = 180_000
 class Spent:
     """Counters that only grow; what was spent is the difference of two of them."""
 
+    # Seconds, by group of processes.
     cpu: Mapping[str, float]
-    wal_bytes: float
-    syncs: float
-    commits: float
+    # What the database server counts. What it does not write at once, as `commits` and `fsyncs`,
+    # is complete when the connections are closed.
+    counted: Mapping[str, float] = attrs.field(factory=dict)
 
-    def per_order(self, before: Spent, orders: int) -> dict[str, float]:
-        """Figures of an arm."""
+    def per_order(self, before: Spent, orders: int, *names: str) -> dict[str, float]:
+        """CPU milliseconds; and of what the server counts, these."""
         cpu = {
             f"cpu_ms.{group}": (seconds - before.cpu.get(group, 0.0)) * 1000 / orders
             for group, seconds in self.cpu.items()
         }
-        return {
-            **cpu,
-            "wal_bytes": (self.wal_bytes - before.wal_bytes) / orders,
-            "fsyncs": (self.syncs - before.syncs) / orders,
-        }
+        return cpu | self.counted_per_order(before, orders, *names)
+
+    def counted_per_order(self, before: Spent, orders: int, *names: str) -> dict[str, float]:
+        """Of what the server counts, these."""
+        return {n: (self.counted[n] - before.counted[n]) / orders for n in names}
+
+
+def spent(pids: Mapping[str, int], counted: Mapping[str, float] | None = None) -> Spent:
+    """What these processes have spent so far, and our load generators."""
+    cpu = {group: cpu_seconds(pid) for group, pid in pids.items()}
+    cpu["load generator"] = load_generator_seconds()
+    return Spent(cpu=cpu, counted=counted or {})
 
 
 def cpu_seconds(pid: int) -> float:
@@ -73,7 +81,7 @@ def pid_of(server: Server) -> int | None:
     return server.runner.pid if isinstance(server.runner, Program) else None
 
 
-def database_counters(maintenance_url: str, database: str) -> tuple[float, float, float]:
+def database_counters(maintenance_url: str, database: str) -> dict[str, float]:
     """WAL bytes and syncs of the server, commits of the database."""
     with psycopg.connect(maintenance_url, autocommit=True) as connection:
         new = connection.info.server_version >= VERSION_18
@@ -84,4 +92,8 @@ def database_counters(maintenance_url: str, database: str) -> tuple[float, float
     assert wal
     assert syncs
     assert commits
-    return float(wal[0]), float(syncs[0]), float(commits[0])
+    return {
+        "wal_bytes": float(wal[0]),
+        "fsyncs": float(syncs[0]),
+        "commits": float(commits[0]),
+    }

@@ -55,10 +55,11 @@ class Generator:
         start = perf_counter()
         for arrival in arrivals:
             due = start + arrival
+            # At least once, or a late generator would never see an answer.
+            self._receive(max(0.0, due - perf_counter()))
             while (left := due - perf_counter()) > 0:
                 self._receive(left)
             self._send(due, choice.choice(self.requests))
-            self._receive(0)
         end = perf_counter() + PATIENCE
         while self._pending() and perf_counter() < end:
             self._receive(0.1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -42,8 +42,7 @@ def plot(results: Results) -> None:
 def _throughput(results: Results) -> None:
     figure, [axes] = _figure(1)
     for arm, label in CLIENTS.items():
-        clients = results.clients(arm)
-        _line(axes, results, arm, clients, [f"clients.{count}" for count in clients], label)
+        _line(axes, results, arm, {n: f"clients.{n}" for n in results.clients(arm)}, label)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.set(xlabel="clients (closed loop)", ylabel="orders/s", ylim=(0, None))
@@ -53,10 +52,12 @@ def _throughput(results: Results) -> None:
 def _latency(results: Results) -> None:
     figure, panels = _figure(2)
     for axes, arm in zip(panels, ("latency-hot", "latency-uniform"), strict=True):
-        loads = results.loads(arm)
         for name, label in LATENCIES.items():
-            _line(axes, results, arm, loads, [f"load.{load}.{name}" for load in loads], label)
+            figures = {load: f"load.{load}.{name}" for load in results.loads(arm)}
+            _line(axes, results, arm, figures, label)
         axes.set(title=arm, xlabel="load, % of peak (open loop)", ylabel="ms", yscale="log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
     _write(figure, panels, "latency-by-load")
 
 
@@ -77,7 +78,11 @@ def _costs(results: Results) -> None:
 def _memory(samples: Sequence[tuple[float, float]]) -> None:
     figure, [axes] = _figure(1)
     axes.plot([seconds / 60 for seconds, _ in samples], [megabytes for _, megabytes in samples])
-    axes.set(xlabel="minutes", ylabel="MB (PSS), all Python processes", ylim=(0, None))
+    axes.set(
+        xlabel="minutes",
+        ylabel="MB (PSS), all Python processes",
+        ylim=(0, 1.1 * max(megabytes for _, megabytes in samples)),
+    )
     _write(figure, [], "memory-over-time")
 
 
@@ -86,19 +91,17 @@ def _figure(panels: int) -> tuple[Figure, list[Axes]]:
     return figure, list(figure.subplots(1, panels, squeeze=False)[0])
 
 
-def _line(
-    axes: Axes, results: Results, arm: str, at: Sequence[int], names: Sequence[str], label: str
-) -> None:
-    """Medians, with bars from minimum to maximum."""
-    found = [spread for name in names if (spread := results.spread(arm, name))]
+def _line(axes: Axes, results: Results, arm: str, figures: Mapping[int, str], label: str) -> None:
+    """Medians of the figures, by where they belong, with bars from minimum to maximum."""
+    found = {at: spread for at, name in figures.items() if (spread := results.spread(arm, name))}
     if not found:
         return
-    middle = [spread.middle for spread in found]
     bars = [
-        [spread.middle - spread.low for spread in found],
-        [spread.high - spread.middle for spread in found],
+        [spread.middle - spread.low for spread in found.values()],
+        [spread.high - spread.middle for spread in found.values()],
     ]
-    axes.errorbar(at, middle, yerr=bars, marker="o", capsize=3, label=label)
+    middle = [spread.middle for spread in found.values()]
+    axes.errorbar(list(found), middle, yerr=bars, marker="o", capsize=3, label=label)
 
 
 def _write(figure: Figure, legends: Sequence[Axes], name: str) -> None:

@@ -14,7 +14,7 @@ import attrs
 import click
 import psycopg
 
-from costs import Spent, cpu_seconds, database_counters, load_generator_seconds, memory, pid_of
+from costs import Spent, memory, spent
 from generators import Answers, Target, wrk
 from service import Service, eventually
 from stage import DEFAULTS, Stage
@@ -32,7 +32,7 @@ class Product(Service):
 
     def said(self) -> str:
         """The end of what the processes have written."""
-        return super().said()[-4_000:]
+        return super().said()[-2_000:]
 
 
 @attrs.define(kw_only=True)
@@ -64,10 +64,13 @@ class Deployment:
         if "api" in commands:
             self.service.wait_until_ready()
 
-    def order(self, target: Target, clients: int, seconds: int, rate: float = 0) -> Answers:
+    def order(
+        self, target: Target, clients: int, seconds: int, rate: float = 0, *, sold_out: bool = False
+    ) -> Answers:
         """Have wrk order, and remember what it was promised."""
         answers = wrk(target, clients, seconds, rate)
-        if answers.other or answers.errors:
+        decided = answers.refused if sold_out else answers.accepted
+        if answers.errors or decided + answers.unavailable != answers.total:
             raise WrongAnswer(f"not every order was answered as it should be: {answers}")
         self.answered += answers.accepted
         self.unseen += clients
@@ -75,19 +78,8 @@ class Deployment:
 
     def spent(self) -> Spent:
         """What has been spent so far."""
-        roots = {name: process.pid for name, process in self.processes.items()}
-        wal_bytes = syncs = commits = 0.0
-        if self.stage:
-            wal_bytes, syncs, commits = database_counters(self.stage.maintenance_url, self.database)
-            for name, server in (
-                ("postgresql", self.stage.postgres),
-                ("rabbitmq", self.stage.broker),
-            ):
-                if (pid := pid_of(server)) is not None:
-                    roots[name] = pid
-        cpu = {name: cpu_seconds(pid) for name, pid in roots.items()}
-        cpu["load generator"] = load_generator_seconds()
-        return Spent(cpu=cpu, wal_bytes=wal_bytes, syncs=syncs, commits=commits)
+        pids = {name: process.pid for name, process in self.processes.items()}
+        return self.stage.spent(self.database, pids) if self.stage else spent(pids)
 
     def memory_mb(self) -> float:
         """Of all processes of the product."""
@@ -104,7 +96,7 @@ class Deployment:
     def wait_until_fulfilled(self) -> None:
         """Wait until no order is reserved any more."""
         # In the words of the index.
-        self._wait("SELECT count(*) FROM orders WHERE status <> 'fulfilled'")
+        self._wait(f"SELECT count(*) FROM orders WHERE status <> 'fulfilled' AND {self.ours}")
 
     def _wait(self, count: str) -> None:
         eventually(lambda: self.value(count) == 0, SETTLE_WITHIN, count)

@@ -55,7 +55,8 @@ worker that finds the orders in the queue. Milliseconds are of closed loops, but
 ABOUT_COSTS = """\
 CPU milliseconds an order, by group of processes, from the first order until all are sent or
 fulfilled. The relay is a thread of `api`; in `drain` it is a process, and has done its work before.
-Commits are counted over the whole life of the processes, by the number of orders stored.
+WAL is of the same time; commits and fsyncs are counted over the whole life of the processes, as
+PostgreSQL counts them late.
 """
 ABOUT_LATENCY = """\
 Open loop: orders come at random moments (Poisson), and their time counts from when they were due.
@@ -78,6 +79,11 @@ def render(results: Results) -> None:
             for file in sorted((FOLDER / "plots").glob("*.svg"))
         ),
     ]
+    if results.soak:
+        made = results.soak["environment"]
+        rate = number(results.soak["load"]["offered"])
+        when = f"on {made['Date']}, commit {made['Commit']}"
+        parts.append(f"Memory over time: at {rate} orders/s, {when}.\n")
     if ANALYSIS.exists():
         parts.append(ANALYSIS.read_text())
     RESULTS.write_text("\n".join(parts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 import psycopg
 
+from costs import Spent, database_counters, pid_of, spent
 from server_processes import Server
 from servers import Broker, postgres, rabbitmq
 from service import Service
@@ -73,6 +74,12 @@ class Stage:
             yield name
         finally:
             self._administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def spent(self, database: str, pids: Mapping[str, int]) -> Spent:
+        """By both servers and by these processes."""
+        servers = {"postgresql": self.postgres, "rabbitmq": self.broker}
+        found = {name: pid for name, server in servers.items() if (pid := pid_of(server))}
+        return spent({**pids, **found}, database_counters(self.maintenance_url, database))
 
     def settle_disks(self) -> None:
         """Write out what was written so far, so that the next arm does not have to."""
