@@ -34,7 +34,7 @@ def arms(plan: Plan) -> Mapping[str, Arm]:
         "echo": partial(echo, kind="echo"),
         "echo-own": partial(echo, kind="echo-own"),
         "sold-out": sold_out,
-        "overload": partial(overload, market=UNIFORM),
+        "overload": overload,
         "embedded": embedded,
         "accept-large-all": partial(accept, market=large_all),
         "path-large-all": partial(path, market=large_all),

@@ -48,9 +48,10 @@ must be the orders promised, and `order-aggregator verify` must find nothing.
 ABOUT_RATES = """\
 Rates are of orders (of refusals, where sold out). `pgbench` does an order a transaction with 16
 clients; `echo` is a POST of the same schemas on the same server without a database, `echo-own` our
-own application without one. `accept` is the API with its relay at the best number of clients,
-`path` the API and one worker: the lower of what it accepts and fulfils meanwhile. `drain` is a
-worker that finds the orders in the queue. Milliseconds are of closed loops, but for `latency`.
+own application without one. `accept` is the API with its relay, `path` the API and one worker: the
+lower of what is accepted and fulfilled meanwhile. `drain` is a worker that finds the orders in the
+queue. Where several numbers of clients were tried, the best counts; milliseconds are of 64 clients,
+in `latency` of an open loop at half of the peak of `path`.
 """
 ABOUT_COSTS = """\
 CPU milliseconds an order, by group of processes, from the first order until all are sent or

@@ -7,12 +7,16 @@ from datetime import UTC, datetime
 import seeding
 from costs import Spent
 from generators import open_loop, open_loop_result
-from market import HOT, LARGE, SOLD_OUT, Bench, Figures, Market
+from market import HOT, LARGE, SOLD_OUT, UNIFORM, Bench, Figures, Market
 from product import Deployment, on_sqlite
 
 # Part of a load at whose beginning the queue still fills.
 LEAD = 0.2
 PROBES_PER_SECOND = 50
+DRAINED = """
+    SELECT count(*) FILTER (WHERE updated_at > first) / extract(epoch FROM max(last) - min(first))
+    FROM orders, (SELECT min(updated_at) AS first, max(updated_at) AS last FROM orders) bounds
+"""
 
 
 def accept(bench: Bench, market: Market) -> Figures:
@@ -28,7 +32,8 @@ def accept(bench: Bench, market: Market) -> Figures:
         product.wait_until_sent()
         figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
         rates = {plan.clients: answers.per_second(answers.accepted)}
-        for clients in plan.more_clients:
+        # Elsewhere, the peak is not asked for.
+        for clients in plan.more_clients if market in (HOT, UNIFORM) else ():
             more = product.order(target, clients, plan.seconds)
             rates[clients] = more.per_second(more.accepted)
         product.wait_until_sent()
@@ -104,16 +109,8 @@ def drain(bench: Bench, market: Market) -> Figures:
 
 
 def _drained_per_second(product: Deployment) -> float:
-    """From the first fulfilment on, without what was fulfilled by it."""
-    later, span = (
-        product.value(f"SELECT {what} FROM orders, ({bounds}) b")
-        for bounds in ["SELECT min(updated_at) AS first, max(updated_at) AS last FROM orders"]
-        for what in (
-            "count(*) FILTER (WHERE updated_at > first)",
-            "extract(epoch FROM max(last) - min(first))",
-        )
-    )
-    return float(later) / float(span)
+    """From the first fulfilment to the last; what was fulfilled by the first does not count."""
+    return float(product.value(DRAINED))
 
 
 def sold_out(bench: Bench) -> Figures:
@@ -136,15 +133,15 @@ def sold_out(bench: Bench) -> Figures:
     }
 
 
-def overload(bench: Bench, market: Market) -> Figures:
+def overload(bench: Bench) -> Figures:
     """Twice as much is offered as the API accepts at its peak.
 
     A few more orders measure what becomes of one that comes meanwhile.
     """
     plan = bench.plan
     rate = 2 * bench.peak("accept-uniform")
-    with bench.deployed(market, "api") as product:
-        target = market.target(product.port)
+    with bench.deployed(UNIFORM, "api") as product:
+        target = UNIFORM.target(product.port)
         started = product.spent()
         product.order(target, plan.clients, plan.warm_up)
         product.wait_until_sent()
@@ -156,7 +153,7 @@ def overload(bench: Bench, market: Market) -> Figures:
         product.unseen += probed["unanswered"]
         product.wait_until_sent()
         figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
-        figures |= _finish(product, started, market, product.stored())
+        figures |= _finish(product, started, UNIFORM, product.stored())
     latencies = {
         f"{name}_{status}_ms": latency[name]
         for status, latency in probed["latency"].items()

@@ -5,7 +5,8 @@ DROP INDEX order_lines_product_id_order_id;
 DROP INDEX allocations_vendor_id_product_id_allocated_at;
 INSERT INTO orders (id, status, created_at, updated_at, sent_at)
     SELECT {order_id}, 'fulfilled', at, at, at
-    FROM generate_series(1, {orders}) n, LATERAL (SELECT now() - (({orders} + 1 - n) * interval '1 year') / {orders}) moment (at);
+    FROM generate_series(1, {orders}) n,
+        LATERAL (SELECT now() - (({orders} + 1 - n) * interval '1 year') / {orders}) moment (at);
 INSERT INTO order_lines (order_id, product_id, quantity, position)
     SELECT {order_id}, 'sku-' || n % {products}, 1, 0 FROM generate_series(1, {orders}) n;
 INSERT INTO allocations (order_id, product_id, vendor_id, quantity, allocated_at)

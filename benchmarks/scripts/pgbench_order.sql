@@ -1,6 +1,7 @@
 \set product random(0, :products - 1)
-begin;
-update bench_stock set reserved = reserved + 1 where product_id = :product and on_hand - reserved >= 1;
-insert into bench_orders (product_id, quantity) values (:product, 1);
-insert into bench_outbox (body) values ('an order was accepted');
-commit;
+BEGIN;
+UPDATE bench_stock SET reserved = reserved + 1
+    WHERE product_id = :product AND on_hand - reserved >= 1;
+INSERT INTO bench_orders (product_id, quantity) VALUES (:product, 1);
+INSERT INTO bench_outbox (body) VALUES ('an order was accepted');
+COMMIT;

@@ -4,7 +4,8 @@ INSERT INTO vendors (id, name, as_of)
 INSERT INTO products (id, name)
     SELECT 'sku-' || p, 'Product ' || p FROM generate_series(0, {products}) p;
 INSERT INTO central_stock (product_id, on_hand, reserved, updated_at)
-    SELECT 'sku-' || p, CASE WHEN p < {products} THEN {vendors}::bigint * {units} ELSE 0 END, 0, now()
+    SELECT 'sku-' || p, CASE WHEN p < {products} THEN {vendors}::bigint * {units} ELSE 0 END,
+        0, now()
     FROM generate_series(0, {products}) p;
 SET session_replication_role = replica;
 INSERT INTO vendor_stock (product_id, vendor_id, available, reported, as_of)
