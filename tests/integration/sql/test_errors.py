@@ -141,7 +141,7 @@ def test_a_connection_lost_before_the_commit_has_changed_nothing(postgresql: Eng
         uow.outbox.add([b"x"])
         terminate_others(postgresql)
         with pytest.raises(StorageUnavailable) as caught:
-            uow.outbox.add([b"y"])
+            uow.commit()  # which sends what was added, and only then the commit itself
     assert not isinstance(caught.value, CommitOutcomeUnknown)
     assert work(storage, lambda uow: uow.outbox.claim(9, NOW, NOW)) == []
 
@@ -150,6 +150,7 @@ def test_of_a_connection_lost_in_the_commit_the_outcome_is_unknown(postgresql: E
     storage = SqlStorage(postgresql)
     with storage.unit_of_work() as uow:
         uow.outbox.add([b"x"])
+        uow.stock.lock([])  # Any question is sent with what was added before it.
         terminate_others(postgresql)
         with pytest.raises(CommitOutcomeUnknown):
             uow.commit()
