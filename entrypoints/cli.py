@@ -37,13 +37,18 @@ def cli() -> None:
 
 
 def _start() -> tuple[Settings, Container, Event]:
+    stop = stop_on_signals()
+    settings, container = _set_up()
+    return settings, container, stop
+
+
+def _set_up() -> tuple[Settings, Container]:
     settings = read_settings()
     configure_logs(settings.log_level)
-    stop = stop_on_signals()
     end_with_run()
     from ..bootstrap import bootstrap
 
-    return settings, bootstrap(settings), stop
+    return settings, bootstrap(settings)
 
 
 def _refuse_what_can_never_work(container: Container) -> None:
@@ -83,7 +88,8 @@ def api() -> None:
     """Serve the HTTP API; also relays what it accepts."""
     from .api.server import serve
 
-    settings, container, _ = _start()
+    # Until the server itself hears signals, they end the process as they end any other.
+    settings, container = _set_up()
     _refuse_what_can_never_work(container)
     serve(settings)
 
@@ -176,7 +182,8 @@ def seed() -> None:
 @cli.command()
 def verify() -> None:
     """Recompute every balance from the ledger; exit status 1 if anything differs."""
-    _, container, _ = _start()
+    # It may take long and changes nothing: a signal simply ends it.
+    _, container = _set_up()
     count = 0
     for found in container.ledger().discrepancies():
         count += 1

@@ -88,6 +88,24 @@ def test_when_it_is_killed_its_children_end_too(embedded: Service) -> None:
     eventually(lambda: not any(_alive(pid) for pid in started), what="children ended")
 
 
+def test_a_stop_while_the_api_starts_ends_it(embedded: Service) -> None:
+    vendors_file = embedded.folder / "vendors.json"
+    os.mkfifo(vendors_file)
+    embedded.environment["VENDORS_FILE"] = str(vendors_file)
+    starting = embedded.start("api")
+    with vendors_file.open("w"):  # which waits until it is being read
+        assert stop(starting) == -signal.SIGTERM
+
+
+def test_a_verification_can_be_stopped(embedded: Service) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}/x?connect_timeout=60"
+        embedded.environment["DATABASE_URL"] = f"postgresql+psycopg://{address}"
+        verifying = embedded.start("verify")
+        with silent.accept()[0]:
+            assert stop(verifying) == -signal.SIGTERM
+
+
 def test_a_port_in_use_is_one_clear_line(embedded: Service) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", int(embedded.environment["PORT"])))
