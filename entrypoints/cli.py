@@ -62,11 +62,27 @@ def _refuse_what_can_never_work(container: Container) -> None:
     container.gateways()
 
 
-def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -> None:
+def _mock_ports(settings: Settings) -> range:
     from ..adapters.vendors.mock_feeds import MOCK_FEEDS
+
+    first = settings.mock_vendors_port
+    return range(first, first + len(MOCK_FEEDS))
+
+
+def _refuse_mock_port_of_api(settings: Settings) -> None:
+    """Nobody listens yet, so each of them would find the port free."""
+    ports = _mock_ports(settings)
+    if settings.port in ports:
+        raise InvalidSetting(
+            "MOCK_VENDORS_PORT",
+            f"the mock vendors take {ports[0]} to {ports[-1]}, but {settings.port} is PORT",
+        )
+
+
+def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -> None:
     from .run import require_free_port
 
-    for port, _ in enumerate(MOCK_FEEDS, start=settings.mock_vendors_port):
+    for port in _mock_ports(settings):
         require_free_port(host, port, host_setting, "MOCK_VENDORS_PORT")
 
 
@@ -78,6 +94,7 @@ def run() -> None:
     settings, container, stop = _start()
     _refuse_what_can_never_work(container)
     if settings.vendors_file is None:
+        _refuse_mock_port_of_api(settings)
         _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
     patiently(container.migrate, stop, "migrate.waiting")
     run(settings, container.sync_vendor(), container.gateways(), stop)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event, Thread
 from time import monotonic
@@ -109,6 +109,12 @@ class Child:
             start_new_session=True,
         )
 
+    def require_alive(self) -> None:
+        """Raise StartFailed if it has ended: what cannot start even once, no restart mends."""
+        status = self._process.poll()
+        if status is not None:
+            raise StartFailed(f"{self.command} ended with status {status} before all was ready")
+
     def keep_alive(self) -> None:
         """Start it again, a little later, if it has died."""
         status = self._process.poll()
@@ -163,7 +169,7 @@ def run(
             syncing(sync_vendor, gateways, settings, stop),
         ):
             address = f"http://{_reachable(settings.host)}:{settings.port}"
-            _wait_until_ready(address, stop)
+            _wait_until_ready(address, processes, stop)
             if not stop.is_set():
                 click.echo(_welcome(address, settings, outcomes))
             while not stop.wait(STOP_CHECK):
@@ -172,9 +178,11 @@ def run(
     click.echo("Stopped.")
 
 
-def _wait_until_ready(address: str, stop: Event) -> None:
+def _wait_until_ready(address: str, processes: Iterable[Child], stop: Event) -> None:
     end = monotonic() + READY_WITHIN
     while not stop.wait(STOP_CHECK):
+        for process in processes:
+            process.require_alive()
         try:
             with urllib.request.urlopen(f"{address}/readyz", timeout=5):  # noqa: S310 - http
                 return

@@ -67,7 +67,7 @@ def test_it_says_where_to_look_and_its_two_curl_lines_work_as_printed(embedded: 
 
 def test_a_killed_child_is_started_again(embedded: Service) -> None:
     running = embedded.start("run")
-    embedded.wait_until_ready()
+    embedded.wait_until_said("Ctrl-C stops it.")
     before = descendants(running.pid)
     for child in children(running.pid):
         os.kill(child, signal.SIGKILL)
@@ -76,6 +76,20 @@ def test_a_killed_child_is_started_again(embedded: Service) -> None:
     embedded.wait_until_ready()
     assert embedded.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
     embedded.wait_until_settled()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_child_that_ends_before_all_is_ready_ends_the_start(
+    embedded: Service, number: int
+) -> None:
+    running = embedded.start("run")
+    eventually(lambda: len(children(running.pid)) == 2)
+    started = children(running.pid)
+    os.kill(started[number], signal.SIGKILL)
+    assert running.wait(25) == 1
+    assert " ended with status -9 before all was ready\n" in embedded.said()
+    assert "Traceback" not in embedded.said()
+    assert not any(_alive(pid) for pid in started)
 
 
 def test_when_it_is_killed_its_children_end_too(embedded: Service) -> None:
@@ -122,6 +136,13 @@ def test_a_mock_vendors_port_in_use_is_one_clear_line(embedded: Service) -> None
         for command in ("run", "mock-vendors"):
             expected = f"MOCK_VENDORS_PORT: cannot listen on 127.0.0.1:{port}"
             assert_one_line(embedded, command, expected)
+
+
+def test_a_mock_vendors_port_that_is_the_apis_is_one_clear_line(embedded: Service) -> None:
+    first = int(embedded.environment["PORT"]) - 1
+    embedded.environment["MOCK_VENDORS_PORT"] = str(first)
+    expected = f"MOCK_VENDORS_PORT: the mock vendors take {first} to {first + 2}, but {first + 1}"
+    assert_one_line(embedded, "run", expected)
 
 
 @pytest.mark.parametrize(
