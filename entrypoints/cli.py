@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..adapters.system.settings import InvalidSetting, Settings, read_settings
+from ..adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
 from ..domain.errors import OrderAggregatorError
 from .logs import configure_logs
 from .patience import Stopped, patiently
@@ -28,6 +28,20 @@ class _Commands(click.Group):
             ctx.exit(0)
         except (OrderAggregatorError, OSError) as error:
             raise click.ClickException(str(error)) from error
+
+
+class _Seconds(click.ParamType[timedelta]):
+    """A span of time, with the limits that settings have."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -132,10 +146,10 @@ def relay() -> None:
 
 
 @cli.command()
-@click.option("--every", type=click.FloatRange(min=0.1), help="Go on, at this interval in seconds.")
+@click.option("--every", type=_Seconds(), help="Go on, at this interval in seconds.")
 @click.option("--vendor", "vendor_id", help="Only this vendor.")
 @click.option("--retire", "retired_id", help="Take a former vendor's stock off sale, instead.")
-def sync(every: float | None, vendor_id: str | None, retired_id: str | None) -> None:
+def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None) -> None:
     """Pull the vendors' stock; exit status 1 if a vendor's feed could not be had."""
     from .sync import retired, sync_each, sync_forever
 
@@ -153,7 +167,7 @@ def sync(every: float | None, vendor_id: str | None, retired_id: str | None) -> 
         lambda: sync_each(container.sync_vendor(), gateways.values()), stop, "sync.waiting"
     )
     if every is not None:
-        sync_forever(container.sync_vendor(), gateways, timedelta(seconds=every), stop)
+        sync_forever(container.sync_vendor(), gateways, every, stop)
     elif any(isinstance(outcome, Exception) for outcome in outcomes.values()):
         raise SystemExit(1)
 
