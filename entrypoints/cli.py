@@ -153,6 +153,8 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
     """Pull the vendors' stock; exit status 1 if a vendor's feed could not be had."""
     from .sync import retired, sync_each, sync_forever
 
+    if vendor_id is not None and retired_id is not None:
+        raise click.UsageError("--vendor and --retire each name the only vendor: give one of them")
     _, container, stop = _start()
     gateways = container.gateways()
     if vendor_id is not None:

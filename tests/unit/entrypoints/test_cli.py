@@ -19,3 +19,8 @@ def assert_usage_error(command: str, expected: str) -> None:
 def test_an_interval_is_a_number_of_seconds_up_to_a_day(interval: str) -> None:
     expected = "Invalid value for '--every': must be a number of seconds above 0, up to 86400"
     assert_usage_error(f"sync --every {interval}", expected)
+
+
+def test_a_vendor_is_synced_or_retired_but_not_both() -> None:
+    expected = "--vendor and --retire each name the only vendor: give one of them"
+    assert_usage_error("sync --vendor acme --retire bert", expected)
