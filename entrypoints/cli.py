@@ -111,7 +111,13 @@ def run() -> None:
         _refuse_mock_port_of_api(settings)
         _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
     patiently(container.migrate, stop, "migrate.waiting")
-    run(settings, container.sync_vendor(), container.gateways(), stop)
+    run(
+        settings,
+        container.sync_vendor(),
+        container.gateways(),
+        container.read_model(),
+        stop,
+    )
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -56,13 +57,48 @@ def test_it_says_where_to_look_and_its_two_curl_lines_work_as_printed(embedded: 
     embedded.wait_until_said("Ctrl-C stops it.")
     assert f"{embedded.api}/swagger" in embedded.said()
     assert httpx.get(f"{embedded.api}/swagger").status_code == HTTPStatus.OK
-    lines = [line for line in embedded.said().splitlines() if "curl -s" in line]
-    assert len(lines) == 2
-    for line in lines:
-        command = line[line.index("curl -s") :]
-        shown = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
-        assert "sku-" in shown.stdout
+    commands = _curl_lines(embedded)
+    assert len(commands) == 2
+    for command in commands:
+        assert "sku-" in _output_of(command)
     assert embedded.get("/order") != []
+
+
+def test_the_order_that_it_shows_can_be_placed_whatever_the_vendors_sell(embedded: Service) -> None:
+    _sell(embedded, {"none left": 0, 'it\'s the "last"': 1})
+    embedded.start("run")
+    embedded.wait_until_said("Ctrl-C stops it.")
+    [_, command] = _curl_lines(embedded)
+    assert json.loads(_output_of(command))["lines"] == [
+        {"product_id": 'it\'s the "last"', "quantity": 1, "allocations": []}
+    ]
+
+
+def test_it_shows_no_order_where_nothing_is_in_stock(embedded: Service) -> None:
+    _sell(embedded, {"none left": 0})
+    embedded.start("run")
+    embedded.wait_until_said("Ctrl-C stops it.")
+    [command] = _curl_lines(embedded)
+    assert "none left" in _output_of(command)
+
+
+def _sell(service: Service, quantities: dict[str, int]) -> None:
+    """Have one vendor of our own instead of the mock ones."""
+    stock = [{"product_id": key, "quantity": units} for key, units in quantities.items()]
+    (service.folder / "stock.json").write_text(json.dumps(stock))
+    acme = {"id": "acme", "name": "Acme", "type": "file", "format": "json", "path": "stock.json"}
+    (service.folder / "vendors.json").write_text(json.dumps([acme]))
+    service.environment["VENDORS_FILE"] = "vendors.json"
+
+
+def _curl_lines(service: Service) -> list[str]:
+    lines = [line for line in service.said().splitlines() if "curl -s" in line]
+    return [line[line.index("curl -s") :] for line in lines]
+
+
+def _output_of(command: str) -> str:
+    shown = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    return shown.stdout
 
 
 def test_a_killed_child_is_started_again(embedded: Service) -> None:
