@@ -272,6 +272,28 @@ def _alive(pid: int) -> bool:
     return shown.stdout.strip()[:1] not in ("", "Z")
 
 
+def test_started_before_the_tables_everything_waits_and_leaves_no_file(embedded: Service) -> None:
+    _sell(embedded, {PRODUCT: 5})
+    processes = [embedded.start(*words.split()) for words in ("worker", "api", "sync --every 0.5")]
+    for waiting in ("worker", "relay", "sync"):
+        embedded.wait_until_said(f"{waiting}.waiting")
+    assert not (embedded.folder / "data").exists()
+    assert embedded.call("migrate").returncode == 0
+    embedded.wait_until_ready()
+    eventually(lambda: embedded.get("/stock") != [], what="synced")
+    assert embedded.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
+    embedded.wait_until_settled()
+    embedded.verify()
+    assert [process.poll() for process in processes] == [None] * len(processes)
+
+
+def test_a_database_that_is_not_there_is_not_found_to_be_right(embedded: Service) -> None:
+    file = embedded.folder / "data" / "order_aggregator.db"
+    expected = f"Error: there is no database at {file}: run `order-aggregator migrate`"
+    assert_one_line(embedded, "verify", expected)
+    assert list(embedded.folder.iterdir()) == []
+
+
 def test_help_and_version_need_no_settings(embedded: Service) -> None:
     assert "run" in embedded.call("--help").stdout
     assert subprocess.run([*COMMAND, "--version"], capture_output=True, check=False).returncode == 0
