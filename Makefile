@@ -1,4 +1,4 @@
-# `make run` runs the whole service; `make test` and `make check` are for those who change it.
+# `make run` runs the whole service; `make test`, `make check` and `make bench` are for those who change it.
 # All of them first put what they need into .venv, which `make clean` removes.
 
 # The first Python that is new enough: macOS has an old one of its own.
@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$python && break; done)
 ARGS ?=
 
-.PHONY: run test check format clean force
+.PHONY: run test check bench bench-quick bench-soak format clean force
 
 run: .venv/service
 	@exec .venv/bin/order-aggregator run $(ARGS)
@@ -18,8 +18,20 @@ check: .venv/development
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy --package order_aggregator
-	.venv/bin/mypy tests examples $(wildcard benchmarks/*.py)
+	.venv/bin/mypy tests examples benchmarks/*.py
 	.venv/bin/lint-imports
+
+# An hour; writes benchmarks/RESULTS.md.
+bench: .venv/benchmarks
+	@exec .venv/bin/python benchmarks/bench.py full
+
+# Three minutes; writes nothing.
+bench-quick: .venv/benchmarks
+	@exec .venv/bin/python benchmarks/bench.py quick
+
+# Half an hour; adds what happens to the memory to benchmarks/RESULTS.md.
+bench-soak: .venv/benchmarks
+	@exec .venv/bin/python benchmarks/bench.py soak
 
 format: .venv/development
 	.venv/bin/ruff check --fix .
@@ -36,7 +48,12 @@ clean:
 
 .venv/development: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service, its tests and its checks need"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service,test,dev]'
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service,test,bench,dev]'
+	@touch $@ .venv/service .venv/benchmarks
+
+.venv/benchmarks: .venv/files setup.cfg pyproject.toml
+	@echo "Installing what the service and its benchmarks need"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service,bench]'
 	@touch $@ .venv/service
 
 # An editable install links the files that are there when it is made, from where they lie then. So this

@@ -141,6 +141,11 @@ class Program:
     user: pwd.struct_passwd | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
+    @property
+    def pid(self) -> int | None:
+        """The id of its process, if there is one."""
+        return self._process.pid if self._process else None
+
     def start(self) -> None:
         """Launch the program in a session of its own, where Ctrl-C does not reach it."""
         user = self.user

@@ -108,9 +108,13 @@ class Service:
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a command and leave it running."""
+        return self.start_program(*COMMAND, *command)
+
+    def start_program(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start any program with the service's settings and leave it running."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [*COMMAND, *command],
+                command,
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,

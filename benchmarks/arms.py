@@ -1,0 +1,54 @@
+"""The arms by name: each measures one thing, checks what came of it, and gives figures by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import seeding
+from baselines import echo, pgbench_fulfil, pgbench_order
+from latency import latency
+from market import HOT, UNIFORM, VENDORS_300, Bench, Figures, Market, large
+from plan import Plan
+from throughput import accept, drain, embedded, overload, path, sold_out
+
+Arm = Callable[[Bench], Figures]
+
+# What an arm has to know the peak of.
+NEEDS = {
+    "latency-hot": "path-hot",
+    "latency-uniform": "path-uniform",
+    "overload": "accept-uniform",
+}
+
+
+def arms(plan: Plan) -> Mapping[str, Arm]:
+    """In the order of the first round."""
+    large_1000 = large(plan, seeding.PRODUCTS)
+    large_all = large(plan, plan.stored_products)
+    found: dict[str, Arm] = {
+        "pgbench-order-hot": partial(pgbench_order, products=1),
+        "pgbench-order-uniform": partial(pgbench_order, products=seeding.PRODUCTS),
+        "pgbench-fulfil-hot": partial(pgbench_fulfil, products=1),
+        "pgbench-fulfil-uniform": partial(pgbench_fulfil, products=seeding.PRODUCTS),
+        "echo": partial(echo, kind="echo"),
+        "echo-own": partial(echo, kind="echo-own"),
+        "sold-out": sold_out,
+        "overload": partial(overload, market=UNIFORM),
+        "embedded": embedded,
+        "accept-large-all": partial(accept, market=large_all),
+        "path-large-all": partial(path, market=large_all),
+    }
+    markets: dict[str, Market] = {
+        "hot": HOT,
+        "uniform": UNIFORM,
+        "vendors-300": VENDORS_300,
+        "large": large_1000,
+    }
+    for name, market in markets.items():
+        found[f"accept-{name}"] = partial(accept, market=market)
+        found[f"path-{name}"] = partial(path, market=market)
+    for name, market in {"hot": HOT, "uniform": UNIFORM}.items():
+        found[f"drain-{name}"] = partial(drain, market=market)
+        found[f"latency-{name}"] = partial(latency, market=market, peak=f"path-{name}")
+    return found

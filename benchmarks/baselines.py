@@ -1,0 +1,95 @@
+"""What the product is compared with: PostgreSQL alone, and the server alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import httpx
+import psycopg
+
+import seeding
+from costs import spent
+from generators import PGBENCH_CLIENTS, Target, pgbench, wrk
+from market import Bench, Figures
+from product import Product, WrongAnswer
+from service import eventually
+from stage import DEFAULTS
+
+ECHO = Path(__file__).parent / "echo.py"
+# More than any server fulfils in a second, one at a time.
+FULFILLED_PER_SECOND = 20_000
+
+
+def pgbench_order(bench: Bench, products: int) -> Figures:
+    """One order a transaction: guarded stock update, order, outbox message."""
+    with bench.stage.database() as database:
+        seeding.pgbench_tables(bench.stage.url(database), orders=0)
+        figures, _ = _pgbench(bench, database, "pgbench_order.sql", products=products)
+    return figures
+
+
+def pgbench_fulfil(bench: Bench, products: int) -> Figures:
+    """One order a transaction: central stock, vendor stock, allocation, status."""
+    with bench.stage.database() as database:
+        url = bench.stage.url(database)
+        seeding.pgbench_tables(url, orders=bench.plan.seconds * FULFILLED_PER_SECOND)
+        figures, done = _pgbench(
+            bench,
+            database,
+            "pgbench_fulfil.sql",
+            products=products,
+            clients=PGBENCH_CLIENTS,
+            turn=0,
+        )
+        with psycopg.connect(url) as connection:
+            query = "SELECT count(*) FROM bench_orders WHERE status = 'fulfilled'"
+            row = connection.execute(query).fetchone()
+    if row is None or row[0] != done:
+        raise WrongAnswer(f"pgbench fulfilled {row} orders in {done} transactions")
+    return figures
+
+
+def _pgbench(bench: Bench, database: str, script: str, **variables: int) -> tuple[Figures, int]:
+    """Figures, and how many transactions there were."""
+    bench.stage.settle_disks()
+    before = bench.stage.spent(database, {})
+    rate, done = pgbench(bench.stage.url(database), script, bench.plan.seconds, **variables)
+    after = bench.stage.spent(database, {})
+    costs = after.per_order(before, done, "wal_bytes", "fsyncs", "commits")
+    return {"orders_per_second": rate, **costs}, done
+
+
+def echo(bench: Bench, kind: str) -> Figures:
+    """The server with an application that needs no database."""
+    plan = bench.plan
+    folder = bench.stage.folder / kind
+    folder.mkdir(exist_ok=True)
+    with Product(folder, DEFAULTS) as service:
+        pids = {"api": service.start_program(sys.executable, str(ECHO), kind).pid}
+        eventually(lambda: _answers(service), 30, "an answer")
+        target = Target(port=int(service.environment["PORT"]), products=seeding.PRODUCTS)
+        wrk(target, plan.clients, plan.warm_up)
+        before = spent(pids)
+        answers = wrk(target, plan.clients, plan.seconds)
+        costs = spent(pids).per_order(before, answers.accepted)
+        rates = {plan.clients: answers.per_second(answers.accepted)}
+        for clients in plan.more_clients:
+            more = wrk(target, clients, plan.seconds)
+            rates[clients] = more.per_second(more.accepted)
+    if answers.accepted != answers.total:
+        raise WrongAnswer(f"not every order was answered as it should be: {answers}")
+    return {
+        "orders_per_second": max(rates.values()),
+        **{f"clients.{clients}": rate for clients, rate in rates.items()},
+        "p50_ms": answers.p50,
+        "p99_ms": answers.p99,
+        **costs,
+    }
+
+
+def _answers(service: Product) -> bool:
+    try:
+        return service.order("sku-0").status_code == httpx.codes.ACCEPTED
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,105 @@
+"""What the server alone can do: the same request and answer, and no database.
+
+`echo` is the shortest application that flask-smorest and marshmallow make of it; `echo-own` is our
+own application, which decides every order at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from flask import Flask
+from flask_smorest import Api, Blueprint  # type: ignore[import-untyped]
+from marshmallow import Schema, fields, validate
+from uuid_utils.compat import uuid7
+
+from order_aggregator.adapters.memory import MemoryStorage
+from order_aggregator.adapters.system.settings import Settings, read_settings
+from order_aggregator.domain.errors import OrderRefused
+from order_aggregator.domain.order import Order
+from order_aggregator.domain.ports.vendor_gateway import VendorGateway
+from order_aggregator.domain.use_cases.place_orders import PlaceOrder
+from order_aggregator.domain.use_cases.sync_vendor import SyncResult
+from order_aggregator.domain.values import MAX_ID_LENGTH, MAX_QUANTITY
+from order_aggregator.entrypoints.api.app import close, create_app
+from order_aggregator.entrypoints.api.schemas import OrderSchema
+from order_aggregator.entrypoints.api.server import serve
+from order_aggregator.entrypoints.api.services import ApiServices
+from order_aggregator.entrypoints.logs import configure_logs
+
+
+class WantedSchema(Schema):
+    """An order of one product."""
+
+    product_id = fields.String(required=True, validate=validate.Length(1, MAX_ID_LENGTH))
+    quantity = fields.Integer(required=True, strict=True, validate=validate.Range(1, MAX_QUANTITY))
+
+
+@contextmanager
+def echo(_settings: Settings) -> Iterator[Flask]:
+    """The bare application."""
+    app = Flask(__name__)
+    app.config.update(API_TITLE="Echo", API_VERSION="1", OPENAPI_VERSION="3.0.3")
+    blueprint = Blueprint("order", __name__, url_prefix="/v1/api/order")
+
+    @blueprint.route("", methods=["POST"])  # type: ignore[untyped-decorator]
+    @blueprint.arguments(WantedSchema)  # type: ignore[untyped-decorator]
+    @blueprint.response(202, OrderSchema)  # type: ignore[untyped-decorator]
+    def place_order(wanted: dict[str, Any]) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        return {
+            "id": uuid7(),
+            "status": "reserved",
+            "lines": [{**wanted, "allocations": []}],
+            "failure": None,
+            "created_at": now,
+            "updated_at": now,
+        }
+
+    Api(app).register_blueprint(blueprint)
+    yield app
+
+
+@contextmanager
+def echo_own(_settings: Settings) -> Iterator[Flask]:
+    """Our own application, without a database."""
+    app = create_app(
+        ApiServices(
+            read_model=MemoryStorage().read_model,
+            place_orders=_accept,
+            sync_vendor=_never,
+            gateways={},
+            new_order_id=uuid7,
+            readiness_checks={},
+            wake_relay=lambda: None,
+        )
+    )
+    yield app
+    close(app)
+
+
+def _accept(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Order | OrderRefused]:
+    del again
+    now = datetime.now(UTC)
+    return [Order(id=c.order_id, lines=c.lines, created_at=now, updated_at=now) for c in commands]
+
+
+def _never(gateway: VendorGateway) -> SyncResult:
+    raise NotImplementedError(gateway)
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["echo", "echo-own"]))
+def main(kind: str) -> None:
+    """Serve one of them as the API is served, on the settings' port."""
+    settings = read_settings()
+    configure_logs(settings.log_level)
+    serve(settings, {"echo": echo, "echo-own": echo_own}[kind])
+
+
+if __name__ == "__main__":
+    main()

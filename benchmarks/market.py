@@ -1,0 +1,97 @@
+"""What is sold in an arm, and to how many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from statistics import median
+
+import attrs
+
+import seeding
+from generators import Target
+from plan import Plan
+from product import Deployment, Product, on_postgresql, verify
+from stage import Stage
+
+Figures = dict[str, float]
+
+FEW_VENDORS = "few_vendors"
+MANY_VENDORS = "many_vendors"
+LARGE = "large"
+
+
+@attrs.frozen(kw_only=True)
+class Market:
+    """Which of the products of a database are ordered."""
+
+    database: str = FEW_VENDORS
+    products: int = 1
+    first: int = 0
+    # They lie so far apart.
+    stride: int = 1
+
+    def target(self, port: int) -> Target:
+        """For the load generators."""
+        return Target(port=port, products=self.products, stride=self.stride, first=self.first)
+
+
+HOT = Market()
+UNIFORM = Market(products=seeding.PRODUCTS)
+SOLD_OUT = Market(first=seeding.SOLD_OUT)
+VENDORS_300 = Market(database=MANY_VENDORS, products=seeding.PRODUCTS)
+
+
+def large(plan: Plan, products: int) -> Market:
+    """So many products, evenly spread over the large database."""
+    return Market(database=LARGE, products=products, stride=plan.stored_products // products)
+
+
+@attrs.define(kw_only=True)
+class Bench:
+    """One run: where, how much, and what was found so far."""
+
+    stage: Stage
+    plan: Plan
+    # Orders a second at saturation, by arm.
+    peaks: dict[str, list[float]] = attrs.field(factory=dict)
+
+    def peak(self, arm: str) -> float:
+        """As far as it is known."""
+        return median(self.peaks[arm])
+
+    @contextmanager
+    def deployed(self, market: Market, *commands: str) -> Iterator[Deployment]:
+        """Commands of the product on a fresh copy of the market's database.
+
+        The large one is used in place: a copy would take minutes.
+        """
+        name = self.stage.once(market.database, partial(_fill, market.database, self.plan))
+        if market.database == LARGE:
+            with on_postgresql(self.stage, name, in_place=True) as deployment:
+                deployment.start(*commands)
+                yield deployment
+            return
+        with (
+            self.stage.database(name) as copy,
+            on_postgresql(self.stage, copy) as deployment,
+        ):
+            deployment.start(*commands)
+            yield deployment
+
+    def verify_in_place(self) -> None:
+        """Verify what is not verified after every arm, as that takes long."""
+        if LARGE in self.stage.made:
+            with Product(self.stage.folder, self.stage.settings(LARGE)) as service:
+                verify(service)
+
+
+def _fill(database: str, plan: Plan, url: str) -> None:
+    if database == FEW_VENDORS:
+        seeding.stock(url, seeding.PRODUCTS, seeding.VENDORS)
+    elif database == MANY_VENDORS:
+        seeding.stock(url, seeding.PRODUCTS, 300)
+    else:
+        seeding.stock(url, plan.stored_products, seeding.VENDORS)
+        seeding.fulfilled_orders(url, plan.stored_orders, plan.stored_products)

@@ -1,0 +1,59 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """Sizes of one run."""
+
+    rounds: int = 5
+    # Of each measured load, and of the one before it that is not.
+    seconds: int = 8
+    warm_up: int = 2
+    # Connections that order as soon as they are answered.
+    clients: int = 64
+    # What else is tried, to find the peak.
+    more_clients: tuple[int, ...] = (16, 32, 128, 256)
+    # Parts of the peak at which latency is measured, besides a half.
+    more_loads: tuple[float, ...] = (0.25, 0.75, 0.9)
+    # Connections that share the schedule when more is offered than can be served.
+    overload_clients: int = 2_000
+    drained_orders: int = 50_000
+    stored_orders: int = 5_000_000
+    stored_products: int = 1_000_000
+    soak_seconds: int = 1_800
+    soak_rate: int = 500
+
+
+FULL = Plan()
+QUICK = Plan(
+    rounds=1,
+    seconds=4,
+    warm_up=1,
+    more_clients=(),
+    more_loads=(),
+    drained_orders=20_000,
+    stored_orders=200_000,
+    stored_products=100_000,
+)
+QUICK_ARMS = (
+    "pgbench-order-hot",
+    "pgbench-order-uniform",
+    "pgbench-fulfil-hot",
+    "pgbench-fulfil-uniform",
+    "echo",
+    "accept-hot",
+    "accept-uniform",
+    "path-hot",
+    "path-uniform",
+    "drain-hot",
+    "drain-uniform",
+    "sold-out",
+    "overload",
+    "embedded",
+    "latency-hot",
+    "latency-uniform",
+)

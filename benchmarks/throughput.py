@@ -1,0 +1,210 @@
+"""How many orders the product takes and fulfils when it is given all it can take."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import seeding
+from costs import Spent
+from generators import open_loop, open_loop_result
+from market import HOT, LARGE, SOLD_OUT, Bench, Figures, Market
+from product import Deployment, on_sqlite
+
+# Part of a load at whose beginning the queue still fills.
+LEAD = 0.2
+PROBES_PER_SECOND = 50
+
+
+def accept(bench: Bench, market: Market) -> Figures:
+    """Orders accepted by the API, its relay included; nobody fulfils them."""
+    plan = bench.plan
+    with bench.deployed(market, "api") as product:
+        started = product.spent()
+        target = market.target(product.port)
+        product.order(target, plan.clients, plan.warm_up)
+        product.wait_until_sent()
+        before = product.spent()
+        answers = product.order(target, plan.clients, plan.seconds)
+        product.wait_until_sent()
+        figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
+        rates = {plan.clients: answers.per_second(answers.accepted)}
+        for clients in plan.more_clients:
+            more = product.order(target, clients, plan.seconds)
+            rates[clients] = more.per_second(more.accepted)
+        product.wait_until_sent()
+        figures |= _finish(product, started, market, product.stored())
+    return {
+        "orders_per_second": max(rates.values()),
+        **{f"clients.{clients}": rate for clients, rate in rates.items()},
+        "p50_ms": answers.p50,
+        "p99_ms": answers.p99,
+        **figures,
+    }
+
+
+def path(bench: Bench, market: Market) -> Figures:
+    """Orders accepted and fulfilled by one worker, while as many come as are taken."""
+    plan = bench.plan
+    with bench.deployed(market, "api", "worker") as product:
+        started = product.spent()
+        target = market.target(product.port)
+        product.order(target, plan.clients, plan.warm_up)
+        product.wait_until_fulfilled()
+        before = product.spent()
+        start = datetime.now(UTC)
+        answers = product.order(target, plan.clients, plan.seconds)
+        end = datetime.now(UTC)
+        megabytes = product.memory_mb()
+        product.wait_until_fulfilled()
+        figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
+        fulfilled = fulfilled_per_second(product, start, end)
+        figures |= _finish(product, started, market, product.stored())
+    accepted = answers.per_second(answers.accepted)
+    return {
+        "orders_per_second": min(accepted, fulfilled),
+        "accepted_per_second": accepted,
+        "fulfilled_per_second": fulfilled,
+        "backlog_growth_per_second": accepted - fulfilled,
+        "memory_mb": megabytes,
+        **figures,
+    }
+
+
+def fulfilled_per_second(product: Deployment, start: datetime, end: datetime) -> float:
+    """While the load goes on, without its lead."""
+    start += (end - start) * LEAD
+    count = product.value(
+        f"SELECT count(*) FROM orders WHERE {product.ours} AND status = 'fulfilled'"
+        f" AND updated_at BETWEEN '{start.isoformat()}' AND '{end.isoformat()}'"
+    )
+    return float(count / (end - start).total_seconds())
+
+
+def drain(bench: Bench, market: Market) -> Figures:
+    """A worker that finds many orders waiting in the queue; the relay has brought them there."""
+    orders = bench.plan.drained_orders
+    with bench.deployed(market) as product:
+        assert product.stage is not None
+        url = product.stage.url(product.database)
+        seeding.reserved_orders(url, orders, market.products)
+        product.answered = orders
+        before = product.spent()
+        product.start("relay")
+        product.wait_until_sent()
+        relayed = product.spent().per_order(before, orders)["cpu_ms.relay"]
+        product.stop()
+        product.stage.settle_disks()
+        before = product.spent()
+        product.start("worker")
+        product.wait_until_fulfilled()
+        figures = product.spent().per_order(before, orders, "wal_bytes")
+        rate = _drained_per_second(product)
+        figures |= _finish(product, before, market, orders)
+    return {"orders_per_second": rate, "cpu_ms.relay": relayed, **figures}
+
+
+def _drained_per_second(product: Deployment) -> float:
+    """From the first fulfilment on, without what was fulfilled by it."""
+    later, span = (
+        product.value(f"SELECT {what} FROM orders, ({bounds}) b")
+        for bounds in ["SELECT min(updated_at) AS first, max(updated_at) AS last FROM orders"]
+        for what in (
+            "count(*) FILTER (WHERE updated_at > first)",
+            "extract(epoch FROM max(last) - min(first))",
+        )
+    )
+    return float(later) / float(span)
+
+
+def sold_out(bench: Bench) -> Figures:
+    """Refusals of a product that nobody has."""
+    plan = bench.plan
+    with bench.deployed(SOLD_OUT, "api") as product:
+        target = SOLD_OUT.target(product.port)
+        started = product.spent()
+        warm_up = product.order(target, plan.clients, plan.warm_up, sold_out=True)
+        before = product.spent()
+        answers = product.order(target, plan.clients, plan.seconds, sold_out=True)
+        figures = product.spent().per_order(before, answers.refused, "wal_bytes")
+        product.unseen = 0
+        figures |= _finish(product, started, SOLD_OUT, warm_up.refused + answers.refused)
+    return {
+        "orders_per_second": answers.per_second(answers.refused),
+        "p50_ms": answers.p50,
+        "p99_ms": answers.p99,
+        **figures,
+    }
+
+
+def overload(bench: Bench, market: Market) -> Figures:
+    """Twice as much is offered as the API accepts at its peak.
+
+    A few more orders measure what becomes of one that comes meanwhile.
+    """
+    plan = bench.plan
+    rate = 2 * bench.peak("accept-uniform")
+    with bench.deployed(market, "api") as product:
+        target = market.target(product.port)
+        started = product.spent()
+        product.order(target, plan.clients, plan.warm_up)
+        product.wait_until_sent()
+        before = product.spent()
+        probe = open_loop(target, PROBES_PER_SECOND, plan.seconds)
+        answers = product.order(target, plan.overload_clients, plan.seconds, rate)
+        probed = open_loop_result(probe)
+        product.answered += probed["answers"].get("202", 0)
+        product.unseen += probed["unanswered"]
+        product.wait_until_sent()
+        figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
+        figures |= _finish(product, started, market, product.stored())
+    latencies = {
+        f"{name}_{status}_ms": latency[name]
+        for status, latency in probed["latency"].items()
+        for name in ("p50", "p99")
+    }
+    return {
+        "orders_per_second": answers.per_second(answers.accepted),
+        "wanted_per_second": rate,
+        "offered_per_second": answers.per_second(answers.sent),
+        "unavailable_share": answers.unavailable / answers.total,
+        **latencies,
+        **figures,
+    }
+
+
+def embedded(bench: Bench) -> Figures:
+    """The default database, a SQLite file, and no broker."""
+    plan = bench.plan
+    folder = bench.stage.folder / f"embedded-{datetime.now(UTC).timestamp()}"
+    folder.mkdir()
+    with on_sqlite(folder) as product:
+        seeding.sqlite_stock(folder / "orders.db")
+        product.start("api", "worker")
+        target = HOT.target(product.port)
+        product.order(target, plan.clients, plan.warm_up)
+        product.wait_until_fulfilled()
+        before = product.spent()
+        answers = product.order(target, plan.clients, plan.seconds)
+        product.wait_until_fulfilled()
+        figures = product.spent().per_order(before, answers.accepted)
+        product.stop()
+        product.check()
+    return {
+        "orders_per_second": answers.per_second(answers.accepted),
+        "p50_ms": answers.p50,
+        "p99_ms": answers.p99,
+        **figures,
+    }
+
+
+def _finish(product: Deployment, started: Spent, market: Market, orders: int) -> Figures:
+    """Stop and check; give what the server has counted since the start, when all is written."""
+    product.stop()
+    figures = product.spent().counted_per_order(started, orders, "commits", "fsyncs")
+    if market.database == LARGE:
+        # It is used again: what the API alone has accepted would come back in another arm.
+        product.start("worker")
+        product.wait_until_fulfilled()
+        product.stop()
+    product.check(ledger=market.database != LARGE)
+    return figures
