@@ -108,9 +108,9 @@ class Settings:
     host: str = _var("HOST", "127.0.0.1", str)
     port: int = _var("PORT", "3000", _whole(1, 65535))
     log_level: str = _var("LOG_LEVEL", "info", _log_level)
-    api_processes: int = _var("API_PROCESSES", "1", _whole(1, 64))
-    # Also how many orders of one process can wait for the same commit.
-    api_threads: int = _var("API_THREADS", "64", _whole(1, 1000))
+    api_processes: int = _var("API_PROCESSES", "2", _whole(1, 64))
+    # Orders need none.
+    api_threads: int = _var("API_THREADS", "16", _whole(1, 1000))
     allocation_policy: AllocationPolicy = _var("ALLOCATION_POLICY", "highest_then_even", _policy)
     max_attempts: int = _var("MAX_ATTEMPTS", "8", _whole(1, 20))
     # Before the second attempt; it doubles with each one after.
