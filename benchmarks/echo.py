@@ -29,6 +29,7 @@ from order_aggregator.entrypoints.api.app import close, create_app
 from order_aggregator.entrypoints.api.schemas import OrderSchema
 from order_aggregator.entrypoints.api.server import serve
 from order_aggregator.entrypoints.api.services import ApiServices
+from order_aggregator.entrypoints.api.waits import LoopWaits
 from order_aggregator.entrypoints.logs import configure_logs
 
 
@@ -76,6 +77,7 @@ def echo_own(_settings: Settings) -> Iterator[Flask]:
             new_order_id=uuid7,
             readiness_checks={},
             wake_relay=lambda: None,
+            new_wait=LoopWaits(),
         )
     )
     yield app

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..adapters.system.settings import InvalidSetting, Settings, read_settings
+from ..adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
 from ..domain.errors import OrderAggregatorError
 from .logs import configure_logs
 from .patience import Stopped, patiently
@@ -30,6 +30,20 @@ class _Commands(click.Group):
             raise click.ClickException(str(error)) from error
 
 
+class _Seconds(click.ParamType[timedelta]):
+    """A span of time, with the limits that settings have."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="order-aggregator")
 def cli() -> None:
@@ -37,13 +51,18 @@ def cli() -> None:
 
 
 def _start() -> tuple[Settings, Container, Event]:
+    stop = stop_on_signals()
+    settings, container = _set_up()
+    return settings, container, stop
+
+
+def _set_up() -> tuple[Settings, Container]:
     settings = read_settings()
     configure_logs(settings.log_level)
-    stop = stop_on_signals()
     end_with_run()
     from ..bootstrap import bootstrap
 
-    return settings, bootstrap(settings), stop
+    return settings, bootstrap(settings)
 
 
 def _refuse_what_can_never_work(container: Container) -> None:
@@ -57,11 +76,27 @@ def _refuse_what_can_never_work(container: Container) -> None:
     container.gateways()
 
 
-def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -> None:
+def _mock_ports(settings: Settings) -> range:
     from ..adapters.vendors.mock_feeds import MOCK_FEEDS
+
+    first = settings.mock_vendors_port
+    return range(first, first + len(MOCK_FEEDS))
+
+
+def _refuse_mock_port_of_api(settings: Settings) -> None:
+    """Nobody listens yet, so each of them would find the port free."""
+    ports = _mock_ports(settings)
+    if settings.port in ports:
+        raise InvalidSetting(
+            "MOCK_VENDORS_PORT",
+            f"the mock vendors take {ports[0]} to {ports[-1]}, but {settings.port} is PORT",
+        )
+
+
+def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -> None:
     from .run import require_free_port
 
-    for port, _ in enumerate(MOCK_FEEDS, start=settings.mock_vendors_port):
+    for port in _mock_ports(settings):
         require_free_port(host, port, host_setting, "MOCK_VENDORS_PORT")
 
 
@@ -73,9 +108,16 @@ def run() -> None:
     settings, container, stop = _start()
     _refuse_what_can_never_work(container)
     if settings.vendors_file is None:
+        _refuse_mock_port_of_api(settings)
         _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
     patiently(container.migrate, stop, "migrate.waiting")
-    run(settings, container.sync_vendor(), container.gateways(), stop)
+    run(
+        settings,
+        container.sync_vendor(),
+        container.gateways(),
+        container.read_model(),
+        stop,
+    )
 
 
 @cli.command()
@@ -83,7 +125,8 @@ def api() -> None:
     """Serve the HTTP API; also relays what it accepts."""
     from .api.server import serve
 
-    settings, container, _ = _start()
+    # Until the server itself hears signals, they end the process as they end any other.
+    settings, container = _set_up()
     _refuse_what_can_never_work(container)
     serve(settings)
 
@@ -109,13 +152,15 @@ def relay() -> None:
 
 
 @cli.command()
-@click.option("--every", type=click.FloatRange(min=0.1), help="Go on, at this interval in seconds.")
+@click.option("--every", type=_Seconds(), help="Go on, at this interval in seconds.")
 @click.option("--vendor", "vendor_id", help="Only this vendor.")
 @click.option("--retire", "retired_id", help="Take a former vendor's stock off sale, instead.")
-def sync(every: float | None, vendor_id: str | None, retired_id: str | None) -> None:
+def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None) -> None:
     """Pull the vendors' stock; exit status 1 if a vendor's feed could not be had."""
     from .sync import retired, sync_each, sync_forever
 
+    if vendor_id is not None and retired_id is not None:
+        raise click.UsageError("--vendor and --retire each name the only vendor: give one of them")
     _, container, stop = _start()
     gateways = container.gateways()
     if vendor_id is not None:
@@ -130,7 +175,7 @@ def sync(every: float | None, vendor_id: str | None, retired_id: str | None) -> 
         lambda: sync_each(container.sync_vendor(), gateways.values()), stop, "sync.waiting"
     )
     if every is not None:
-        sync_forever(container.sync_vendor(), gateways, timedelta(seconds=every), stop)
+        sync_forever(container.sync_vendor(), gateways, every, stop)
     elif any(isinstance(outcome, Exception) for outcome in outcomes.values()):
         raise SystemExit(1)
 
@@ -176,7 +221,8 @@ def seed() -> None:
 @cli.command()
 def verify() -> None:
     """Recompute every balance from the ledger; exit status 1 if anything differs."""
-    _, container, _ = _start()
+    # It may take long and changes nothing: a signal simply ends it.
+    _, container = _set_up()
     count = 0
     for found in container.ledger().discrepancies():
         count += 1

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from threading import Event
 from time import monotonic
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 
-from ..domain.errors import MalformedMessage
+from ..domain.errors import Conflict, MalformedMessage, Unavailable
 from ..domain.events import decode
 from .patience import Stopped, patiently
 
@@ -22,12 +24,22 @@ RESEND_EVERY = timedelta(seconds=30)
 AFTER_CRASH = timedelta(seconds=1)
 
 
+class RelaysMessages(Protocol):
+    """The use case `RelayMessages`."""
+
+    def __call__(self) -> Sequence[bytes]:
+        """Relay a batch."""
+
+    def finish(self) -> None:
+        """Remove what was sent last."""
+
+
 class Relay:
     """The loop around RelayMessages and ResendOrders."""
 
     def __init__(
         self,
-        relay_messages: Callable[[], Sequence[bytes]] | None,
+        relay_messages: RelaysMessages | None,
         resend_orders: Callable[[], Sequence[UUID]],
         stop: Event,
     ) -> None:
@@ -54,6 +66,7 @@ class Relay:
                 # The API's orders depend on this thread: it goes on, whatever it was.
                 log.exception("relay.crashed")
                 self._stop.wait(AFTER_CRASH.total_seconds())
+        self._finish()
         log.info("relay.stopped")
 
     def _step(self) -> None:
@@ -71,6 +84,12 @@ class Relay:
         if bodies:
             log.info("orders.sent", order_ids=[_order_id(body) for body in bodies])
         return bool(bodies)
+
+    def _finish(self) -> None:
+        if self._relay_messages is not None:
+            # Else it is sent again after its lease, and a message too many changes nothing.
+            with suppress(Unavailable, Conflict):
+                self._relay_messages.finish()
 
     def _resend(self) -> None:
         order_ids = patiently(self._resend_orders, self._stop, "relay.waiting")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event, Thread
 from time import monotonic
@@ -19,6 +21,7 @@ import structlog
 
 from ..adapters.system.settings import InvalidSetting, Settings
 from ..domain.errors import OrderAggregatorError
+from ..domain.ports.read_model import ReadModel, StockLevel
 from ..domain.ports.vendor_gateway import VendorGateway
 from ..domain.use_cases.sync_vendor import SyncResult
 from .mock_vendors import MockVendors
@@ -32,6 +35,8 @@ READY_WITHIN = 30.0
 STOP_WITHIN = 20.0
 RESTART_DELAY = 1.0
 STOP_CHECK = 0.2
+# Products among which one is looked for to be shown.
+EXAMPLES = 1000
 _FAULTS_OF_A_PORT = (errno.EADDRINUSE, errno.EACCES)
 
 
@@ -109,6 +114,12 @@ class Child:
             start_new_session=True,
         )
 
+    def require_alive(self) -> None:
+        """Raise StartFailed if it has ended: what cannot start even once, no restart mends."""
+        status = self._process.poll()
+        if status is not None:
+            raise StartFailed(f"{self.command} ended with status {status} before all was ready")
+
     def keep_alive(self) -> None:
         """Start it again, a little later, if it has died."""
         status = self._process.poll()
@@ -151,6 +162,7 @@ def run(
     settings: Settings,
     sync_vendor: SyncVendor,
     gateways: Mapping[str, VendorGateway],
+    read_model: ReadModel,
     stop: Event,
 ) -> None:
     """Run everything until told to stop. The storage is migrated already."""
@@ -163,18 +175,21 @@ def run(
             syncing(sync_vendor, gateways, settings, stop),
         ):
             address = f"http://{_reachable(settings.host)}:{settings.port}"
-            _wait_until_ready(address, stop)
+            _wait_until_ready(address, processes, stop)
             if not stop.is_set():
-                click.echo(_welcome(address, settings, outcomes))
+                example = patiently(lambda: _in_stock(read_model), stop, "stock.waiting")
+                click.echo(_welcome(address, settings, outcomes, example))
             while not stop.wait(STOP_CHECK):
                 for process in processes:
                     process.keep_alive()
     click.echo("Stopped.")
 
 
-def _wait_until_ready(address: str, stop: Event) -> None:
+def _wait_until_ready(address: str, processes: Iterable[Child], stop: Event) -> None:
     end = monotonic() + READY_WITHIN
     while not stop.wait(STOP_CHECK):
+        for process in processes:
+            process.require_alive()
         try:
             with urllib.request.urlopen(f"{address}/readyz", timeout=5):  # noqa: S310 - http
                 return
@@ -188,19 +203,34 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _in_stock(read_model: ReadModel) -> StockLevel | None:
+    """Of the first products, the one of which most can be ordered."""
+    levels = read_model.stock(offset=0, limit=EXAMPLES).items
+    best = max(levels, key=lambda level: level.available, default=None)
+    return best if best and best.available > 0 else None
+
+
 def _welcome(
-    address: str, settings: Settings, outcomes: Mapping[str, SyncResult | Exception]
+    address: str,
+    settings: Settings,
+    outcomes: Mapping[str, SyncResult | Exception],
+    example: StockLevel | None,
 ) -> str:
     synced = [outcome for outcome in outcomes.values() if isinstance(outcome, SyncResult)]
     storage = settings.database_url.rpartition("@")[2].removeprefix("sqlite:///")
     queue = "RabbitMQ" if settings.broker_url else "its outbox table is the queue"
-    example = '{"product_id": "sku-espresso-beans", "quantity": 2}'
+    order = f"\n  Order       {_order_call(address, example)}" if example else ""
     return f"""
 Order Aggregator is running. Data: {storage} ({queue}).
 {len(synced)} of {len(outcomes)} vendors synced.
 
   Swagger UI  {address}/v1/api/swagger
-  See stock   curl -s {address}/v1/api/stock
-  Order       curl -s {address}/v1/api/order -H 'Content-Type: application/json' -d '{example}'
+  See stock   curl -s {address}/v1/api/stock{order}
 
 Ctrl-C stops it."""
+
+
+def _order_call(address: str, example: StockLevel) -> str:
+    body = {"product_id": example.product_id, "quantity": min(2, example.available)}
+    headers = "-H 'Content-Type: application/json'"
+    return f"curl -s {address}/v1/api/order {headers} -d {shlex.quote(json.dumps(body))}"

@@ -27,6 +27,7 @@ class MemoryLedger:
             yield from _on_hand(tables)
             yield from _reserved(tables)
             yield from _allocated(tables)
+            yield from _has_lines(tables)
 
 
 def _vendor_available(tables: Tables) -> Iterator[Discrepancy]:
@@ -66,13 +67,19 @@ def _allocated(tables: Tables) -> Iterator[Discrepancy]:
         found: Counter[str] = Counter()
         for part in order.allocations:
             found[part.product_id] += part.quantity
-        if expected != found or not order.lines:
+        if expected != found:
             yield Discrepancy(
                 figure="allocated",
                 subject=str(order.id),
                 expected=expected.total(),
                 found=found.total(),
             )
+
+
+def _has_lines(tables: Tables) -> Iterator[Discrepancy]:
+    for order in tables.orders.values():
+        if not order.lines:
+            yield Discrepancy(figure="has_lines", subject=str(order.id), expected=1, found=0)
 
 
 def _ordered(order: Order) -> Counter[str]:

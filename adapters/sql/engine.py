@@ -64,13 +64,26 @@ _NEVER = (
 def create_engine(url: str) -> Engine:
     """An engine for the database at this URL. It connects when it is used.
 
-    The folder of a SQLite file is created. Raises InvalidValue for what can never work; it does not
-    show the URL, which may hold a password.
+    A SQLite file that is not there is as a database without tables: only `make_database` makes it.
+    Raises InvalidValue for what can never work; it does not show the URL, which may hold a
+    password.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed)
     return _postgresql_engine(parsed)
+
+
+def make_database(engine: Engine) -> None:
+    """Make the SQLite file and its folder where they are not there yet. StorageUnavailable."""
+    if engine.dialect.name != "sqlite":
+        return
+    path = _file_of(engine.url)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sqlite3.connect(path).close()
+    except (OSError, sqlite3.Error) as error:
+        raise StorageUnavailable(f"cannot create {path.absolute()}: {error}") from error
 
 
 @contextmanager
@@ -82,6 +95,7 @@ def write_turn(engine: Engine) -> Iterator[None]:
     if engine.dialect.name != "sqlite":
         yield
         return
+    _require_database(_file_of(engine.url))
     try:
         turn = os.open(_lock_file(engine.url), os.O_WRONLY | os.O_CREAT, 0o666)
     except OSError as error:
@@ -165,28 +179,56 @@ def _sqlite_engine(url: URL) -> Engine:
     just_a_file = url == URL.create("sqlite", database=file)
     if not file or file == ":memory:" or "\0" in file or not just_a_file:
         raise InvalidValue("database_url", FORMS)
-    _make_folder(Path(file).parent)
-    _check_file(Path(file))
+    path = _file_of(url)
+    _check_folder(path.parent)
+    _check_file(path)
     _check_file(_lock_file(url))
-    _check_content(Path(file))
+    _check_content(path)
     engine = sqlalchemy.create_engine(
-        url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_timeout=POOL_TIMEOUT
+        url,
+        creator=lambda: _open_sqlite(path),
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_TIMEOUT,
     )
     event.listen(engine, "connect", _set_up_sqlite)
     return engine
+
+
+def _open_sqlite(path: Path) -> sqlite3.Connection:
+    """Open the file, but do not make it: the name of one that is not there may be a slip."""
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        return sqlite3.connect(uri, uri=True, check_same_thread=False)
+    except sqlite3.OperationalError:
+        _require_database(path)
+        raise
+
+
+def _require_database(path: Path) -> None:
+    if not path.exists():
+        raise StorageUnavailable(
+            f"there is no database at {path.absolute()}: run `order-aggregator migrate`"
+        )
+
+
+def _file_of(url: URL) -> Path:
+    return Path(str(url.database))
 
 
 def _lock_file(url: URL) -> Path:
     return Path(f"{url.database}.lock")
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidValue("database_url", f"cannot create {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InvalidValue("database_url", f"cannot write to {folder.absolute()}")
+def _check_folder(folder: Path) -> None:
+    """Raise InvalidValue if the folder can neither be written to nor made."""
+    nearest = folder.absolute()
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise InvalidValue("database_url", f"cannot create {folder}: {nearest} is not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InvalidValue("database_url", f"cannot write to {nearest}")
 
 
 def _check_file(path: Path) -> None:

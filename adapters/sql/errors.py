@@ -66,7 +66,7 @@ def driver_errors_translated(*, committing: bool = False) -> Iterator[None]:
     """Raise the domain's error for a driver's; one that can only be a bug stays as it is."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, psycopg.Error) as error:
         translation = _translation(error, committing=committing)
         if translation is None:
             raise
@@ -83,24 +83,32 @@ def read_errors_translated() -> Iterator[None]:
         raise StorageUnavailable(str(error)) from error
 
 
-def _translation(error: SQLAlchemyError, *, committing: bool) -> OrderAggregatorError | None:
+def _translation(error: Exception, *, committing: bool) -> OrderAggregatorError | None:
     if isinstance(error, PoolTimeoutError):
         return StorageUnavailable("no database connection became free in time")
-    if not isinstance(error, DBAPIError):
-        return None
-    cause = error.orig
-    message = str(cause).strip().partition("\n")[0]
-    if error.connection_invalidated:
-        kind = CommitOutcomeUnknown if committing else StorageUnavailable
-        return kind(f"the connection to the database was lost: {message}")
+    # The driver's own error, or one that SQLAlchemy has wrapped.
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if cause is not None and getattr(error, "connection_invalidated", False):
+        return connection_lost(cause, committing=committing)
     if isinstance(cause, sqlite3.Error):
-        return _of_sqlite(cause, message)
+        return _of_sqlite(cause)
     if isinstance(cause, psycopg.Error):
-        return _of_postgresql(cause, message)
+        return _of_postgresql(cause)
     return None
 
 
-def _of_postgresql(error: psycopg.Error, message: str) -> OrderAggregatorError | None:
+def connection_lost(cause: BaseException, *, committing: bool) -> OrderAggregatorError:
+    """What that means: whether a commit was carried out, nobody can tell."""
+    kind = CommitOutcomeUnknown if committing else StorageUnavailable
+    return kind(f"the connection to the database was lost: {_first_line(cause)}")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _of_postgresql(error: psycopg.Error) -> OrderAggregatorError | None:
+    message = _first_line(error)
     if error.sqlstate is None:
         # No answer from the server at all.
         lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
@@ -111,7 +119,8 @@ def _of_postgresql(error: psycopg.Error, message: str) -> OrderAggregatorError |
     return None if kind is None else kind(message)
 
 
-def _of_sqlite(error: sqlite3.Error, message: str) -> OrderAggregatorError | None:
+def _of_sqlite(error: sqlite3.Error) -> OrderAggregatorError | None:
+    message = _first_line(error)
     code = getattr(error, "sqlite_errorcode", 0)
     if code == sqlite3.SQLITE_ERROR and _NO_SUCH.search(message):
         return StorageUnavailable(MIGRATE)

@@ -13,10 +13,8 @@ from sqlalchemy import (
     Select,
     Subquery,
     case,
-    cast,
     func,
     literal,
-    null,
     select,
     union_all,
 )
@@ -26,7 +24,6 @@ from .errors import read_errors_translated
 from .schema import (
     FULFILLED,
     RESERVED,
-    TEXT_ID,
     allocations,
     central_stock,
     order_lines,
@@ -128,23 +125,15 @@ def _reserved() -> Select[Any]:
 
 
 def _allocated() -> Select[Any]:
-    """Compared line by line, reported by order; an order without lines is wrong in itself."""
+    """Compared line by line, reported by order."""
     entries = union_all(
         select(
             order_lines.c.order_id,
             order_lines.c.product_id,
             case((orders.c.status == FULFILLED, order_lines.c.quantity), else_=0).label("expected"),
             _NOTHING.label("found"),
-            literal(1).label("lines"),
         ).join(orders),
-        select(
-            allocations.c.order_id,
-            allocations.c.product_id,
-            _NOTHING,
-            allocations.c.quantity,
-            literal(0),
-        ),
-        select(orders.c.id, cast(null(), TEXT_ID), _NOTHING, _NOTHING, literal(0)),
+        select(allocations.c.order_id, allocations.c.product_id, _NOTHING, allocations.c.quantity),
     ).subquery()
     expected, found = func.sum(entries.c.expected), func.sum(entries.c.found)
     by_line = (
@@ -152,7 +141,6 @@ def _allocated() -> Select[Any]:
             entries.c.order_id,
             expected.label("expected"),
             found.label("found"),
-            func.sum(entries.c.lines).label("lines"),
             case((expected != found, 1), else_=0).label("differs"),
         )
         .group_by(entries.c.order_id, entries.c.product_id)
@@ -161,9 +149,15 @@ def _allocated() -> Select[Any]:
     return (
         select(by_line.c.order_id, func.sum(by_line.c.expected), func.sum(by_line.c.found))
         .group_by(by_line.c.order_id)
-        .having((func.sum(by_line.c.differs) > 0) | (func.sum(by_line.c.lines) == 0))
+        .having(func.sum(by_line.c.differs) > 0)
         .order_by(by_line.c.order_id)
     )
+
+
+def _has_lines() -> Select[Any]:
+    line = select(order_lines).where(order_lines.c.order_id == orders.c.id)
+    without = ~line.exists()
+    return select(orders.c.id, literal(1), literal(0)).where(without).order_by(orders.c.id)
 
 
 _CHECKS = {
@@ -171,4 +165,5 @@ _CHECKS = {
     "on_hand": _on_hand(),
     "reserved": _reserved(),
     "allocated": _allocated(),
+    "has_lines": _has_lines(),
 }

@@ -165,7 +165,7 @@ class SqlConsumer:
                 rows = transaction.rows(
                     self._outbox.claim, {"limit": limit, "now": now, "until": now + LEASE}
                 )
-                worn_out = [(row.id, row.attempts) for row in rows if row.attempts > DELIVERY_LIMIT]
+                worn_out = [(key, count) for key, _, count in rows if count > DELIVERY_LIMIT]
                 if worn_out:
                     parameters = self._statements.claims.bind(worn_out) | {"reason": WORN_OUT}
                     transaction.write(self._statements.keep, parameters)
@@ -173,11 +173,9 @@ class SqlConsumer:
                 transaction.commit()
         except Conflict as error:
             raise BrokerUnavailable(f"nothing was received: {error}") from error
-        fit = [row for row in sorted(rows) if row.attempts <= DELIVERY_LIMIT]
-        self._unsettled |= {(row.id, row.attempts) for row in fit}
-        return [
-            Delivery(body=row.body, attempt=row.attempts, tag=(row.id, row.attempts)) for row in fit
-        ]
+        fit = [row for row in sorted(rows) if row[2] <= DELIVERY_LIMIT]
+        self._unsettled |= {(key, count) for key, _, count in fit}
+        return [Delivery(body=body, attempt=count, tag=(key, count)) for key, body, count in fit]
 
     def _settle(
         self,

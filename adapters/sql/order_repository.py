@@ -26,7 +26,7 @@ from ...domain.errors import Conflict
 from ...domain.order import Allocation, Order, OrderLine, OrderStatus
 from .bulk import BulkKeys, bulk_keys, bulk_rows
 from .schema import MOMENT, NOT_FULFILLED, RESERVED, TEXT_ID, allocations, order_lines, orders
-from .transaction import AnyRow, Transaction
+from .transaction import Transaction
 
 _STATUS = {status.value: status for status in OrderStatus}
 
@@ -168,11 +168,11 @@ class SqlOrders:
             return
         statements = self._statements
         rows = [(order.id, order.status.value, order.failure, order.updated_at) for order in orders]
-        self._transaction.write_each(
+        self._transaction.write(
             statements.settle,
             statements.ends.bind(rows),
-            len(rows),
-            Conflict("an order is not reserved any more"),
+            expected=len(rows),
+            otherwise=Conflict("an order is not reserved any more"),
         )
         self._add_allocations(orders)
 
@@ -235,7 +235,7 @@ def select_allocations(ids: BulkKeys) -> Select[Any]:
     )
 
 
-def ended_ids(rows: Iterable[AnyRow]) -> set[UUID]:
+def ended_ids(rows: Iterable[Sequence[Any]]) -> set[UUID]:
     """The orders among these rows that may have allocations."""
     return {row[0] for row in rows if row[1] != RESERVED}
 

@@ -78,7 +78,7 @@ class SqlOutbox:
         rows = self._transaction.rows(
             self._statements.claim, {"limit": limit, "now": now, "until": until}
         )
-        return [OutboxMessage(id=row.id, body=row.body) for row in sorted(rows)]
+        return [OutboxMessage(id=key, body=body) for key, body, _attempts in sorted(rows)]
 
     def remove(self, ids: Collection[int]) -> None:
         """Delete."""

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import (
     Engine,
     FromClause,
+    Row,
     Select,
     Uuid,
     bindparam,
@@ -36,7 +37,8 @@ from .schema import (
     vendor_stock,
     vendors,
 )
-from .transaction import AnyRow
+
+AnyRow = Row[*tuple[Any, ...]]
 
 # What fits into the databases' 64 bits: nothing is stored beyond it.
 _LAST = 2**63 - 1

@@ -145,11 +145,13 @@ class SqlStock:
             return
         statements = self._statements
         rows = [(change.product_id, change.on_hand, change.reserved) for change in changes]
-        self._transaction.write_each(
+        self._transaction.write(
             statements.change,
             statements.changes.bind(rows) | {"at": at},
-            len(rows),
-            RuleViolated("central stock of a product that does not exist, or is named twice"),
+            expected=len(rows),
+            otherwise=RuleViolated(
+                "central stock of a product that does not exist, or is named twice"
+            ),
         )
 
     def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
@@ -173,11 +175,11 @@ class SqlStock:
             return
         statements = self._statements
         rows = [(change.product_id, change.vendor_id, change.available) for change in changes]
-        self._transaction.write_each(
+        self._transaction.write(
             statements.change_vendors,
             statements.vendor_changes.bind(rows),
-            len(rows),
-            RuleViolated("vendor stock that does not exist, or is named twice"),
+            expected=len(rows),
+            otherwise=RuleViolated("vendor stock that does not exist, or is named twice"),
         )
 
     def put_vendor(self, levels: Sequence[VendorStock]) -> None:

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import Connection, Engine, Executable, Row
+from sqlalchemy import Engine, Executable
 
 from ...domain.errors import Conflict, OrderAggregatorError
-from .engine import write_turn
-from .errors import driver_errors_translated
-
-Parameters = Mapping[str, object]
-AnyRow = Row[*tuple[Any, ...]]
+from .connection import OpenTransaction, Parameters, Rows, Step, open_transaction
 
 
 class Transaction:
-    """A transaction that writes. Leaving it without `commit` undoes everything."""
+    """A transaction that writes. Leaving it without `commit` undoes everything.
 
-    _connection: Connection
+    What is written is sent with the next question or with the commit: so its errors come there.
+    """
+
+    _connection: OpenTransaction
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._open = ExitStack()
+        self._unsent: list[Step] = []
         self._spoiled = False
 
     def __enter__(self) -> Self:
-        with driver_errors_translated(), ExitStack() as opening:
-            opening.enter_context(write_turn(self._engine))
-            self._connection = opening.enter_context(self._engine.connect())
-            if self._engine.dialect.name == "sqlite":
-                # A transaction that began by reading could not always go on to write.
-                self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-            self._open = opening.pop_all()
+        self._connection = self._open.enter_context(open_transaction(self._engine))
         return self
 
     def __exit__(
@@ -43,42 +36,39 @@ class Transaction:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with driver_errors_translated():
-            self._open.close()
+        self._open.close()
 
-    def rows(self, statement: Executable, parameters: Parameters | None = None) -> Sequence[AnyRow]:
+    def rows(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Execute, and fetch all rows."""
-        try:
-            with driver_errors_translated():
-                return self._connection.execute(statement, parameters).all()
-        except BaseException:
-            self._spoiled = True
-            raise
+        return self._send(Step(statement=statement, parameters=parameters or {}))
 
-    def write(self, statement: Executable, parameters: Parameters | None = None) -> int:
-        """Execute; the number of rows that were changed."""
-        try:
-            with driver_errors_translated():
-                return self._connection.execute(statement, parameters).rowcount
-        except BaseException:
-            self._spoiled = True
-            raise
-
-    def write_each(
+    def write(
         self,
         statement: Executable,
-        parameters: Parameters,
-        expected: int,
-        otherwise: OrderAggregatorError,
+        parameters: Parameters | None = None,
+        *,
+        expected: int | None = None,
+        otherwise: OrderAggregatorError | None = None,
     ) -> None:
-        """Execute; raise `otherwise` unless so many rows were changed."""
-        if self.write(statement, parameters) != expected:
-            self._spoiled = True
-            raise otherwise
+        """Execute, by the commit at the latest; raise `otherwise` unless `expected` rows change."""
+        step = Step(
+            statement=statement, parameters=parameters or {}, expected=expected, otherwise=otherwise
+        )
+        self._unsent.append(step)
 
     def commit(self) -> None:
         """Commit. Raises Conflict if something failed before: a part must never be committed."""
+        if self._unsent:
+            self._send()
         if self._spoiled:
             raise Conflict("an earlier step of this transaction failed")
-        with driver_errors_translated(committing=True):
-            self._connection.commit()
+        self._connection.commit()
+
+    def _send(self, *steps: Step) -> Rows:
+        steps = (*self._unsent, *steps)
+        self._unsent.clear()
+        try:
+            return self._connection.execute(steps)
+        except BaseException:
+            self._spoiled = True
+            raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from math import isfinite
 from typing import TypeVar
 
 import environ
@@ -32,14 +31,17 @@ def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
     return convert
 
 
-def _seconds(text: str) -> timedelta:
+def seconds(text: str) -> timedelta:
+    """A span of time above 0, up to a day; raises ValueError that says so."""
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = 0
-    if not (isfinite(seconds) and 0 < seconds <= A_DAY):
-        raise ValueError("must be a number of seconds above 0, up to 86400")
-    return timedelta(seconds=seconds)
+        number = 0
+    span = timedelta(seconds=number) if 0 < number <= A_DAY else None
+    # Below a microsecond it comes to nothing, and a loop would go on without a pause.
+    if not span:
+        raise ValueError(f"must be a number of seconds above 0, up to {A_DAY}")
+    return span
 
 
 def _url(*forms: str) -> Callable[[str], str]:
@@ -106,15 +108,15 @@ class Settings:
     host: str = _var("HOST", "127.0.0.1", str)
     port: int = _var("PORT", "3000", _whole(1, 65535))
     log_level: str = _var("LOG_LEVEL", "info", _log_level)
-    api_processes: int = _var("API_PROCESSES", "1", _whole(1, 64))
-    # Also how many orders of one process can wait for the same commit.
-    api_threads: int = _var("API_THREADS", "64", _whole(1, 1000))
+    api_processes: int = _var("API_PROCESSES", "2", _whole(1, 64))
+    # Orders need none.
+    api_threads: int = _var("API_THREADS", "16", _whole(1, 1000))
     allocation_policy: AllocationPolicy = _var("ALLOCATION_POLICY", "highest_then_even", _policy)
     max_attempts: int = _var("MAX_ATTEMPTS", "8", _whole(1, 20))
     # Before the second attempt; it doubles with each one after.
-    retry_delay: timedelta = _var("RETRY_DELAY", "0.5", _seconds)
-    resend_after: timedelta = _var("RESEND_AFTER", "300", _seconds)
-    sync_interval: timedelta = _var("SYNC_INTERVAL", "60", _seconds)
+    retry_delay: timedelta = _var("RETRY_DELAY", "0.5", seconds)
+    resend_after: timedelta = _var("RESEND_AFTER", "300", seconds)
+    sync_interval: timedelta = _var("SYNC_INTERVAL", "60", seconds)
     # None: the three mock vendors.
     vendors_file: str | None = _var("VENDORS_FILE", "", _optional(str))
     mock_vendors_host: str = _var("MOCK_VENDORS_HOST", "127.0.0.1", str)

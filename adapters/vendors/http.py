@@ -13,7 +13,14 @@ from ssl import SSLContext
 
 import attrs
 import httpx
-import stamina
+import structlog
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
 
 from ...domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
 from ...domain.ports.clock import Clock
@@ -21,6 +28,8 @@ from ...domain.stock import Vendor
 from ...domain.vendor_sync import Snapshot
 from .deadline import Deadline
 from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, Page, parse, snapshot
+
+log = structlog.get_logger()
 
 MAX_PAGES = 10_000
 MAX_REDIRECTS = 5
@@ -31,6 +40,7 @@ MAX_RETRY_AFTER = 5.0
 # Seconds for a connection, and for the next bytes of an answer.
 READ_TIMEOUT = 10.0
 
+_GROWING_PAUSE = wait_exponential_jitter(multiplier=0.1, jitter=0.1)
 _ACCEPTED = {"json": "application/json, */*;q=0.5", "csv": "text/csv, */*;q=0.5"}
 _AWAY = "leads away from the configured scheme, host and port"
 
@@ -72,8 +82,7 @@ class HttpVendorGateway:
             try:
                 pages = list(download.pages())
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                problem = self._describe(error, deadline)
-                raise VendorUnavailable(self.vendor.id, problem) from error
+                raise VendorUnavailable(self.vendor.id, download.describe(error)) from error
         return snapshot(self.vendor, pages, began)
 
     def _client(self) -> httpx.Client:
@@ -87,12 +96,6 @@ class HttpVendorGateway:
             # A proxy cannot reach what listens on our own loopback.
             trust_env=not _is_loopback(self.url.host),
         )
-
-    def _describe(self, error: Exception, deadline: Deadline) -> str:
-        detail = " ".join(str(error).split()) or f"broken off ({type(error).__name__})"
-        if deadline.expired:
-            detail = f"no whole answer within {self.timeout:g} seconds"
-        return f"{self.url.netloc.decode()}: {detail}"
 
 
 class _Download:
@@ -120,32 +123,55 @@ class _Download:
             yield page
             url = self._next(response.url, page, seen, place)
 
+    def describe(self, error: BaseException) -> str:
+        """What went wrong, in one line that shows no secret."""
+        detail = " ".join(str(error).split()) or f"broken off ({type(error).__name__})"
+        if self._deadline.expired:
+            detail = f"no whole answer within {self._gateway.timeout:g} seconds"
+        return f"{self._gateway.url.netloc.decode()}: {detail}"
+
     def _get(self, url: httpx.URL, place: str) -> tuple[httpx.Response, bytes]:
         """Download one page, in a few attempts."""
-        for attempt in stamina.retry_context(
-            on=self._worth_another,
-            attempts=ATTEMPTS,
-            timeout=None,
-            wait_initial=0.1,
-            wait_jitter=0.1,
-        ):
-            with attempt:
-                return self._follow(url, place)
-        raise AssertionError("unreachable")
+        retrying = Retrying(
+            retry=retry_if_exception(self._worth_another),
+            wait=self._pause,
+            stop=stop_after_attempt(ATTEMPTS),
+            before_sleep=self._say,
+            reraise=True,
+        )
+        return retrying(self._follow, url, place)
 
-    def _worth_another(self, error: Exception) -> bool | float:
-        """Whether to try again, or in how many seconds."""
+    def _worth_another(self, error: BaseException) -> bool:
+        """Whether to try again."""
         if self._deadline.expired:
             return False
-        if isinstance(error, httpx.HTTPStatusError):
-            status = error.response.status_code
-            if status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
-                return False
-            wait = _retry_after(error.response, self._gateway.clock)
-            if wait is None:
-                return True
-            return wait if wait <= min(MAX_RETRY_AFTER, self._deadline.remaining) else False
-        return isinstance(error, httpx.TransportError)
+        if not isinstance(error, httpx.HTTPStatusError):
+            return isinstance(error, httpx.TransportError)
+        status = error.response.status_code
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
+            return False
+        wait = self._asked_to_wait(error)
+        return wait is None or wait <= min(MAX_RETRY_AFTER, self._deadline.remaining)
+
+    def _pause(self, state: RetryCallState) -> float:
+        """Seconds before the next attempt."""
+        wait = self._asked_to_wait(_error_of(state))
+        return _GROWING_PAUSE(state) if wait is None else wait
+
+    def _asked_to_wait(self, error: BaseException | None) -> float | None:
+        """The seconds that the vendor asks us to wait, if it does."""
+        if not isinstance(error, httpx.HTTPStatusError):
+            return None
+        return _retry_after(error.response, self._gateway.clock)
+
+    def _say(self, state: RetryCallState) -> None:
+        error = _error_of(state)
+        log.warning(
+            "vendor.waiting",
+            vendor_id=self._gateway.vendor.id,
+            reason=self.describe(error) if error else None,
+            seconds=round(state.upcoming_sleep, 1),
+        )
 
     def _follow(self, url: httpx.URL, place: str) -> tuple[httpx.Response, bytes]:
         """One attempt; redirects are followed as long as they stay on this origin."""
@@ -223,6 +249,10 @@ class _Download:
             problem = f"{place}Last-Modified: must be an HTTP date, but is {value[:40]!r}"
             raise self._invalid(problem)
         return moment
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 def _retry_after(response: httpx.Response, clock: Clock) -> float | None:

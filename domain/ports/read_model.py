@@ -110,4 +110,6 @@ class Ledger(Protocol):
         `on_hand`: a product's central stock is the sum over its vendors.
         `reserved`: and holds exactly the lines of orders still reserved.
         `allocated`: a fulfilled order's allocations are exactly its lines; any other has none.
+        `has_lines`: an order has lines (1), whatever its status; without any (0), what it stood for
+        is lost, and nothing else would tell.
         """

@@ -27,7 +27,7 @@ class StockRepository(Protocol):
     def change(self, changes: Sequence[StockChange], at: datetime) -> None:
         """Change central stock, at most one change a product.
 
-        Raises RuleViolated if a figure would fall below 0, or a reservation grow beyond on hand.
+        RuleViolated if a figure would fall below 0, or a reservation grow beyond on hand.
         """
 
     def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
@@ -71,8 +71,7 @@ class OrderRepository(Protocol):
     def settle(self, orders: Sequence[Order]) -> None:
         """Write the end of orders: status, failure and allocations.
 
-        Raises Conflict, and the unit of work must not be committed, unless every one of them is
-        still reserved.
+        Conflict unless every one of them is still reserved.
         """
 
     def allocated_since(
@@ -112,8 +111,10 @@ class UnitOfWork(Protocol):
     """One transaction: leaving it without `commit` undoes everything.
 
     Two units of work behave as if one ran after the other for all that they lock. Every call can
-    raise StorageUnavailable, or Conflict when another unit of work got in the way; then nothing was
-    committed. Not to be shared by threads; the factory may be called from any.
+    raise StorageUnavailable, or Conflict when another unit of work got in the way. What is written
+    may be sent with the next question or with the commit, so its errors come there at the latest;
+    after any error nothing can be committed. Not to be shared by threads; the factory may be called
+    from any.
     """
 
     @property

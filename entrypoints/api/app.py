@@ -56,6 +56,7 @@ def _combiner(services: ApiServices) -> Combiner:
         max_batch=services.limits.max_batch,
         max_waiting=services.limits.max_waiting,
         patience=services.limits.patience,
+        new_wait=services.new_wait,
     )
 
 

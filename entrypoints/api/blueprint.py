@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar, cast
+from urllib.parse import parse_qsl
 
 from flask import Request
 from flask_smorest import Blueprint  # type: ignore[import-untyped]
@@ -23,11 +25,18 @@ class QueryParser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {"query": RAISE}  # noqa: RUF012
 
     def load_querystring(self, req: Request, schema: Schema) -> dict[str, str]:  # noqa: ARG002
-        """The parameters, each of which may stand only once."""
-        repeated = [name for name, values in req.args.lists() if len(values) > 1]
-        if repeated:
-            raise InvalidRequest({name[:100]: ["must not be repeated"] for name in repeated})
-        return req.args.to_dict()
+        """The parameters, in UTF-8, each of which may stand only once."""
+        pairs = _pairs(req.query_string)
+        errors = {
+            _readable(name)[:100]: ["must be UTF-8"]
+            for name, value in pairs
+            if _readable(name + value) != name + value
+        }
+        times = Counter(name for name, _ in pairs)
+        errors |= {_readable(n)[:100]: ["must not be repeated"] for n in times if times[n] > 1}
+        if errors:
+            raise InvalidRequest(errors)
+        return dict(pairs)
 
     def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Name the fields as everywhere else."""
@@ -66,6 +75,20 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
             return registered
 
         return decorate
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    """Names and values; bytes that are no UTF-8 become surrogates, which no UTF-8 becomes.
+
+    Werkzeug instead leaves them as they were escaped, as if somebody had asked for `%FF`.
+    """
+    undecoded = "surrogateescape"
+    return parse_qsl(query.decode(errors=undecoded), keep_blank_values=True, errors=undecoded)
+
+
+def _readable(text: str) -> str:
+    """The text with such bytes spelt out."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _problem(status: int, schema: str) -> dict[str, Any]:

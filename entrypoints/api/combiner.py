@@ -21,6 +21,7 @@ from ...domain.errors import (
 )
 from ...domain.order import Order
 from ...domain.use_cases.place_orders import PlaceOrder
+from .waits import ThreadWait, Wait
 
 log = structlog.get_logger()
 
@@ -46,12 +47,11 @@ class PlaceBatch(Protocol):
 
 @attrs.define(kw_only=True, eq=False)
 class _Entry:
-    """A command, and the caller that sleeps until `done` is released."""
+    """A command, and the caller that sleeps until it has an outcome."""
 
     command: PlaceOrder
     deadline: float
-    # A bare lock is the cheapest thing a thread can sleep on.
-    done: threading.Lock
+    caller: Wait
     started: bool = False
     # An attempt may have been committed without our knowing.
     in_doubt: bool = False
@@ -61,7 +61,7 @@ class _Entry:
         """Give the caller its outcome, the first one there is, and wake it."""
         if self.outcome is None:
             self.outcome = outcome
-            self.done.release()
+            self.caller.wake()
 
     def fail(self, error: Exception) -> None:
         """Wake the caller with an error that no other thread raises as well."""
@@ -86,8 +86,9 @@ class Combiner:
         max_batch: int,
         max_waiting: int,
         patience: float,
+        new_wait: Callable[[], Wait] = ThreadWait,
     ) -> None:
-        """`patience`: seconds a caller waits.
+        """`patience`: seconds a caller waits; `new_wait`: how it does so.
 
         `report` is told, when the callers of a batch are awake already, what was decided and how
         many still wait. It cannot change what was decided.
@@ -97,6 +98,7 @@ class Combiner:
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._patience = patience
+        self._new_wait = new_wait
         self._mutex = threading.Lock()
         self._arrival = threading.Condition(self._mutex)
         self._waiting: deque[_Entry] = deque()
@@ -109,12 +111,10 @@ class Combiner:
         Raises OrderRefused or Overloaded, StorageUnavailable, or CommitOutcomeUnknown when patience
         ran out while the order was being placed.
         """
-        done = threading.Lock()
-        done.acquire()
         deadline = time.monotonic() + self._patience
-        entry = _Entry(command=command, deadline=deadline, done=done)
+        entry = _Entry(command=command, deadline=deadline, caller=self._new_wait())
         self._enqueue(entry)
-        if not done.acquire(timeout=self._patience):
+        if not entry.caller.sleep(self._patience):
             self._give_up(entry)
         match entry.outcome:
             case Order() as order:

@@ -51,6 +51,11 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
     durations.observe(seconds)
 
 
+def observe_refusal(method: str, status: int) -> None:
+    """Count a request that was refused before it was looked at."""
+    _of_requests(method if method in METHODS else "other", "refused", status)[0].inc()
+
+
 @cache
 def _of_requests(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     """Looked up once: finding a labelled figure costs more than counting."""

@@ -93,7 +93,9 @@ _LOCATION = {
     headers=_LOCATION,
     refusals={
         400: "Problem",
+        408: "Problem",
         409: "InsufficientStock",
+        411: "Problem",
         413: "Problem",
         415: "Problem",
         422: "InvalidRequest",

@@ -36,8 +36,13 @@ class Report:
         metrics.WAITING.set(waiting)
         if not decisions:
             return
-        kinds = Counter(_kind(decision) for decision in decisions)
-        accepted = [str(d[0].order_id) for d in decisions if _kind(d) == ACCEPTED]
+        kinds: Counter[str] = Counter()
+        accepted = []
+        for decision in decisions:
+            kind = _kind(decision)
+            kinds[kind] += 1
+            if kind is ACCEPTED:
+                accepted.append(str(decision[0].order_id))
         if accepted:
             self.wake_relay()
             log.info("orders.accepted", order_ids=accepted)

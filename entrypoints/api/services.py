@@ -13,6 +13,7 @@ from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.sync_vendor import SyncResult
 from .combiner import Combiner, PlaceBatch
+from .waits import ThreadWait, Wait
 
 EXTENSION = "order_aggregator"
 
@@ -24,9 +25,9 @@ class Limits:
     max_body_bytes: int = 1024 * 1024
     # Orders in one transaction.
     max_batch: int = 500
-    # Orders that may wait for the next one.
-    max_waiting: int = 10_000
-    # Seconds that a caller waits for its order.
+    # Orders that may wait for the next one. More would only wait longer, not be placed sooner.
+    max_waiting: int = 1000
+    # Seconds that a caller waits for its order, and that we wait for the caller's body.
     patience: float = 10.0
 
 
@@ -45,6 +46,8 @@ class ApiServices:
     # Told after each commit that accepted orders. Must not block.
     wake_relay: Callable[[], None]
     limits: Limits = attrs.field(factory=Limits)
+    # How a request sleeps until its order is placed.
+    new_wait: Callable[[], Wait] = ThreadWait
 
 
 @attrs.frozen(kw_only=True)

@@ -98,6 +98,7 @@ def test_a_connection_lost_just_before_the_commit_is_told(
 
     def step(uow: UnitOfWork) -> None:
         uow.stock.change(RESERVE_ONE, NOW)
+        uow.stock.lock(["apple"])  # Any question is sent with what was changed before it.
         cut()
 
     with pytest.raises(CommitOutcomeUnknown):

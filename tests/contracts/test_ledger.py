@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 import pytest
 
-from order_aggregator.domain.order import Allocation, Order
+from order_aggregator.domain.order import Allocation, Order, OrderStatus
 from order_aggregator.domain.ports.read_model import Discrepancy
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import StockChange, VendorStock, VendorStockChange
@@ -176,6 +176,19 @@ def test_a_failed_order_that_has_allocations_is_found(shop: Shop) -> None:
     failed = order.fail("given up", shop.clock.now())
     end = attrs.evolve(failed, allocations=(_part("apple", 2), _part("pear", 1)))
     assert _end(shop, end) == {("allocated", str(order.id))}
+
+
+@pytest.mark.parametrize("status", OrderStatus)
+def test_an_order_without_lines_is_found(shop: Shop, status: OrderStatus) -> None:
+    """Nothing was allocated to it either, so that no other figure differs."""
+    order = attrs.evolve(
+        reserved_order(shop.clock.now()),
+        status=status,
+        failure="given up" if status is OrderStatus.FAILED else None,
+    )
+    assert _tamper(shop, lambda uow: uow.orders.add([order])) == {
+        ("has_lines", str(order.id), 1, 0)
+    }
 
 
 def test_the_figures_of_a_wrong_order_are_told(shop: Shop) -> None:

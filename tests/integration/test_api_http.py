@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from service import Service
+from service import Service, eventually
 
 ORDER = b'{"product_id": "%s", "quantity": 1}'
+HEAD = (
+    b"POST /v1/api/order HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+)
 MEBIBYTE = 1024 * 1024
 
 
@@ -35,35 +41,32 @@ def order_ids(service: Service) -> list[str]:
     return [order["id"] for order in service.get("/order", page_size="100")]
 
 
-def exchange(service: Service, request: bytes) -> tuple[int, bytes]:
-    """Send raw bytes; the answer's status and body, once the server has closed the connection."""
+def connected(service: Service) -> socket.socket:
     address = urlsplit(service.root)
     assert address.hostname
     assert address.port
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    return socket.create_connection((address.hostname, address.port), timeout=10)
+
+
+def exchange(service: Service, request: bytes) -> tuple[int, bytes]:
+    """Send raw bytes; the answer's status and body, once the server has closed the connection."""
+    with connected(service) as connection:
         connection.sendall(request)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), body
 
 
-def chunked(service: Service, body: bytes) -> httpx.Response:
-    """Send a body in chunks, its length undeclared."""
-    parts = (body[start : start + 65536] for start in range(0, len(body), 65536))
-    return httpx.post(
-        f"{service.api}/order", content=parts, headers={"Content-Type": "application/json"}
-    )
-
-
-def test_a_body_may_come_in_chunks(running: Service) -> None:
-    order = ORDER % product_id(running)
-    assert chunked(running, order).status_code == httpx.codes.ACCEPTED
-    assert chunked(running, order.ljust(MEBIBYTE)).status_code == httpx.codes.ACCEPTED
+def test_a_body_must_say_how_long_it_is(running: Service) -> None:
+    """In chunks, it cannot be told from one that broke off in the middle."""
     before = order_ids(running)
-    answer = chunked(running, order.ljust(MEBIBYTE + 1))
-    assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
-    assert answer.json()["type"].endswith(":content-too-large")
-    assert chunked(running, b"").status_code == httpx.codes.BAD_REQUEST
+    answer = httpx.post(
+        f"{running.api}/order",
+        content=iter([ORDER % product_id(running)]),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == httpx.codes.LENGTH_REQUIRED
+    assert answer.json()["type"].endswith(":length-required")
     assert order_ids(running) == before
 
 
@@ -72,16 +75,54 @@ def test_a_declared_length_over_the_limit_is_refused(running: Service) -> None:
     headers = {"Content-Type": "application/json"}
     answer = httpx.post(f"{running.api}/order", content=order, headers=headers)
     assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+    assert answer.json()["type"].endswith(":content-too-large")
+
+
+def test_a_client_that_sends_far_too_much_still_sees_the_answer(running: Service) -> None:
+    body = b" " * 10 * MEBIBYTE
+    status, _ = exchange(running, HEAD % len(body) + body)
+    assert status == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+
+
+def test_a_body_that_is_cut_short_is_no_order(running: Service) -> None:
+    before = order_ids(running)
+    order = ORDER % product_id(running)
+    with connected(running) as connection:
+        connection.sendall(HEAD % (len(order) + 1) + order)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(65536)
+    assert answer.split()[1] == b"400"
+    assert order_ids(running) == before
+
+
+def test_clients_that_stall_keep_nobody_waiting(running: Service) -> None:
+    """However many they are: more than there are threads."""
+    with ExitStack() as stack:
+        for _ in range(200):
+            stalled = stack.enter_context(connected(running))
+            stalled.sendall(HEAD % 60 + b"{")
+        started_at = time.monotonic()
+        assert running.order(product_id(running).decode()).status_code == httpx.codes.ACCEPTED
+        assert httpx.get(f"{running.root}/healthz").status_code == httpx.codes.OK
+        assert time.monotonic() - started_at < 2
+
+
+def test_more_than_can_wait_is_refused_at_once(running: Service) -> None:
+    with ExitStack() as stack:
+        for _ in range(1000):
+            stack.enter_context(connected(running)).sendall(HEAD % 60 + b"{")
+        eventually(lambda: running.order(product_id(running).decode()).status_code == 503, within=5)
+        refused = running.order(product_id(running).decode())
+        assert refused.json()["type"].endswith(":overloaded")
+        assert refused.headers["Retry-After"] == "1"
+        assert running.get("/stock")
+    eventually(lambda: running.order(product_id(running).decode()).status_code == 202)
 
 
 def test_a_client_that_hangs_up_in_the_middle_orders_nothing(running: Service) -> None:
     before = order_ids(running)
-    address = urlsplit(running.root)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-        connection.sendall(
-            b"POST /v1/api/order HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            b"Content-Length: 1000\r\n\r\n" + ORDER % product_id(running)
-        )
+    with connected(running) as connection:
+        connection.sendall(HEAD % 1000 + ORDER % product_id(running))
     order = running.order(product_id(running).decode()).json()
     assert order_ids(running) == [order["id"], *before]
     assert "unexpected" not in running.said()
@@ -103,9 +144,7 @@ def test_a_key_that_is_not_ascii_is_refused(running: Service) -> None:
     body = ORDER % product_id(running)
     status, answer = exchange(
         running,
-        b"POST /v1/api/order HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-        b"Content-Type: application/json\r\nIdempotency-Key: k\xc3\xa4\r\n"
-        b"Content-Length: %d\r\n\r\n%s" % (len(body), body),
+        HEAD[:-2] % len(body) + b"Idempotency-Key: k\xc3\xa4\r\n\r\n" + body,
     )
     assert status == httpx.codes.UNPROCESSABLE_ENTITY
     assert list(json.loads(answer)["errors"]) == ["Idempotency-Key"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -56,18 +57,53 @@ def test_it_says_where_to_look_and_its_two_curl_lines_work_as_printed(embedded: 
     embedded.wait_until_said("Ctrl-C stops it.")
     assert f"{embedded.api}/swagger" in embedded.said()
     assert httpx.get(f"{embedded.api}/swagger").status_code == HTTPStatus.OK
-    lines = [line for line in embedded.said().splitlines() if "curl -s" in line]
-    assert len(lines) == 2
-    for line in lines:
-        command = line[line.index("curl -s") :]
-        shown = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
-        assert "sku-" in shown.stdout
+    commands = _curl_lines(embedded)
+    assert len(commands) == 2
+    for command in commands:
+        assert "sku-" in _output_of(command)
     assert embedded.get("/order") != []
+
+
+def test_the_order_that_it_shows_can_be_placed_whatever_the_vendors_sell(embedded: Service) -> None:
+    _sell(embedded, {"none left": 0, 'it\'s the "last"': 1})
+    embedded.start("run")
+    embedded.wait_until_said("Ctrl-C stops it.")
+    [_, command] = _curl_lines(embedded)
+    assert json.loads(_output_of(command))["lines"] == [
+        {"product_id": 'it\'s the "last"', "quantity": 1, "allocations": []}
+    ]
+
+
+def test_it_shows_no_order_where_nothing_is_in_stock(embedded: Service) -> None:
+    _sell(embedded, {"none left": 0})
+    embedded.start("run")
+    embedded.wait_until_said("Ctrl-C stops it.")
+    [command] = _curl_lines(embedded)
+    assert "none left" in _output_of(command)
+
+
+def _sell(service: Service, quantities: dict[str, int]) -> None:
+    """Have one vendor of our own instead of the mock ones."""
+    stock = [{"product_id": key, "quantity": units} for key, units in quantities.items()]
+    (service.folder / "stock.json").write_text(json.dumps(stock))
+    acme = {"id": "acme", "name": "Acme", "type": "file", "format": "json", "path": "stock.json"}
+    (service.folder / "vendors.json").write_text(json.dumps([acme]))
+    service.environment["VENDORS_FILE"] = "vendors.json"
+
+
+def _curl_lines(service: Service) -> list[str]:
+    lines = [line for line in service.said().splitlines() if "curl -s" in line]
+    return [line[line.index("curl -s") :] for line in lines]
+
+
+def _output_of(command: str) -> str:
+    shown = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    return shown.stdout
 
 
 def test_a_killed_child_is_started_again(embedded: Service) -> None:
     running = embedded.start("run")
-    embedded.wait_until_ready()
+    embedded.wait_until_said("Ctrl-C stops it.")
     before = descendants(running.pid)
     for child in children(running.pid):
         os.kill(child, signal.SIGKILL)
@@ -78,6 +114,20 @@ def test_a_killed_child_is_started_again(embedded: Service) -> None:
     embedded.wait_until_settled()
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_child_that_ends_before_all_is_ready_ends_the_start(
+    embedded: Service, number: int
+) -> None:
+    running = embedded.start("run")
+    eventually(lambda: len(children(running.pid)) == 2)
+    started = children(running.pid)
+    os.kill(started[number], signal.SIGKILL)
+    assert running.wait(25) == 1
+    assert " ended with status -9 before all was ready\n" in embedded.said()
+    assert "Traceback" not in embedded.said()
+    assert not any(_alive(pid) for pid in started)
+
+
 def test_when_it_is_killed_its_children_end_too(embedded: Service) -> None:
     running = embedded.start("run")
     embedded.wait_until_ready()
@@ -86,6 +136,24 @@ def test_when_it_is_killed_its_children_end_too(embedded: Service) -> None:
     running.kill()
     running.wait()
     eventually(lambda: not any(_alive(pid) for pid in started), what="children ended")
+
+
+def test_a_stop_while_the_api_starts_ends_it(embedded: Service) -> None:
+    vendors_file = embedded.folder / "vendors.json"
+    os.mkfifo(vendors_file)
+    embedded.environment["VENDORS_FILE"] = str(vendors_file)
+    starting = embedded.start("api")
+    with vendors_file.open("w"):  # which waits until it is being read
+        assert stop(starting) == -signal.SIGTERM
+
+
+def test_a_verification_can_be_stopped(embedded: Service) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}/x?connect_timeout=60"
+        embedded.environment["DATABASE_URL"] = f"postgresql+psycopg://{address}"
+        verifying = embedded.start("verify")
+        with silent.accept()[0]:
+            assert stop(verifying) == -signal.SIGTERM
 
 
 def test_a_port_in_use_is_one_clear_line(embedded: Service) -> None:
@@ -104,6 +172,13 @@ def test_a_mock_vendors_port_in_use_is_one_clear_line(embedded: Service) -> None
         for command in ("run", "mock-vendors"):
             expected = f"MOCK_VENDORS_PORT: cannot listen on 127.0.0.1:{port}"
             assert_one_line(embedded, command, expected)
+
+
+def test_a_mock_vendors_port_that_is_the_apis_is_one_clear_line(embedded: Service) -> None:
+    first = int(embedded.environment["PORT"]) - 1
+    embedded.environment["MOCK_VENDORS_PORT"] = str(first)
+    expected = f"MOCK_VENDORS_PORT: the mock vendors take {first} to {first + 2}, but {first + 1}"
+    assert_one_line(embedded, "run", expected)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +270,28 @@ def _alive(pid: int) -> bool:
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return shown.stdout.strip()[:1] not in ("", "Z")
+
+
+def test_started_before_the_tables_everything_waits_and_leaves_no_file(embedded: Service) -> None:
+    _sell(embedded, {PRODUCT: 5})
+    processes = [embedded.start(*words.split()) for words in ("worker", "api", "sync --every 0.5")]
+    for waiting in ("worker", "relay", "sync"):
+        embedded.wait_until_said(f"{waiting}.waiting")
+    assert not (embedded.folder / "data").exists()
+    assert embedded.call("migrate").returncode == 0
+    embedded.wait_until_ready()
+    eventually(lambda: embedded.get("/stock") != [], what="synced")
+    assert embedded.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
+    embedded.wait_until_settled()
+    embedded.verify()
+    assert [process.poll() for process in processes] == [None] * len(processes)
+
+
+def test_a_database_that_is_not_there_is_not_found_to_be_right(embedded: Service) -> None:
+    file = embedded.folder / "data" / "order_aggregator.db"
+    expected = f"Error: there is no database at {file}: run `order-aggregator migrate`"
+    assert_one_line(embedded, "verify", expected)
+    assert list(embedded.folder.iterdir()) == []
 
 
 def test_help_and_version_need_no_settings(embedded: Service) -> None:

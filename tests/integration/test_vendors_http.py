@@ -12,6 +12,7 @@ from time import monotonic
 
 import attrs
 import pytest
+from structlog.testing import capture_logs
 
 from feed_server import Answer, Behaviour, Exchange, FeedServer
 from order_aggregator.adapters.memory import ManualClock
@@ -227,6 +228,23 @@ class TestStatus:
         server.serve("/stock", Answer(b"", 503))
         assert _unavailable(_gateway(server)).endswith("answered 503 Service Unavailable")
         assert len(server.requests) == 3
+
+    def test_each_wait_names_the_vendor_and_the_reason(self, server: FeedServer) -> None:
+        answer = Answer(b"", 503, headers={"Retry-After": "0"})
+        server.serve("/stock", answer, _raw(b"nonsense\r\n\r\n"), GOOD)
+        with capture_logs() as logs:
+            _gateway_at(server.url().replace("//", "//me:s3cret@")).fetch()
+        [asked, broken] = logs
+        assert asked == {
+            "event": "vendor.waiting",
+            "log_level": "warning",
+            "vendor_id": "acme",
+            "reason": f"127.0.0.1:{server.server_address[1]}: answered 503 Service Unavailable",
+            "seconds": 0.0,
+        }
+        assert (broken["event"], broken["vendor_id"]) == ("vendor.waiting", "acme")
+        assert 0.1 <= broken["seconds"] <= 0.4
+        assert "s3cret" not in repr(logs)
 
     @pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 403, 404, 410])
     def test_what_will_not_pass_is_not(self, server: FeedServer, status: int) -> None:

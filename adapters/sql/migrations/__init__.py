@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from ..engine import write_turn
+from ..engine import make_database, write_turn
 from ..errors import read_errors_translated
 
 # Alembic keeps what it is at work on in module globals.
@@ -21,6 +21,7 @@ _ADVISORY_LOCK = 7_203_846_152_910_417
 
 def upgrade(engine: Engine) -> None:
     """Create or upgrade the tables; several at once wait for each other. StorageUnavailable."""
+    make_database(engine)
     with read_errors_translated(), write_turn(engine):
         if engine.dialect.name == "sqlite":
             _use_write_ahead_log(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from threading import Thread
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import URL, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from order_aggregator.adapters.memory import ManualClock
@@ -141,7 +142,7 @@ def test_a_connection_lost_before_the_commit_has_changed_nothing(postgresql: Eng
         uow.outbox.add([b"x"])
         terminate_others(postgresql)
         with pytest.raises(StorageUnavailable) as caught:
-            uow.outbox.add([b"y"])
+            uow.commit()  # which sends what was added, and only then the commit itself
     assert not isinstance(caught.value, CommitOutcomeUnknown)
     assert work(storage, lambda uow: uow.outbox.claim(9, NOW, NOW)) == []
 
@@ -150,6 +151,7 @@ def test_of_a_connection_lost_in_the_commit_the_outcome_is_unknown(postgresql: E
     storage = SqlStorage(postgresql)
     with storage.unit_of_work() as uow:
         uow.outbox.add([b"x"])
+        uow.stock.lock([])  # Any question is sent with what was added before it.
         terminate_others(postgresql)
         with pytest.raises(CommitOutcomeUnknown):
             uow.commit()
@@ -316,14 +318,60 @@ def test_a_file_that_is_no_database_any_more_is_unavailable(tmp_path: Path, call
     engine.dispose()
 
 
-def test_a_folder_that_vanished_is_a_clear_error(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path}/folder/data.db")
-    (tmp_path / "folder").rmdir()
-    with pytest.raises(StorageUnavailable, match="cannot write beside the database"):
-        migrate(engine)
-    with pytest.raises(StorageUnavailable, match="unable to open"):
-        SqlStorage(engine).read_model.ping()
+@pytest.mark.parametrize("call", ask_for_everything(create_engine(NOWHERE)))
+@pytest.mark.parametrize("name", ["data.db", "no/where/data.db"])
+def test_where_no_file_is_none_is_made(tmp_path: Path, call: str, name: str) -> None:
+    """The name may be a slip; and who comes before the tables waits for whoever makes them."""
+    path = tmp_path / name
+    engine = create_engine(f"sqlite:///{path}")
+    expected = f"^there is no database at {path}: run `order-aggregator migrate`$"
+    with pytest.raises(StorageUnavailable, match=expected):
+        ask_for_everything(engine)[call]()
+    assert list(tmp_path.iterdir()) == []
+    migrate(engine)
+    ask_for_everything(engine)[call]()
     engine.dispose()
+
+
+@pytest.mark.parametrize("call", ask_for_everything(create_engine(NOWHERE)))
+def test_an_empty_file_is_a_database_without_tables(tmp_path: Path, call: str) -> None:
+    (tmp_path / "data.db").touch()
+    engine = create_engine(f"sqlite:///{tmp_path}/data.db")
+    with pytest.raises(StorageUnavailable, match="has not the expected tables"):
+        ask_for_everything(engine)[call]()
+    engine.dispose()
+
+
+def test_any_name_of_a_file_is_a_database(tmp_path: Path) -> None:
+    path = tmp_path / "ü ?#%41&mode=ro'"
+    engine = create_engine(URL.create("sqlite", database=str(path)).render_as_string())
+    migrate(engine)
+    SqlStorage(engine).read_model.ping()
+    engine.dispose()
+    assert sorted(tmp_path.iterdir()) == [path, Path(f"{path}.lock")]
+
+
+def test_a_folder_that_vanished_is_a_clear_error(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    engine = create_engine(f"sqlite:///{folder}/data.db")
+    migrate(engine)
+    engine.dispose()
+    shutil.rmtree(folder)
+    for call in ask_for_everything(engine).values():
+        with pytest.raises(StorageUnavailable, match="there is no database at"):
+            call()
+    folder.touch()
+    with pytest.raises(StorageUnavailable, match=f"cannot create {folder}/data.db: "):
+        migrate(engine)
+    engine.dispose()
+
+
+def test_a_lock_that_cannot_be_had_is_a_clear_error(sqlite: Engine) -> None:
+    lock = Path(f"{sqlite.url.database}.lock")
+    lock.unlink()
+    lock.mkdir()
+    with pytest.raises(StorageUnavailable, match="cannot write beside the database"):
+        work(SqlStorage(sqlite), lambda uow: uow.outbox.add([b"x"]))
 
 
 SQLSTATES = {

@@ -60,6 +60,9 @@ ALLOWED = {
 }
 
 
+NOT_ONE = OrderAggregatorError("not one row was changed")
+
+
 @pytest.fixture
 def shop(storage: SqlStorage) -> Shop:
     """Ten apples, four of them reserved."""
@@ -75,7 +78,9 @@ def outcomes(engine: Engine, statements: Mapping[str, str]) -> dict[str, str]:
     def outcome(statement: str) -> str:
         try:
             with Transaction(engine) as transaction:
-                return f"{transaction.write(text(statement))} changed"
+                transaction.write(text(statement), expected=1, otherwise=NOT_ONE)
+                transaction.rows(text("SELECT 1"))
+                return "1 changed"
         except OrderAggregatorError as error:
             return type(error).__name__
 
@@ -106,9 +111,10 @@ def test_nothing_of_a_failed_unit_of_work_can_be_committed(storage: SqlStorage, 
         uow.outbox.add([b"must not be sent"])
         ended = order.cancel(shop.clock.now())
         uow.orders.settle([ended])
-        with pytest.raises(Conflict):
-            uow.orders.settle([ended])
-        with pytest.raises(Conflict):
+        uow.orders.settle([ended])
+        with pytest.raises(Conflict, match="not reserved any more"):
+            uow.commit()
+        with pytest.raises(Conflict, match="an earlier step"):
             uow.commit()
     assert shop.order(order.id) == order
     assert all(
@@ -123,7 +129,8 @@ def test_a_refused_statement_spoils_its_unit_of_work(storage: SqlStorage, shop: 
     [level] = work(storage, lambda uow: uow.stock.of_vendors(["apple"]))
     with storage.unit_of_work() as uow:
         uow.outbox.add([b"must not be sent"])
+        uow.stock.put_vendor([attrs.evolve(level, vendor_id="nobody")])
         with pytest.raises(RuleViolated):
-            uow.stock.put_vendor([attrs.evolve(level, vendor_id="nobody")])
+            uow.stock.of_vendors(["apple"])
         with pytest.raises(Conflict):
             uow.commit()

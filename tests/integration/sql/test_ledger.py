@@ -40,7 +40,7 @@ CORRUPTIONS = {
         {
             ("reserved", "apple", 0, 3),
             ("reserved", "pear", 0, 1),
-            ("allocated", "reserved order", 0, 0),
+            ("has_lines", "reserved order", 1, 0),
         },
     ),
     "adjustment": (

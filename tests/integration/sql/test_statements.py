@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Dialect, Engine, event, text
 
-from order_aggregator.adapters.sql import SqlStorage
+from order_aggregator.adapters.sql import SqlStorage, connection
+from order_aggregator.adapters.sql.connection import Step, in_words_of_the_driver
 from order_aggregator.domain.order import Order
 from shop import Shop, wish
 
@@ -22,6 +23,11 @@ def recorded(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     """The statements that are executed in this block, with their parameters."""
     statements: list[tuple[str, Any]] = []
 
+    def record_step(step: Step, dialect: Dialect) -> tuple[str, dict[str, object]]:
+        sql, parameters = in_words_of_the_driver(step, dialect)
+        statements.append((sql, parameters))
+        return sql, parameters
+
     def record(
         _connection: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool
     ) -> None:
@@ -31,7 +37,9 @@ def recorded(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
 
     event.listen(engine, "before_cursor_execute", record)
     try:
-        yield statements
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(connection, "in_words_of_the_driver", record_step)
+            yield statements
     finally:
         event.remove(engine, "before_cursor_execute", record)
 

@@ -92,6 +92,7 @@ def test_new_products_are_added_in_the_order_of_their_ids(postgresql: Engine) ->
 
     with storage.unit_of_work() as first:
         add("middle")(first)
+        first.stock.lock(["middle"])  # Any question is sent with what was added before it.
         second = Thread(target=work, args=(storage, add("zebra", "middle", "ant")))
         second.start()
         wait_until_blocked(postgresql)

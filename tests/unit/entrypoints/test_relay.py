@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from time import monotonic
 
+import attrs
 import pytest
 
 from order_aggregator import BrokerUnavailable
 from order_aggregator.entrypoints import relay as relay_module
 from order_aggregator.entrypoints.relay import Relay
+
+
+@attrs.define
+class Sending:
+    """Relays messages by a function."""
+
+    send: Callable[[], Sequence[bytes]]
+    finished: bool = False
+
+    def __call__(self) -> Sequence[bytes]:
+        return self.send()
+
+    def finish(self) -> None:
+        self.finished = True
 
 
 def test_a_wake_sends_before_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +38,7 @@ def test_a_wake_sends_before_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> N
         return []
 
     monkeypatch.setattr(relay_module, "POLL", relay_module.POLL * 1000)
-    relay = Relay(send, list, stop)
+    relay = Relay(Sending(send), list, stop)
     thread = Thread(target=relay.run)
     thread.start()
     relay.wake()
@@ -49,8 +65,10 @@ def test_it_goes_on_when_the_broker_is_back() -> None:
             stop.set()
         return answer
 
-    Relay(send, list, stop).run()
+    sending = Sending(send)
+    Relay(sending, list, stop).run()
     assert answers == []
+    assert sending.finished
 
 
 def test_a_crash_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +83,7 @@ def test_a_crash_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
         stop.set()
         return []
 
-    Relay(send, list, stop).run()
+    Relay(Sending(send), list, stop).run()
     assert answers == []
 
 
@@ -76,7 +94,7 @@ def test_told_to_stop_while_the_broker_is_away_it_ends() -> None:
         tried.set()
         raise BrokerUnavailable("away")
 
-    thread = Thread(target=Relay(send, list, stop).run)
+    thread = Thread(target=Relay(Sending(send), list, stop).run)
     thread.start()
     assert tried.wait(2)
     begun = monotonic()

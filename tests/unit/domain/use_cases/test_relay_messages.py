@@ -128,3 +128,35 @@ def test_no_transaction_is_open_while_the_bus_is_at_work(shop: Shop, bus: WeakBu
     bus.bus = Curious()
     _put(shop, b"1")
     assert len(shop.relay_messages()) == 1
+
+
+def _waiting(shop: Shop) -> int:
+    with shop.storage.unit_of_work() as uow:
+        return len(uow.outbox.claim(10, shop.clock.now() + LEASE, shop.clock.now()))
+
+
+def test_what_was_sent_is_removed_by_the_next_call(shop: Shop) -> None:
+    _put(shop, b"1")
+    shop.relay_messages()
+    assert _waiting(shop) == 1
+    shop.relay_messages()
+    assert _waiting(shop) == 0
+
+
+def test_what_was_sent_last_is_removed_at_the_end(shop: Shop, bus: WeakBus) -> None:
+    _put(shop, b"1", b"2")
+    shop.relay_messages()
+    shop.relay_messages.finish()
+    assert _waiting(shop) == 0
+    shop.pass_time(hours=1)
+    assert shop.relay_messages() == []
+    assert _received(bus) == [b"1", b"2"]
+
+
+def test_what_a_relay_had_sent_before_it_died_is_sent_again(shop: Shop, bus: WeakBus) -> None:
+    _put(shop, b"1")
+    shop.relay_messages()
+    shop.pass_time(hours=1)
+    another = Shop(shop.storage, bus=bus)
+    another.clock.advance(2 * LEASE)
+    assert another.relay_messages() == [b"1"]

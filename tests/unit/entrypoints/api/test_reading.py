@@ -163,6 +163,30 @@ class TestPaging:
         assert (answer.status_code, list(answer.get_json()["errors"])) == (422, [parameter])
         assert answer.get_json()["type"].endswith(":validation-error")
 
+    @pytest.mark.parametrize("path", ["/stock", "/vendor-stock", "/order"])
+    @pytest.mark.parametrize(
+        ("query", "field"),
+        [
+            ("product_id=%ff", "product_id"),
+            ("page=1&product_id=a%C3", "product_id"),
+            ("product_id=%ED%A0%80", "product_id"),
+            ("page=%ff", "page"),
+            ("x%ff=1", "x\\xff"),
+        ],
+    )
+    def test_what_is_no_utf_8_is_refused(
+        self, api: ApiUnderTest, path: str, query: str, field: str
+    ) -> None:
+        answer = api.client.get(f"/v1/api{path}?{query}")
+        assert answer.status_code == 422
+        assert answer.get_json()["errors"] == {field: ["must be UTF-8"]}
+
+    def test_bytes_that_were_sent_as_they_are_must_be_utf_8_too(self, api: ApiUnderTest) -> None:
+        api.stock("odd", {"é": 1})
+        for text, status in (("é".encode(), 200), (b"\xe9", 422)):
+            raw = {"QUERY_STRING": (b"product_id=" + text).decode("latin-1")}
+            assert api.client.get("/v1/api/stock", environ_overrides=raw).status_code == status
+
     def test_a_repeated_parameter_is_refused(self, api: ApiUnderTest) -> None:
         answer = api.client.get("/v1/api/stock?page=1&page=2")
         assert answer.get_json()["errors"] == {"page": ["must not be repeated"]}
