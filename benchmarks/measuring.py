@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -18,11 +19,14 @@ from plan import Plan
 from results import Results, Round
 from stage import stage
 
+SPARE_FILES = 1_000
+
 
 def measure(plan: Plan, names: Sequence[str]) -> Results:
     """These arms, else all; each round begins with another."""
     find_wrk()
     find_pgbench()
+    _allow_files(plan.overload_clients + SPARE_FILES)
     names = _with_needs(names or tuple(arms(plan)), tuple(arms(plan)))
     with stage() as servers:
         bench = Bench(stage=servers, plan=plan)
@@ -39,6 +43,13 @@ def measure_soak(plan: Plan) -> dict[str, Any]:
     """Memory over time."""
     with stage() as servers:
         return {"environment": describe(servers), **soak(Bench(stage=servers, plan=plan))}
+
+
+def _allow_files(files: int) -> None:
+    """Let our processes have so many open, as connections are; as far as we may decide that."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = files if most == resource.RLIM_INFINITY else min(files, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
 def _with_needs(names: Sequence[str], known: Sequence[str]) -> list[str]:
