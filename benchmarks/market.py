@@ -62,20 +62,21 @@ class Bench:
         return median(self.peaks[arm])
 
     @contextmanager
-    def deployed(self, market: Market, *commands: str) -> Iterator[Deployment]:
+    def deployed(self, market: Market, *commands: str, broker: bool = True) -> Iterator[Deployment]:
         """Commands of the product on a fresh copy of the market's database.
 
-        The large one is used in place: a copy would take minutes.
+        The large one is used in place: a copy would take minutes. Without the broker, what is
+        accepted waits in the outbox.
         """
         name = self.stage.once(market.database, partial(_fill, market.database, self.plan))
         if market.database == LARGE:
-            with on_postgresql(self.stage, name, in_place=True) as deployment:
+            with on_postgresql(self.stage, name, in_place=True, broker=broker) as deployment:
                 deployment.start(*commands)
                 yield deployment
             return
         with (
             self.stage.database(name) as copy,
-            on_postgresql(self.stage, copy) as deployment,
+            on_postgresql(self.stage, copy, in_place=False, broker=broker) as deployment,
         ):
             deployment.start(*commands)
             yield deployment

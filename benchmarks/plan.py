@@ -15,6 +15,8 @@ class Plan:
     warm_up: int = 2
     # Connections that order as soon as they are answered.
     clients: int = 64
+    # Connections that saturate the whole path.
+    path_clients: int = 256
     # What else is tried, to find the peak.
     more_clients: tuple[int, ...] = (16, 32, 128, 256)
     # Parts of the peak at which latency is measured, besides a half.

@@ -131,15 +131,17 @@ def verify(service: Service) -> None:
 
 
 @contextmanager
-def on_postgresql(stage: Stage, database: str, *, in_place: bool = False) -> Iterator[Deployment]:
-    """A deployment on this database and an empty virtual host; nothing runs yet."""
+def on_postgresql(
+    stage: Stage, database: str, *, in_place: bool, broker: bool
+) -> Iterator[Deployment]:
+    """A deployment on this database, and on an empty virtual host; nothing runs yet."""
     folder = stage.folder / database
     folder.mkdir(exist_ok=True)
     ours = f"id >= '{_lowest_id_from_now()}'" if in_place else "true"
     with (
         stage.broker.virtual_host() as broker_url,
         psycopg.connect(stage.url(database)) as connection,
-        Product(folder, stage.settings(database, broker_url)) as service,
+        Product(folder, stage.settings(database, broker_url if broker else "")) as service,
     ):
         stage.settle_disks()
         yield Deployment(

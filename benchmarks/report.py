@@ -48,7 +48,7 @@ must be the orders promised, and `order-aggregator verify` must find nothing.
 ABOUT_RATES = """\
 Rates are of orders (of refusals, where sold out). `pgbench` does an order a transaction with 16
 clients; `echo` is a POST of the same schemas on the same server without a database, `echo-own` our
-own application without one. `accept` is the API with its relay, `path` the API and one worker: the
+own application without one. `accept` is the API alone, `path` the API, RabbitMQ and one worker: the
 lower of what is accepted and fulfilled meanwhile. `drain` is a worker that finds the orders in the
 queue. Where several numbers of clients were tried, the best counts; milliseconds are of 64 clients,
 in `latency` of an open loop at half of the peak of `path`.

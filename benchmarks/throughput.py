@@ -20,23 +20,20 @@ DRAINED = """
 
 
 def accept(bench: Bench, market: Market) -> Figures:
-    """Orders accepted by the API, its relay included; nobody fulfils them."""
+    """Orders accepted by the API alone: as with pgbench, their messages stay in the outbox."""
     plan = bench.plan
-    with bench.deployed(market, "api") as product:
+    with bench.deployed(market, "api", broker=False) as product:
         started = product.spent()
         target = market.target(product.port)
         product.order(target, plan.clients, plan.warm_up)
-        product.wait_until_sent()
         before = product.spent()
         answers = product.order(target, plan.clients, plan.seconds)
-        product.wait_until_sent()
         figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
         rates = {plan.clients: answers.per_second(answers.accepted)}
         # Elsewhere, the peak is not asked for.
         for clients in plan.more_clients if market in (HOT, UNIFORM) else ():
             more = product.order(target, clients, plan.seconds)
             rates[clients] = more.per_second(more.accepted)
-        product.wait_until_sent()
         figures |= _finish(product, started, market, product.stored())
     return {
         "orders_per_second": max(rates.values()),
@@ -57,7 +54,7 @@ def path(bench: Bench, market: Market) -> Figures:
         product.wait_until_fulfilled()
         before = product.spent()
         start = datetime.now(UTC)
-        answers = product.order(target, plan.clients, plan.seconds)
+        answers = product.order(target, plan.path_clients, plan.seconds)
         end = datetime.now(UTC)
         megabytes = product.memory_mb()
         product.wait_until_fulfilled()
@@ -116,7 +113,7 @@ def _drained_per_second(product: Deployment) -> float:
 def sold_out(bench: Bench) -> Figures:
     """Refusals of a product that nobody has."""
     plan = bench.plan
-    with bench.deployed(SOLD_OUT, "api") as product:
+    with bench.deployed(SOLD_OUT, "api", broker=False) as product:
         target = SOLD_OUT.target(product.port)
         started = product.spent()
         warm_up = product.order(target, plan.clients, plan.warm_up, sold_out=True)
@@ -144,14 +141,12 @@ def overload(bench: Bench) -> Figures:
         target = UNIFORM.target(product.port)
         started = product.spent()
         product.order(target, plan.clients, plan.warm_up)
-        product.wait_until_sent()
         before = product.spent()
         probe = open_loop(target, PROBES_PER_SECOND, plan.seconds)
         answers = product.order(target, plan.overload_clients, plan.seconds, rate)
         probed = open_loop_result(probe)
         product.answered += probed["answers"].get("202", 0)
         product.unseen += probed["unanswered"]
-        product.wait_until_sent()
         figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
         figures |= _finish(product, started, UNIFORM, product.stored())
     latencies = {

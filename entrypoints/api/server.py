@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 STOP_WITHIN = 15
-SWITCH_INTERVAL = 0.0005  # seconds
+SWITCH_INTERVAL = float(os.environ.get("SWI", "0.0005"))  # seconds
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 SERVER = "ORDER_AGGREGATOR_SERVER"
 
