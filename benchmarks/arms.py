@@ -16,7 +16,7 @@ Arm = Callable[[Bench], Figures]
 
 # What an arm has to know the peak of.
 NEEDS = {
-    "latency-hot": "path-hot",
+    "latency-hot": "path-uniform",
     "latency-uniform": "path-uniform",
     "overload": "accept-uniform",
 }
@@ -50,5 +50,5 @@ def arms(plan: Plan) -> Mapping[str, Arm]:
         found[f"path-{name}"] = partial(path, market=market)
     for name, market in {"hot": HOT, "uniform": UNIFORM}.items():
         found[f"drain-{name}"] = partial(drain, market=market)
-        found[f"latency-{name}"] = partial(latency, market=market, peak=f"path-{name}")
+        found[f"latency-{name}"] = partial(latency, market=market, peak=NEEDS[f"latency-{name}"])
     return found

@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 # How late a message is at most when the process that committed it died before sending it.
 POLL = timedelta(seconds=0.2)
+# What comes within this time is sent together: a batch costs a commit here, and one in a worker.
+GATHER = timedelta(seconds=0.01)
 RESEND_EVERY = timedelta(seconds=30)
 AFTER_CRASH = timedelta(seconds=1)
 
@@ -75,7 +77,8 @@ class Relay:
             self._resend()
         if not self._send():
             self._wake.wait(POLL.total_seconds())
-            self._wake.clear()
+        self._wake.clear()
+        self._stop.wait(GATHER.total_seconds())
 
     def _send(self) -> bool:
         if self._relay_messages is None:

@@ -23,6 +23,8 @@ from .patience import Stopped, patiently
 log = structlog.get_logger()
 
 BATCH = 200
+# What comes within this time is fulfilled together, where there is not much to do.
+GATHER = timedelta(seconds=0.01)
 # From this attempt on, an order is tried alone.
 SUSPECT = 3
 # How long an idle worker takes to notice that it is to stop.
@@ -93,6 +95,8 @@ class Worker:
                         "worker.waiting",
                     )
                     self.handle(consumer, deliveries)
+                    if len(deliveries) < BATCH:
+                        self._stop.wait(GATHER.total_seconds())
             except Stopped:
                 # What is not settled goes back to the queue when the consumer closes.
                 pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -26,6 +25,7 @@ from ...domain.errors import (
     UnknownVendor,
     VendorUnavailable,
 )
+from .answers import json_response
 from .combiner import Overloaded
 from .strict_json import MalformedJson
 
@@ -79,7 +79,7 @@ class Problem:
             "detail": self.detail or detail,
             **(extensions or {}),
         }
-        response = Response(json.dumps(document), self.status, content_type=CONTENT_TYPE)
+        response = json_response(document, self.status, CONTENT_TYPE)
         if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         for name, value in headers.items():
@@ -179,7 +179,16 @@ def _extensions(error: OrderAggregatorError) -> dict[str, Any]:
             first = list(error.errors.items())[:MAX_ERRORS]
             return {"errors": {field: list(messages) for field, messages in first}}
         case InsufficientStock():
-            return {"shortages": [attrs.asdict(shortage) for shortage in error.shortages]}
+            return {
+                "shortages": [
+                    {
+                        "product_id": shortage.product_id,
+                        "requested": shortage.requested,
+                        "available": shortage.available,
+                    }
+                    for shortage in error.shortages
+                ]
+            }
         case IdempotencyKeyReused():
             return {"errors": {"Idempotency-Key": ["belongs to an earlier order"]}}
         case _:

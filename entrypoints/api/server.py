@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 STOP_WITHIN = 15
-SWITCH_INTERVAL = float(os.environ.get("SWI", "0.0005"))  # seconds
+SWITCH_INTERVAL = 0.0005  # seconds
+# That wait to be accepted, and that a process serves: far more than requests in hand, so that those
+# are refused which are too many.
+CONNECTIONS = 16_384
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 SERVER = "ORDER_AGGREGATOR_SERVER"
 
@@ -63,6 +66,8 @@ def serve(settings: Settings, build: Build = api) -> None:
             interface=Interfaces.RSGI,
             http=HTTPModes.http1,
             websockets=False,
+            backlog=CONNECTIONS,
+            backpressure=CONNECTIONS,
             workers=settings.api_processes,
             respawn_failed_workers=True,
             workers_kill_timeout=STOP_WITHIN,

@@ -26,7 +26,7 @@ class Limits:
     # Orders in one transaction.
     max_batch: int = 500
     # Orders that may wait for the next one. More would only wait longer, not be placed sooner.
-    max_waiting: int = 1000
+    max_waiting: int = 500
     # Seconds that a caller waits for its order, and that we wait for the caller's body.
     patience: float = 10.0
 

@@ -109,7 +109,7 @@ def test_clients_that_stall_keep_nobody_waiting(running: Service) -> None:
 
 def test_more_than_can_wait_is_refused_at_once(running: Service) -> None:
     with ExitStack() as stack:
-        for _ in range(1000):
+        for _ in range(1100):
             stack.enter_context(connected(running)).sendall(HEAD % 60 + b"{")
         eventually(lambda: running.order(product_id(running).decode()).status_code == 503, within=5)
         refused = running.order(product_id(running).decode())

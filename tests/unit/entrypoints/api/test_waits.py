@@ -42,6 +42,8 @@ def test_greenlets_sleep_side_by_side_and_are_woken_by_another_thread() -> None:
     def call(number: int) -> tuple[int, bool]:
         wait = new_wait()
         asleep.append(wait)
+        if len(asleep) == 500:
+            threading.Thread(target=wake_all).start()
         return number, wait.sleep(10)
 
     def wake_all() -> None:
@@ -49,7 +51,6 @@ def test_greenlets_sleep_side_by_side_and_are_woken_by_another_thread() -> None:
             wait.wake()
 
     async def main() -> list[tuple[int, bool]]:
-        woken_later(wake_all)
         return await asyncio.gather(*(as_greenlet(call, number) for number in range(500)))
 
     assert asyncio.run(main()) == [(number, True) for number in range(500)]
