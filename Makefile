@@ -21,7 +21,7 @@ check: .venv/development
 	.venv/bin/mypy tests examples benchmarks/*.py
 	.venv/bin/lint-imports
 
-# An hour; writes benchmarks/RESULTS.md.
+# Forty minutes; writes benchmarks/RESULTS.md.
 bench: .venv/benchmarks
 	@exec .venv/bin/python benchmarks/bench.py full
 

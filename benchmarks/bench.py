@@ -16,6 +16,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 @click.group()
 def cli() -> None:
     """Measure the product, on private PostgreSQL and RabbitMQ servers."""
+    # Like Ctrl-C: what was started is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @cli.command()
@@ -84,6 +86,4 @@ def report() -> None:
 
 
 if __name__ == "__main__":
-    # As Ctrl-C: what was started is ended.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cli()

@@ -67,7 +67,11 @@ class Running:
 
     def result(self) -> str:
         """What it printed, once it has ended."""
-        output, _ = self.process.communicate(timeout=self.seconds + GRACE)
+        try:
+            output, _ = self.process.communicate(timeout=self.seconds + GRACE)
+        except BaseException:
+            self.process.kill()
+            raise
         if self.process.returncode:
             raise click.ClickException(f"{self.process.args!r} failed:\n{output}")
         return output
