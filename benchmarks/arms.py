@@ -25,7 +25,6 @@ NEEDS = {
 def arms(plan: Plan) -> Mapping[str, Arm]:
     """In the order of the first round."""
     large_1000 = large(plan, seeding.PRODUCTS)
-    large_all = large(plan, plan.stored_products)
     found: dict[str, Arm] = {
         "pgbench-order-hot": partial(pgbench_order, products=1),
         "pgbench-order-uniform": partial(pgbench_order, products=seeding.PRODUCTS),
@@ -36,8 +35,6 @@ def arms(plan: Plan) -> Mapping[str, Arm]:
         "sold-out": sold_out,
         "overload": overload,
         "embedded": embedded,
-        "accept-large-all": partial(accept, market=large_all),
-        "path-large-all": partial(path, market=large_all),
     }
     markets: dict[str, Market] = {
         "hot": HOT,

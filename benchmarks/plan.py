@@ -11,7 +11,7 @@ class Plan:
 
     rounds: int = 5
     # Of each measured load, and of the one before it that is not.
-    seconds: int = 5
+    seconds: int = 4
     warm_up: int = 2
     # Connections that order as soon as they are answered.
     clients: int = 64
