@@ -21,7 +21,7 @@ check: .venv/development
 	.venv/bin/mypy tests examples benchmarks/*.py
 	.venv/bin/lint-imports
 
-# Forty minutes; writes benchmarks/RESULTS.md.
+# Half an hour; writes benchmarks/RESULTS.md.
 bench: .venv/benchmarks
 	@exec .venv/bin/python benchmarks/bench.py full
 
