@@ -92,6 +92,9 @@ def priority(vendor_ids: Sequence[str]) -> AllocationPolicy:
     return by_priority
 
 
+# These look at the highest offers alone, at no more of them than there are units to allocate.
+HIGHEST_ALONE: Sequence[AllocationPolicy] = (highest_first, highest_then_even)
+
 POLICIES: Mapping[str, AllocationPolicy] = {
     "highest_then_even": highest_then_even,
     "even_split": even_split,

@@ -104,10 +104,16 @@ class Reservations:
         ]
 
 
-def released(orders: Iterable[Order]) -> list[StockChange]:
-    """What giving up these orders' reservations comes to, a change a product."""
+def units_of(orders: Iterable[Order]) -> Counter[str]:
+    """How many units of each product these orders are for."""
     units: Counter[str] = Counter()
     for order in orders:
         for line in order.lines:
             units[line.product_id] += line.quantity
+    return units
+
+
+def released(orders: Iterable[Order]) -> list[StockChange]:
+    """What giving up these orders' reservations comes to, a change a product."""
+    units = units_of(orders)
     return [StockChange(product_id=key, reserved=-units[key]) for key in sorted(units)]

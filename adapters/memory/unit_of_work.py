@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
@@ -66,6 +67,18 @@ class MemoryStock:
         wanted = set(product_ids)
         levels = self._tables.vendor_stock.values()
         return [level for level in levels if level.product_id in wanted]
+
+    def highest_of_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
+        """Sorted here."""
+        levels = sorted(
+            (level for level in self.of_vendors(counts) if level.available),
+            key=lambda level: (level.product_id, -level.available, level.vendor_id),
+        )
+        return [
+            level
+            for product_id, group in groupby(levels, key=attrgetter("product_id"))
+            for level in islice(group, counts[product_id])
+        ]
 
     def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:
         """Checks what the database's constraint checks."""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Text, bindparam, insert, literal, select, true, update
+from sqlalchemy import (
+    BigInteger,
+    Dialect,
+    Text,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ...domain.errors import RuleViolated
@@ -52,9 +63,36 @@ class StockStatements:
         self.products_of = select(vendor_stock.c.product_id).where(
             vendor_stock.c.vendor_id == bindparam("vendor_id"), vendor_stock.c.reported > 0
         )
+        self._build_highest(dialect)
         self._build_changes(dialect)
         self._build_vendor_levels(dialect)
         self._build_names(dialect)
+
+    def _build_highest(self, dialect: Dialect) -> None:
+        self.counts = bulk_rows(dialect, product_id=TEXT_ID, vendors=BigInteger())
+        some = vendor_stock.c.available > 0
+        highest = (vendor_stock.c.available.desc(), vendor_stock.c.vendor_id)
+        if dialect.name == "postgresql":
+            # A hundred of the highest are found at a third of what it takes to rank them all.
+            each = (
+                select(*vendor_stock.c)
+                .where(vendor_stock.c.product_id == self.counts.c.product_id, some)
+                .order_by(*highest)
+                .limit(self.counts.c.vendors)
+                .lateral("highest")
+            )
+            self.highest = select(*each.c).select_from(self.counts.source.join(each, true()))
+            return
+        place = func.row_number().over(partition_by=vendor_stock.c.product_id, order_by=highest)
+        ranked = (
+            select(*vendor_stock.c, place.label("place"), self.counts.c.vendors)
+            .join(self.counts.source, self.counts.c.product_id == vendor_stock.c.product_id)
+            .where(some)
+            .subquery("ranked")
+        )
+        self.highest = select(*(ranked.c[c.name] for c in vendor_stock.c)).where(
+            ranked.c.place <= ranked.c.vendors
+        )
 
     def _build_changes(self, dialect: Dialect) -> None:
         # Stock is changed by differences, never set: even without a lock no change would be lost.
@@ -157,17 +195,16 @@ class SqlStock:
     def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
         """Every vendor's row of these products."""
         statements = self._statements
-        rows = self._transaction.rows(statements.of_vendors, statements.ids.bind(product_ids))
-        return [
-            VendorStock(
-                vendor_id=vendor_id,
-                product_id=product_id,
-                available=available,
-                reported=reported,
-                as_of=as_of,
-            )
-            for product_id, vendor_id, available, reported, as_of in rows
-        ]
+        return _levels(
+            self._transaction.rows(statements.of_vendors, statements.ids.bind(product_ids))
+        )
+
+    def highest_of_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
+        """Chosen by the database: the others never leave it."""
+        statements = self._statements
+        return _levels(
+            self._transaction.rows(statements.highest, statements.counts.bind([*counts.items()]))
+        )
 
     def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:
         """One statement; the table's constraint guards the figures."""
@@ -220,3 +257,16 @@ class SqlStock:
         parameters = statements.products.bind(rows)
         self._transaction.write(statements.add_products, parameters)
         self._transaction.write(statements.add_central, parameters | {"at": at})
+
+
+def _levels(rows: Iterable[Sequence[Any]]) -> list[VendorStock]:
+    return [
+        VendorStock(
+            vendor_id=vendor_id,
+            product_id=product_id,
+            available=available,
+            reported=reported,
+            as_of=as_of,
+        )
+        for product_id, vendor_id, available, reported, as_of in rows
+    ]

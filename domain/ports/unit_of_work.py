@@ -33,6 +33,12 @@ class StockRepository(Protocol):
     def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
         """The vendor stock of products that the caller has locked."""
 
+    def highest_of_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
+        """Of each product so many vendors, those with the highest stock, ties by vendor id.
+
+        None that have nothing. The caller has locked the products.
+        """
+
     def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:
         """Change vendor stock, one change a vendor and product; RuleViolated below 0."""
 

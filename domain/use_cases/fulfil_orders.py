@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from ..allocation import AllocationPolicy, VendorAllocations
+from ..allocation import HIGHEST_ALONE, AllocationPolicy, VendorAllocations
 from ..errors import UnknownOrder
 from ..order import Allocation, Order, OrderStatus
 from ..ports.clock import Clock
-from ..ports.unit_of_work import UnitOfWorkFactory
+from ..ports.unit_of_work import StockRepository, UnitOfWorkFactory
+from ..stock import VendorStock, units_of
 
 Outcome = Order | Exception
 
@@ -38,9 +39,9 @@ class FulfilOrders:
                 for order_id in dict.fromkeys(order_ids)
                 if order_id in orders and orders[order_id].status is OrderStatus.RESERVED
             ]
-            product_ids = {line.product_id for order in open_orders for line in order.lines}
-            uow.stock.lock(product_ids)
-            allocations = VendorAllocations(uow.stock.of_vendors(product_ids), self._policy)
+            demand = units_of(open_orders)
+            uow.stock.lock(demand)
+            allocations = VendorAllocations(self._stock(uow.stock, demand), self._policy)
             planned = {order.id: _plan(order, allocations) for order in open_orders}
             # As late as can be: a report of the time before it cannot have counted these units.
             now = self._clock.now()
@@ -52,6 +53,17 @@ class FulfilOrders:
                 uow.stock.change(allocations.central_changes(), now)
                 uow.commit()
         return {order_id: _outcome(order_id, orders, decided) for order_id in order_ids}
+
+    def _stock(self, stock: StockRepository, demand: Mapping[str, int]) -> list[VendorStock]:
+        """As many vendors as the policy may look at.
+
+        Each vendor that gets a part gets a unit at least. So before each order, of as many of the
+        highest as there are units demanded, those untouched are enough for it, and still higher
+        than any that were left out.
+        """
+        if self._policy in HIGHEST_ALONE:
+            return stock.highest_of_vendors(demand)
+        return stock.of_vendors(demand)
 
 
 def _plan(order: Order, allocations: VendorAllocations) -> list[Allocation] | Exception:

@@ -46,6 +46,30 @@ def _levels(storage: Storage, *product_ids: str) -> list[VendorStock]:
     return sorted(found, key=lambda each: (each.product_id, each.vendor_id))
 
 
+def test_the_highest_vendors_are_found_by_product(storage: Storage) -> None:
+    for vendor_id, apples in {"dora": 9, "cleo": 5, "bert": 7, "emil": 0}.items():
+        stock_up(storage, vendor_id, apple=apples, fig=1)
+
+    def highest(**counts: int) -> list[tuple[str, str]]:
+        found = work(storage, lambda uow: uow.stock.highest_of_vendors(counts))
+        return sorted((each.product_id, each.vendor_id) for each in found)
+
+    assert highest(apple=1) == [("apple", "dora")]
+    # Of acme and cleo, who have five each, the first by id.
+    assert highest(apple=3, pear=2) == [
+        *(("apple", vendor_id) for vendor_id in ("acme", "bert", "dora")),
+        ("pear", "acme"),
+    ]
+    assert len(highest(apple=10**12)) == 4
+    assert highest(kiwi=1) == highest() == []
+
+
+def test_the_highest_vendors_are_told_of_in_full(storage: Storage) -> None:
+    assert work(storage, lambda uow: uow.stock.highest_of_vendors({"apple": 1})) == [
+        level("acme", "apple", 5)
+    ]
+
+
 def test_locking_answers_with_the_known_products_among_those_asked_for(storage: Storage) -> None:
     locked = work(storage, lambda uow: uow.stock.lock(["pear", "kiwi", "apple", "pear"]))
     assert locked == {

@@ -7,16 +7,19 @@ from datetime import timedelta
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from order_aggregator.domain.allocation import (
     AllocationPolicy,
     Offer,
+    VendorAllocations,
     highest_first,
     highest_then_even,
 )
 from order_aggregator.domain.errors import InvalidPlan, UnknownOrder, VendorShortage
 from order_aggregator.domain.order import Allocation, Order, OrderStatus
-from shop import Shop, next_order_id
+from shop import Shop, next_order_id, wish
 
 
 @pytest.fixture
@@ -167,3 +170,23 @@ def test_a_report_made_while_the_vendors_are_chosen_has_not_counted_the_units() 
     shop.fulfil(order)
     shop.sync("acme", {"apple": 5, "pear": 3}, begun + timedelta(seconds=30))
     assert shop.vendor_units("apple") == {"acme": 3, "bert": 2}
+
+
+@given(
+    stock=st.lists(st.integers(0, 6), min_size=1, max_size=8),
+    quantities=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    policy=st.sampled_from([highest_first, highest_then_even]),
+)
+def test_a_batch_is_planned_as_if_every_vendor_were_looked_at(
+    stock: list[int], quantities: list[int], policy: AllocationPolicy
+) -> None:
+    shop = Shop(policy=policy)
+    for number, units in enumerate(stock):
+        shop.sync(f"v{number}", {"apple": units})
+    orders = [order for each in quantities for order in shop.place(wish(None, apple=each))]
+    accepted = [order for order in orders if isinstance(order, Order)]
+    with shop.storage.unit_of_work() as uow:
+        of_all = VendorAllocations(uow.stock.of_vendors(["apple"]), policy)
+    expected = [tuple(of_all.allocate(order)) for order in accepted]
+    fulfilled = shop.fulfil(*accepted)
+    assert [each.allocations for each in fulfilled if isinstance(each, Order)] == expected
