@@ -128,7 +128,8 @@ class TestTiming:
         server.serve("/stock", behaviour)
         problem = _unavailable(_gateway(server, timeout=0.7), within=1.5)
         assert "no whole answer within 0.7 seconds" in problem
-        assert len(server.requests) == 1
+        # Not asked again; on a busy machine, given up before it took note.
+        assert len(server.requests) <= 1
 
     def test_a_server_that_never_answers_is_given_up_in_time(self, server: FeedServer) -> None:
         def say_nothing(exchange: Exchange) -> None:
