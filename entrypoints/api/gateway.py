@@ -180,10 +180,14 @@ def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
         environ[key] = f"{environ[key]},{value}" if key in environ else value
     for header in scope.headers.keys():  # noqa: SIM118 - it is no mapping
         environ.setdefault(_key(header), UNREADABLE)
+    # What has an underscore in its name, and would pass for another.
+    environ.pop("", None)
     return environ
 
 
 def _key(header: str) -> str:
+    if "_" in header:
+        return ""
     key = header.upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 

@@ -120,6 +120,9 @@ def test_a_request_in_the_words_of_wsgi() -> None:
                     ("accept", "a"),
                     ("accept", "b"),
                     ("idempotency-key", "kä"),
+                    # In WSGI's words, that would be the same as with a dash.
+                    ("accept_", "c"),
+                    ("x_forwarded_for", "10.0.0.1"),
                 ]
             ),
         ),
