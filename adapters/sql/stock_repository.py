@@ -73,7 +73,7 @@ class StockStatements:
         some = vendor_stock.c.available > 0
         highest = (vendor_stock.c.available.desc(), vendor_stock.c.vendor_id)
         if dialect.name == "postgresql":
-            # A hundred of the highest are found at a third of what it takes to rank them all.
+            # The highest few of many are found in a third of the time that ranking them all takes.
             each = (
                 select(*vendor_stock.c)
                 .where(vendor_stock.c.product_id == self.counts.c.product_id, some)

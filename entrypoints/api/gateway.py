@@ -23,15 +23,24 @@ from granian.rsgi import (  # type: ignore[attr-defined]
     ProtocolClosed,
     Scope,
 )
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    HTTPException,
+    LengthRequired,
+    RequestEntityTooLarge,
+    RequestTimeout,
+)
 
 from . import metrics
-from .problems import BAD_BODY, OVERLOADED, SLOW_BODY, TOO_LARGE, UNDECLARED_LENGTH, Problem
+from .combiner import Overloaded
+from .problems import from_domain, from_http
+from .routing import PREFIX
 from .services import Limits
 from .waits import as_greenlet
 
 log = structlog.get_logger()
 
-NEVER_BLOCKING = frozenset({("POST", "/v1/api/order"), ("GET", "/healthz")})
+NEVER_BLOCKING = frozenset({("POST", f"{PREFIX}/order"), ("GET", "/healthz")})
 # Of a body that is too large, so much is read all the same: a client that is still sending would
 # not see the answer.
 DRAINED = 16 * 1024 * 1024
@@ -50,10 +59,11 @@ class Answer:
     body: bytes
 
     @classmethod
-    def of(cls, problem: Problem, detail: str) -> Answer:
-        """A problem, made once and for all."""
-        response = problem.response(detail)
-        return cls(response.status_code, list(response.headers), response.get_data())
+    def to(cls, error: HTTPException | Overloaded) -> Answer:
+        """What the application would say to it, made once and for all."""
+        response = from_domain(error) if isinstance(error, Overloaded) else from_http(error)
+        sent = response.get_response() if isinstance(response, HTTPException) else response
+        return cls(sent.status_code, list(sent.headers), sent.get_data())
 
 
 class Refused(Exception):
@@ -76,13 +86,13 @@ class Gateway:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="api")
         # How many more requests may be in hand, of those that never block and of the others.
         self._free = {True: limits.max_waiting, False: limits.max_waiting}
-        self._overloaded = Answer.of(OVERLOADED, "too many requests wait already")
-        self._too_large = Answer.of(
-            TOO_LARGE, f"the body must have at most {limits.max_body_bytes} bytes"
+        self._overloaded = Answer.to(Overloaded("too many requests wait already"))
+        self._too_large = Answer.to(
+            RequestEntityTooLarge(f"the body must have at most {limits.max_body_bytes} bytes")
         )
-        self._undeclared = Answer.of(UNDECLARED_LENGTH, "the body needs a Content-Length")
-        self._slow = Answer.of(SLOW_BODY, "the body did not come in time")
-        self._broken = Answer.of(BAD_BODY, "the body is shorter than its Content-Length")
+        self._undeclared = Answer.to(LengthRequired("the body needs a Content-Length"))
+        self._slow = Answer.to(RequestTimeout("the body did not come in time"))
+        self._broken = Answer.to(ClientDisconnected("the body is shorter than its Content-Length"))
 
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
         """Nothing is in hand any more."""

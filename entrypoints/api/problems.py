@@ -87,12 +87,6 @@ class Problem:
         return response
 
 
-OVERLOADED = Problem(status=503, slug="overloaded", title="Overloaded")
-TOO_LARGE = Problem(status=413, slug="content-too-large", title="Content Too Large")
-UNDECLARED_LENGTH = Problem(status=411, slug="length-required", title="Length Required")
-SLOW_BODY = Problem(status=408, slug="request-timeout", title="Request Timeout")
-BAD_BODY = Problem(status=400, slug="bad-request", title="Bad Request")
-
 # Found by the error's class, else by the next of its bases.
 PROBLEMS: dict[type[Exception], Problem] = {
     MalformedJson: Problem(status=400, slug="malformed-json", title="Malformed JSON"),
@@ -111,7 +105,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
         title="Sync interrupted",
         detail="the storage does not answer; repeat the sync to finish it",
     ),
-    Overloaded: OVERLOADED,
+    Overloaded: Problem(status=503, slug="overloaded", title="Overloaded"),
     Conflict: Problem(
         status=503,
         slug="contention",
