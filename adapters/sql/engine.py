@@ -18,6 +18,8 @@ from sqlalchemy import URL, Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from ...domain.errors import InvalidValue, StorageUnavailable
+from ..system.greenlets import unblocked
+from .driver import Connection
 
 FORMS = (
     "must be sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>:<port>/<database>"
@@ -101,10 +103,17 @@ def write_turn(engine: Engine) -> Iterator[None]:
     except OSError as error:
         raise StorageUnavailable(f"cannot write beside the database: {error}") from error
     try:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+        _lock(turn)
         yield
     finally:
         os.close(turn)
+
+
+def _lock(file: int) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        unblocked(fcntl.flock, file, fcntl.LOCK_EX)
 
 
 def _parse(url: str) -> URL:
@@ -131,6 +140,7 @@ def _postgresql_engine(url: URL) -> Engine:
         pool_timeout=POOL_TIMEOUT,
         pool_use_lifo=True,
     )
+    event.listen(engine, "do_connect", _connect_postgresql)
     event.listen(engine, "connect", _set_up_postgresql)
     event.listen(engine, "checkin", _mark_used)
     event.listen(engine, "checkout", _replace_closed)
@@ -148,6 +158,12 @@ def _check_options(url: URL) -> None:
     for name in options.keys() & _POSTGRESQL_PARAMETERS.keys():
         if not str(options[name]).isdecimal():
             raise InvalidValue("database_url", f"{name} must be a whole number")
+
+
+def _connect_postgresql(
+    _dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
+) -> Connection:
+    return unblocked(Connection.connect, *arguments, **parameters)
 
 
 def _set_up_postgresql(connection: psycopg.Connection, _record: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
@@ -12,21 +12,21 @@ from uuid_utils.compat import uuid7
 from ...bootstrap import Container
 from ..relay import Relay
 from .app import close, create_app
+from .concurrency import Concurrency, Threads
 from .services import ApiServices
-from .waits import ThreadWait, Wait
 
 
 @contextmanager
-def api_of(container: Container, new_wait: Callable[[], Wait] = ThreadWait) -> Iterator[Flask]:
+def api_of(container: Container, concurrency: Concurrency | None = None) -> Iterator[Flask]:
     """The application on this container's parts, with its relay beside it in a thread.
 
-    `new_wait`: how a request sleeps until its order is placed. On leaving, orders that wait are
+    Requests are threads, unless another `concurrency` is given. On leaving, orders that wait are
     placed and the relay is stopped.
     """
     stop = Event()
     relays = container.settings().broker_url is not None
     relay = Relay(container.relay_messages() if relays else None, container.resend_orders(), stop)
-    app = create_app(_services(container, relay, new_wait))
+    app = create_app(_services(container, relay, concurrency or Threads()))
     thread = Thread(target=relay.run, name="relay", daemon=True)
     thread.start()
     try:
@@ -38,7 +38,7 @@ def api_of(container: Container, new_wait: Callable[[], Wait] = ThreadWait) -> I
         thread.join()
 
 
-def _services(container: Container, relay: Relay, new_wait: Callable[[], Wait]) -> ApiServices:
+def _services(container: Container, relay: Relay, concurrency: Concurrency) -> ApiServices:
     checks = {"database": container.read_model().ping, "broker": container.bus().ping}
     return ApiServices(
         read_model=container.read_model(),
@@ -48,5 +48,5 @@ def _services(container: Container, relay: Relay, new_wait: Callable[[], Wait]) 
         new_order_id=uuid7,
         readiness_checks=checks,
         wake_relay=relay.wake,
-        new_wait=new_wait,
+        concurrency=concurrency,
     )

@@ -21,7 +21,7 @@ from ...domain.errors import (
 )
 from ...domain.order import Order
 from ...domain.use_cases.place_orders import PlaceOrder
-from .waits import ThreadWait, Wait
+from .concurrency import Concurrency, Sleep
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class _Entry:
 
     command: PlaceOrder
     deadline: float
-    caller: Wait
+    caller: Sleep
     started: bool = False
     # An attempt may have been committed without our knowing.
     in_doubt: bool = False
@@ -73,10 +73,7 @@ class _Entry:
 
 
 class Combiner:
-    """Callers submit an order and wait; one writer thread places all that wait, in their order.
-
-    The thread starts with the first order, so that a fork before it does no harm.
-    """
+    """Callers submit an order and sleep; one writer places all that wait, in their order."""
 
     def __init__(
         self,
@@ -86,9 +83,9 @@ class Combiner:
         max_batch: int,
         max_waiting: int,
         patience: float,
-        new_wait: Callable[[], Wait] = ThreadWait,
+        concurrency: Concurrency,
     ) -> None:
-        """`patience`: seconds a caller waits; `new_wait`: how it does so.
+        """`patience`: seconds a caller waits.
 
         `report` is told, when the callers of a batch are awake already, what was decided and how
         many still wait. It cannot change what was decided.
@@ -98,11 +95,11 @@ class Combiner:
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._patience = patience
-        self._new_wait = new_wait
+        self._concurrency = concurrency
         self._mutex = threading.Lock()
-        self._arrival = threading.Condition(self._mutex)
         self._waiting: deque[_Entry] = deque()
-        self._writer: threading.Thread | None = None
+        self._writing = False
+        self._written = threading.Condition(self._mutex)
         self._closed = False
 
     def submit(self, command: PlaceOrder) -> Order:
@@ -112,9 +109,9 @@ class Combiner:
         ran out while the order was being placed.
         """
         deadline = time.monotonic() + self._patience
-        entry = _Entry(command=command, deadline=deadline, caller=self._new_wait())
+        entry = _Entry(command=command, deadline=deadline, caller=self._concurrency.sleep())
         self._enqueue(entry)
-        if not entry.caller.sleep(self._patience):
+        if not entry.caller.until_woken(self._patience):
             self._give_up(entry)
         match entry.outcome:
             case Order() as order:
@@ -125,13 +122,13 @@ class Combiner:
                 raise error
 
     def close(self) -> None:
-        """Accept no more, and return when everything that waits is done."""
+        """Accept no more, and return when everything that waits is done.
+
+        In an event loop, only once that has nothing left to do: it would stand still meanwhile.
+        """
         with self._mutex:
             self._closed = True
-            self._arrival.notify_all()
-            writer = self._writer
-        if writer is not None:
-            writer.join()
+            self._written.wait_for(lambda: not self._writing)
 
     def _enqueue(self, entry: _Entry) -> None:
         with self._mutex:
@@ -140,11 +137,10 @@ class Combiner:
             if len(self._waiting) >= self._max_waiting:
                 raise Overloaded("too many orders wait already")
             self._waiting.append(entry)
-            # A report that fails, as where no log can be written, ends the writer.
-            if self._writer is None or not self._writer.is_alive():
-                self._writer = threading.Thread(target=self._run, name="order-writer", daemon=True)
-                self._writer.start()
-            self._arrival.notify()
+            if self._writing:
+                return
+            self._writing = True
+        self._concurrency.start(self._write)
 
     def _give_up(self, entry: _Entry) -> None:
         with self._mutex:
@@ -152,31 +148,44 @@ class Combiner:
                 self._waiting.remove(entry)
                 raise Overloaded(EXPIRED)
 
-    def _run(self) -> None:
-        while batch := self._next_batch():
-            try:
-                self._settle(batch, again=False)
-            except Exception as error:  # noqa: BLE001 - each caller is told
-                for entry in batch:
-                    entry.fail(error)
-                log.warning("orders.not_placed", batch=len(batch), error=str(error))
-            decided = [
-                (entry.command, entry.outcome)
-                for entry in batch
-                if isinstance(entry.outcome, Order | OrderRefused)
-            ]
-            self._report(decided, len(self._waiting))
+    def _write(self) -> None:
+        """Place what waits; whatever comes meanwhile is the next batch, after all else that came."""
+        try:
+            batch = self._next_batch()
+            self._settle_all(batch)
+            self._tell(batch)
+        except Exception:
+            log.exception("orders.not_reported")
+        finally:
+            with self._mutex:
+                self._writing = bool(self._waiting)
+                self._written.notify_all()
+            if self._writing:
+                self._concurrency.start(self._write)
 
     def _next_batch(self) -> list[_Entry]:
-        """Sleep until something waits, then take it; empty once closed and drained."""
         with self._mutex:
-            while not self._waiting and not self._closed:
-                self._arrival.wait()
             size = min(len(self._waiting), self._max_batch)
             batch = [self._waiting.popleft() for _ in range(size)]
             for entry in batch:
                 entry.started = True
         return batch
+
+    def _settle_all(self, batch: Sequence[_Entry]) -> None:
+        try:
+            self._settle(batch, again=False)
+        except Exception as error:  # noqa: BLE001 - each caller is told
+            for entry in batch:
+                entry.fail(error)
+            log.warning("orders.not_placed", batch=len(batch), error=str(error))
+
+    def _tell(self, batch: Sequence[_Entry]) -> None:
+        decided = [
+            (entry.command, entry.outcome)
+            for entry in batch
+            if isinstance(entry.outcome, Order | OrderRefused)
+        ]
+        self._report(decided, len(self._waiting))
 
     def _settle(self, batch: Sequence[_Entry], *, again: bool) -> None:
         """Place a batch; if it fails unexpectedly, each command alone, so only the guilty fails."""
@@ -213,7 +222,7 @@ class Combiner:
                 for entry, outcome in settled:
                     entry.settle(outcome)
                 return
-            time.sleep(pause)
+            self._concurrency.sleep().until_woken(pause)
 
 
 def _still_awaited(batch: Sequence[_Entry]) -> list[_Entry]:

@@ -1,208 +1,182 @@
-"""Serves the WSGI application on granian's own interface, RSGI.
+"""Between HTTP and the WSGI application.
 
-One thread, an event loop, reads every request and answers all those that never block. What places
-an order is among them: while it waits for its commit it is a greenlet, not a thread, so thousands
-may wait, and a client that is slow to send takes nothing away from the others. Everything else is
-answered by threads.
+Everything that never blocks is called in the event loop, in turns: what places an order is among
+it, and while it waits for its commit it is a greenlet, so thousands may wait. Everything else is
+called in threads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-import attrs
 import structlog
-from granian.rsgi import (  # type: ignore[attr-defined]
-    HTTPProtocol,
-    ProtocolClosed,
-    Scope,
-)
-from werkzeug.exceptions import (
-    ClientDisconnected,
-    HTTPException,
-    LengthRequired,
-    RequestEntityTooLarge,
-    RequestTimeout,
-)
+from werkzeug.exceptions import HTTPException
 
 from . import metrics
 from .combiner import Overloaded
-from .problems import from_domain, from_http
+from .concurrency import Turns
+from .http import Answer, Connection, Connections, Request
+from .problems import INTERNAL_ERROR, from_domain, from_http
 from .routing import PREFIX
 from .services import Limits
-from .waits import as_greenlet
 
 log = structlog.get_logger()
 
-NEVER_BLOCKING = frozenset({("POST", f"{PREFIX}/order"), ("GET", "/healthz")})
-# Of a body that is too large, so much is read all the same: a client that is still sending would
-# not see the answer.
-DRAINED = 16 * 1024 * 1024
-# What no header may contain, in place of what the server could not read as text.
-UNREADABLE = "\x80"
-
-Headers = list[tuple[str, str]]
-
-
-@attrs.frozen
-class Answer:
-    """What is sent back."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-    @classmethod
-    def to(cls, error: HTTPException | Overloaded) -> Answer:
-        """What the application would say to it, made once and for all."""
-        response = from_domain(error) if isinstance(error, Overloaded) else from_http(error)
-        sent = response.get_response() if isinstance(response, HTTPException) else response
-        return cls(sent.status_code, list(sent.headers), sent.get_data())
-
-
-class Refused(Exception):
-    """A request that does not get as far as the application."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
+NEVER_BLOCKING = frozenset(
+    {("POST", f"{PREFIX}/order".encode()), ("GET", b"/healthz"), ("HEAD", b"/healthz")}
+)
 
 
 class Gateway:
-    """An RSGI application. Belongs to one process and its event loop."""
+    """What one process serves."""
 
     def __init__(
-        self, application: WSGIApplication, limits: Limits, threads: int, close: Callable[[], None]
+        self,
+        application: WSGIApplication,
+        limits: Limits,
+        turns: Turns,
+        threads: int,
+        close: Callable[[], None],
     ) -> None:
+        """`turns` are those of the application; `close` is called when nothing is in hand."""
+        self.connections = Connections(
+            self.handle, max_body_bytes=limits.max_body_bytes, patience=limits.patience
+        )
         self._application = application
-        self._limits = limits
-        self._close = close
+        self._turns = turns
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="api")
+        self._close = close
         # How many more requests may be in hand, of those that never block and of the others.
         self._free = {True: limits.max_waiting, False: limits.max_waiting}
-        self._overloaded = Answer.to(Overloaded("too many requests wait already"))
-        self._too_large = Answer.to(
-            RequestEntityTooLarge(f"the body must have at most {limits.max_body_bytes} bytes")
-        )
-        self._undeclared = Answer.to(LengthRequired("the body needs a Content-Length"))
-        self._slow = Answer.to(RequestTimeout("the body did not come in time"))
-        self._broken = Answer.to(ClientDisconnected("the body is shorter than its Content-Length"))
+        self._overloaded = _answer_to(Overloaded("too many requests wait already"))
 
-    def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
-        """Nothing is in hand any more."""
+    def handle(self, request: Request, connection: Connection) -> None:
+        """Answer a request, now or later."""
+        on_loop = (request.method, request.target) in NEVER_BLOCKING
+        if request.refusal is not None:
+            self._refuse(request, connection, _answer_to(request.refusal))
+        elif not self._free[on_loop]:
+            self._refuse(request, connection, self._overloaded)
+        else:
+            self._free[on_loop] -= 1
+            (self._in_loop if on_loop else self._in_thread)(request, connection)
+
+    async def close(self) -> None:
+        """Answer what has been sent, then close everything."""
+        self.connections.close()
+        while self.connections.open:
+            await asyncio.sleep(0.01)
+        await self._turns.finished()
         self._pool.shutdown()
         self._close()
 
-    async def __call__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        """Answer one request."""
-        on_loop = (scope.method, scope.path) in NEVER_BLOCKING
-        if not self._free[on_loop]:
-            metrics.observe_refusal(scope.method, self._overloaded.status)
-            self._send(protocol, self._overloaded)
-            return
-        self._free[on_loop] -= 1
-        try:
-            answer = await self._answer(scope, protocol, on_loop)
-        except Refused as refusal:
-            answer = refusal.answer
-            metrics.observe_refusal(scope.method, answer.status)
-        finally:
-            self._free[on_loop] += 1
-        self._send(protocol, answer)
+    def _refuse(self, request: Request, connection: Connection, answer: Answer) -> None:
+        metrics.observe_refusal(request.method, answer.status)
+        connection.answer(answer)
 
-    async def _answer(self, scope: Scope, protocol: HTTPProtocol, on_loop: bool) -> Answer:
-        body = await self._body(scope, protocol)
-        environ = environ_of(scope, body)
-        if on_loop:
-            return await as_greenlet(self._call, environ)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._call, environ)
+    def _in_loop(self, request: Request, connection: Connection) -> None:
+        def call() -> None:
+            answer = self._answer(request, connection)
+            self._free[True] += 1
+            connection.answer(answer)
 
-    async def _body(self, scope: Scope, protocol: HTTPProtocol) -> bytes:
-        """The whole body; raises Refused for one that is too large, too slow or broken off."""
-        declared = scope.headers.get("content-length")
-        if declared is None:
-            # In chunks, its end could not be told from a connection that broke in the middle.
-            if "transfer-encoding" in scope.headers:
-                raise Refused(self._undeclared)
-            return b""
+        self._turns.start(call)
+
+    def _in_thread(self, request: Request, connection: Connection) -> None:
+        def settle(done: asyncio.Future[Answer]) -> None:
+            self._free[False] += 1
+            connection.answer(done.result())
+
+        loop = asyncio.get_running_loop()
+        answering = loop.run_in_executor(self._pool, self._answer, request, connection)
+        answering.add_done_callback(settle)
+
+    def _answer(self, request: Request, connection: Connection) -> Answer:
         try:
-            async with asyncio.timeout(self._limits.patience):
-                # The server has checked that it is a number.
-                if int(declared) <= self._limits.max_body_bytes:
-                    return await protocol()
-                if int(declared) <= DRAINED:
-                    async for _part in protocol:
-                        pass
-        except TimeoutError:
-            raise Refused(self._slow) from None
-        except ProtocolClosed:
-            raise Refused(self._broken) from None
-        raise Refused(self._too_large)
+            return self._call(environ_of(request, connection))
+        except Exception:
+            log.exception("api.crashed", method=request.method, target=request.target)
+            return _from(INTERNAL_ERROR.response("an unexpected error; the log has more"))
 
     def _call(self, environ: WSGIEnvironment) -> Answer:
-        started: list[tuple[int, Headers]] = []
+        started: list[tuple[int, list[tuple[str, str]]]] = []
 
-        def start_response(status: str, headers: Headers, _exc_info: object = None) -> Any:
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _exc_info: object = None
+        ) -> Any:
             started.append((int(status[:3]), headers))
 
         parts = self._application(environ, start_response)
         try:
             body = b"".join(parts)
         finally:
-            _close(parts)
+            close = getattr(parts, "close", None)
+            if close is not None:
+                close()
         return Answer(*started[-1], body)
 
-    def _send(self, protocol: HTTPProtocol, answer: Answer) -> None:
-        try:
-            protocol.response_bytes(answer.status, answer.headers, answer.body)
-        except ProtocolClosed:
-            log.debug("api.client_gone", status=answer.status)
 
-
-def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
+def environ_of(request: Request, connection: Connection) -> WSGIEnvironment:
     """The request in WSGI's words (PEP 3333)."""
-    name, _, port = scope.server.rpartition(":")
+    path, query = _path_and_query(request.target)
     environ: WSGIEnvironment = {
-        "REQUEST_METHOD": scope.method,
+        "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": scope.path.encode().decode("latin-1"),
-        "QUERY_STRING": scope.query_string,
-        "SERVER_NAME": name,
-        "SERVER_PORT": port,
-        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
-        "REMOTE_ADDR": scope.client.rpartition(":")[0],
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query.decode("latin-1"),
+        "SERVER_NAME": connection.server[0],
+        "SERVER_PORT": str(connection.server[1]),
+        "SERVER_PROTOCOL": f"HTTP/{request.version}",
+        "REMOTE_ADDR": connection.client[0],
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope.scheme,
-        "wsgi.input": BytesIO(body),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(request.body),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
-    for header, value in scope.headers.items():
-        key = _key(header)
+    for name, raw in request.headers:
+        key, value = _key(name), raw.decode("latin-1")
         environ[key] = f"{environ[key]},{value}" if key in environ else value
-    for header in scope.headers.keys():  # noqa: SIM118 - it is no mapping
-        environ.setdefault(_key(header), UNREADABLE)
     # What has an underscore in its name, and would pass for another.
     environ.pop("", None)
+    # The body was read whole, however it came.
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ["CONTENT_LENGTH"] = str(len(request.body))
     return environ
 
 
-def _key(header: str) -> str:
-    if "_" in header:
+def _path_and_query(target: bytes) -> tuple[bytes, bytes]:
+    if not target.startswith(b"/"):
+        # As to a proxy, or not of a resource at all.
+        parts = urlsplit(target)
+        return parts.path, parts.query
+    path, _, query = target.partition(b"?")
+    return path, query
+
+
+@lru_cache(maxsize=1024)
+def _key(header: bytes) -> str:
+    if b"_" in header:
         return ""
-    key = header.upper().replace("-", "_")
+    key = header.decode("latin-1").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
-def _close(parts: Iterable[bytes]) -> None:
-    close = getattr(parts, "close", None)
-    if close is not None:
-        close()
+def _answer_to(error: HTTPException | Overloaded) -> Answer:
+    """What the application would say to it."""
+    response = from_domain(error) if isinstance(error, Overloaded) else from_http(error)
+    return _from(response.get_response() if isinstance(response, HTTPException) else response)
+
+
+def _from(response: Any) -> Answer:
+    return Answer(response.status_code, list(response.headers), response.get_data())

@@ -1,52 +1,52 @@
-"""The API on granian, in one process or several."""
+"""The API's processes: gunicorn watches over them, and each is an event loop of its own."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
-import sys
+import signal
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
-from socket import gethostbyname
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+import uvloop
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.base import Worker
 
 from ...adapters.system.settings import Settings
 from ..logs import configure_logs
-from ..signals import end_with
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from .concurrency import Turns
     from .gateway import Gateway
+    from .http import Connections
 
-    Build = Callable[[Settings], AbstractContextManager[Flask]]
+    Build = Callable[[Settings, Turns], AbstractContextManager[Flask]]
 
 log = structlog.get_logger()
 
 STOP_WITHIN = 15
-SWITCH_INTERVAL = 0.0005  # seconds
-# That wait to be accepted, and that a process serves: far more than requests in hand, so that those
-# are refused which are too many.
-CONNECTIONS = 16_384
+# Connections that wait to be accepted.
+BACKLOG = 16_384
+TICK = 1.0
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
-SERVER = "ORDER_AGGREGATOR_SERVER"
 
 
 @contextmanager
-def api(settings: Settings) -> Iterator[Flask]:
+def api(settings: Settings, turns: Turns) -> Iterator[Flask]:
     """The application of one process, with its relay beside it."""
     # Here, so that the process that only watches over the others stays small, and because metrics
     # look at the environment when they are imported.
     from ...bootstrap import bootstrap
     from .assembly import api_of
-    from .waits import LoopWaits
 
-    with api_of(bootstrap(settings), new_wait=LoopWaits()) as app:
+    with api_of(bootstrap(settings), turns) as app:
         yield app
 
 
@@ -55,26 +55,12 @@ def serve(settings: Settings, build: Build = api) -> None:
 
     `build` makes the application, in each process its own.
     """
-    os.environ[SERVER] = str(os.getpid())
     with _shared_metrics(settings):
         log.info("api.started", host=settings.host, port=settings.port)
-        Granian(
-            "the API",
-            # It takes no names.
-            address=settings.host if ":" in settings.host else gethostbyname(settings.host),
-            port=settings.port,
-            interface=Interfaces.RSGI,
-            http=HTTPModes.http1,
-            websockets=False,
-            backlog=CONNECTIONS,
-            backpressure=CONNECTIONS,
-            workers=settings.api_processes,
-            respawn_failed_workers=True,
-            workers_kill_timeout=STOP_WITHIN,
-            log_enabled=False,
-            # By itself it would look for the module by its path, and take our root for a package.
-        ).serve(target_loader=partial(load, settings, build), wrap_loader=False)
-        log.info("api.stopped")
+        try:
+            _Processes(settings, build).run()
+        finally:
+            log.info("api.stopped")
 
 
 @contextmanager
@@ -88,15 +74,108 @@ def _shared_metrics(settings: Settings) -> Iterator[None]:
         yield
 
 
-def load(settings: Settings, build: Build) -> Gateway:
-    """What one process serves."""
-    from .gateway import Gateway
-    from .services import Limits
+class _Processes(BaseApplication):
+    """What gunicorn is to run."""
 
-    # The thread that places orders gives up the interpreter at each answer of the database, and the
-    # event loop would keep it for as long as this: by Python's default, ten times as long.
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    configure_logs(settings.log_level)
-    end_with(int(os.environ[SERVER]))
-    end = ExitStack()
-    return Gateway(end.enter_context(build(settings)), Limits(), settings.api_threads, end.close)
+    def __init__(self, settings: Settings, build: Build) -> None:
+        self._settings = settings
+        self._build = build
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Say how."""
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        options = {
+            "bind": [f"{host}:{self._settings.port}"],
+            "workers": self._settings.api_processes,
+            "worker_class": _Process,
+            "backlog": BACKLOG,
+            "graceful_timeout": STOP_WITHIN,
+            "control_socket_disable": True,
+            "logconfig_dict": {
+                "loggers": {"gunicorn.error": {"level": "WARNING", "propagate": True}}
+            },
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Gateway:
+        """What one process serves; called in that process."""
+        from .concurrency import Turns
+        from .gateway import Gateway
+        from .services import Limits
+
+        configure_logs(self._settings.log_level)
+        turns = Turns()
+        end = ExitStack()
+        app = end.enter_context(self._build(self._settings, turns))
+        return Gateway(app, Limits(), turns, self._settings.api_threads, end.close)
+
+
+class _Process(Worker):
+    """One process: accepts connections, and serves them in an event loop."""
+
+    def init_signals(self) -> None:
+        """Leave signals to the event loop, once there is one."""
+        super().init_signals()
+        signal.set_wakeup_fd(-1)
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        # What is here now stays: no need to look through it for garbage.
+        gc.collect()
+        gc.freeze()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve(cast("Gateway", self.wsgi)))
+
+    async def _serve(self, gateway: Gateway) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, stop.set)
+        acceptors = [_Acceptor(listener.sock, gateway.connections) for listener in self.sockets]
+        # The parent may have been killed.
+        while not stop.is_set() and os.getppid() == self.ppid:
+            self.notify()
+            gateway.connections.tick()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), TICK)
+        for acceptor in acceptors:
+            acceptor.stop()
+        await gateway.close()
+
+
+class _Acceptor:
+    """Accepts connections one at a time, so that the processes get about as many each."""
+
+    def __init__(self, listener: socket.socket, connections: Connections) -> None:
+        self._listener = listener
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop.add_reader(listener, self._accept)
+
+    def stop(self) -> None:
+        """Accept no more."""
+        self._loop.remove_reader(self._listener)
+
+    def _accept(self) -> None:
+        from .http import Connection
+
+        try:
+            client, _ = self._listener.accept()
+        except BlockingIOError:
+            return  # another process was faster
+        except OSError as error:
+            # No file is left, most likely; one will be.
+            log.error("api.cannot_accept", error=str(error))
+            self._loop.remove_reader(self._listener)
+            self._loop.call_later(TICK, self._loop.add_reader, self._listener, self._accept)
+            return
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(
+            self._loop.connect_accepted_socket(lambda: Connection(self._connections), client)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -13,7 +13,7 @@ from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.sync_vendor import SyncResult
 from .combiner import Combiner, PlaceBatch
-from .waits import ThreadWait, Wait
+from .concurrency import Concurrency, Threads
 
 EXTENSION = "order_aggregator"
 
@@ -46,8 +46,7 @@ class ApiServices:
     # Told after each commit that accepted orders. Must not block.
     wake_relay: Callable[[], None]
     limits: Limits = attrs.field(factory=Limits)
-    # How a request sleeps until its order is placed.
-    new_wait: Callable[[], Wait] = ThreadWait
+    concurrency: Concurrency = attrs.field(factory=Threads)
 
 
 @attrs.frozen(kw_only=True)
