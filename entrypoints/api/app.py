@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 import structlog
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
-from flask.sessions import NullSession, SessionInterface, SessionMixin
 
 from . import documentation, metrics, orders, probes, routing, stock, sync
 from .combiner import Combiner
@@ -18,21 +15,7 @@ from .services import EXTENSION, ApiServices, Running, running
 
 log = structlog.get_logger()
 
-_NO_SESSION = NullSession()
 STARTED = "order_aggregator.started"
-
-
-class _Application(Flask):
-    """Views are plain functions, and there are no sessions: what Flask does for others is dear."""
-
-    class _NoSessions(SessionInterface):
-        def open_session(self, app: Flask, request: Request) -> SessionMixin:  # noqa: ARG002
-            return _NO_SESSION
-
-    session_interface = _NoSessions()
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return func
 
 
 class _Json(DefaultJSONProvider):
@@ -43,7 +26,7 @@ class _Json(DefaultJSONProvider):
 
 def create_app(services: ApiServices) -> Flask:
     """The application. It does no I/O and starts no thread before the first order."""
-    app = _Application(__name__, static_folder=None)
+    app = Flask(__name__, static_folder=None)
     # One more than allowed: a body of undeclared length is cut off there, without a word.
     app.config["MAX_CONTENT_LENGTH"] = services.limits.max_body_bytes + 1
     app.json = _Json(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -122,9 +121,6 @@ class _Process(Worker):
 
     def run(self) -> None:
         """Serve until told to stop."""
-        # What is here now stays: no need to look through it for garbage.
-        gc.collect()
-        gc.freeze()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve(cast("Gateway", self.wsgi)))
 
