@@ -17,7 +17,16 @@ from generators import find_wrk
 from order_aggregator.adapters.system.settings import read_settings
 from stage import Stage
 
-PACKAGES = ("gunicorn", "uvloop", "httptools", "flask", "flask-smorest", "psycopg", "pika", "sqlalchemy")
+PACKAGES = (
+    "gunicorn",
+    "uvloop",
+    "httptools",
+    "flask",
+    "flask-smorest",
+    "psycopg",
+    "pika",
+    "sqlalchemy",
+)
 POSTGRESQL_SETTINGS = (
     "fsync",
     "synchronous_commit",

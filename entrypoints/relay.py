@@ -54,7 +54,8 @@ class Relay:
 
     def wake(self) -> None:
         """Something was committed to the outbox: do not wait for the next poll."""
-        self._wake.set()
+        if self._relay_messages is not None:
+            self._wake.set()
 
     def run(self) -> None:
         """Relay until told to stop."""

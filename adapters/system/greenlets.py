@@ -1,11 +1,12 @@
 """Calls that run in an event loop and wait like in a thread: the loop goes on meanwhile.
 
-A call is a greenlet. What it waits for switches back to the loop, which switches to it again.
+Each call has a greenlet. What it waits for switches back to the loop, which later switches to it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from asyncio import Future
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -14,29 +15,61 @@ from greenlet import getcurrent, greenlet
 
 P = ParamSpec("P")
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+MAX_IDLE = 1_000
 
 
-class _Call(greenlet):
-    """What `start` has started."""
+class _Greenlet(greenlet):
+    """Makes one call after the other: a new one for each would cost more than many a call."""
+
+    def __init__(self, idle: list[_Greenlet]) -> None:
+        super().__init__()
+        self._idle = idle
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Make a call, and those it is switched to with afterwards."""
+        while True:
+            try:
+                call()
+            except Exception:
+                log.exception("a call in the event loop failed")
+            if len(self._idle) >= MAX_IDLE:
+                return
+            self._idle.append(self)
+            call = self.loop.switch()
+
+    @property
+    def loop(self) -> greenlet:
+        """The greenlet in which the event loop runs."""
+        if self.parent is None:
+            raise RuntimeError("a call has ended")
+        return self.parent
 
 
-def start(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Run a call until it is done or waits. To be called by the event loop, not by such a call."""
-    _Call(call).switch(*args, **kwargs)
+class Calls:
+    """Starts calls, all in one event loop."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Greenlet] = []
+
+    def start(self, call: Callable[[], object]) -> None:
+        """Run a call until it is done or waits. For the event loop itself, not for such a call."""
+        (self._idle.pop() if self._idle else _Greenlet(self._idle)).switch(call)
 
 
 def in_call() -> bool:
-    """Whether the caller was started by `start`, and so must not block its thread."""
-    return isinstance(getcurrent(), _Call)
+    """Whether the caller was started by `Calls`, and so must not block its thread."""
+    return isinstance(getcurrent(), _Greenlet)
 
 
 def result_of(future: Future[T]) -> T:
     """Wait for it, inside a call."""
-    call = getcurrent()
-    if not isinstance(call, _Call) or call.parent is None:
-        raise RuntimeError("only what `start` has started can wait in an event loop")
-    future.add_done_callback(lambda _: call.switch())
-    call.parent.switch()
+    current = getcurrent()
+    if not isinstance(current, _Greenlet):
+        raise TypeError("only what `Calls` has started can wait in an event loop")
+    future.add_done_callback(lambda _: current.switch())
+    current.loop.switch()
     return future.result()
 
 

@@ -149,7 +149,7 @@ class Combiner:
                 raise Overloaded(EXPIRED)
 
     def _write(self) -> None:
-        """Place what waits; whatever comes meanwhile is the next batch, after all else that came."""
+        """Place what waits. Whatever comes meanwhile is the next batch."""
         try:
             batch = self._next_batch()
             self._settle_all(batch)

@@ -8,14 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, Protocol
-
-import structlog
+from typing import Protocol
 
 from ...adapters.system import greenlets
-
-P = ParamSpec("P")
-log = structlog.get_logger()
 
 # Calls that the event loop starts before it looks again at what clients have sent.
 SLICE = 16
@@ -38,7 +33,7 @@ class Concurrency(Protocol):
         """A sleep for the caller."""
 
     def start(self, call: Callable[[], None]) -> None:
-        """Have a call made soon. It must not raise."""
+        """Have a call made soon."""
 
 
 class Threads:
@@ -73,25 +68,28 @@ class Turns:
     """Everything is a call in one event loop, started in its turn, and sleeps as a greenlet."""
 
     def __init__(self) -> None:
-        self._calls: deque[Callable[[], object]] = deque()
+        self._calls = greenlets.Calls()
+        self._waiting: deque[Callable[[], None]] = deque()
         self._scheduled = False
         self._unfinished = 0
+        self._finished = asyncio.Event()
 
     def sleep(self) -> Sleep:
         """A sleep for the calling greenlet."""
         return _SleepOfGreenlet()
 
-    def start(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    def start(self, call: Callable[[], None]) -> None:
         """Have a call begin when those before it have begun."""
-        self._calls.append(partial(call, *args, **kwargs))
+        self._waiting.append(call)
         self._unfinished += 1
         if not self._scheduled:
             self._schedule()
 
     async def finished(self) -> None:
         """Wait until no call is left."""
-        while self._unfinished:
-            await asyncio.sleep(0.01)
+        if self._unfinished:
+            self._finished.clear()
+            await self._finished.wait()
 
     def _schedule(self) -> None:
         self._scheduled = True
@@ -99,20 +97,20 @@ class Turns:
 
     def _take_turns(self) -> None:
         try:
-            for _ in range(min(SLICE, len(self._calls))):
-                greenlets.start(self._make, self._calls.popleft())
+            for _ in range(min(SLICE, len(self._waiting))):
+                self._calls.start(partial(self._make, self._waiting.popleft()))
         finally:
             self._scheduled = False
-            if self._calls:
+            if self._waiting:
                 self._schedule()
 
-    def _make(self, call: Callable[[], object]) -> None:
+    def _make(self, call: Callable[[], None]) -> None:
         try:
             call()
-        except Exception:
-            log.exception("api.call_failed")
         finally:
             self._unfinished -= 1
+            if not self._unfinished:
+                self._finished.set()
 
 
 class _SleepOfGreenlet:

@@ -71,9 +71,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Answer what has been sent, then close everything."""
-        self.connections.close()
-        while self.connections.open:
-            await asyncio.sleep(0.01)
+        await self.connections.close()
         await self._turns.finished()
         self._pool.shutdown()
         self._close()

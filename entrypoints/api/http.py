@@ -85,6 +85,7 @@ class Connections:
         self.patience = patience
         self.open: set[Connection] = set()
         self.closing = False
+        self._closed = asyncio.Event()
         self.date = b""
 
     def tick(self) -> None:
@@ -94,11 +95,19 @@ class Connections:
         for connection in [c for c in self.open if c.deadline < now]:
             connection.expire()
 
-    def close(self) -> None:
+    def forget(self, connection: Connection) -> None:
+        """It is closed."""
+        self.open.discard(connection)
+        if self.closing and not self.open:
+            self._closed.set()
+
+    async def close(self) -> None:
         """Answer what has been sent, and close each connection after that."""
         self.closing = True
         for connection in list(self.open):
             connection.close_if_idle()
+        if self.open:
+            await self._closed.wait()
 
 
 class Connection(asyncio.Protocol):
@@ -137,7 +146,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         """The client has gone, or we have closed. What is being answered is finished in vain."""
-        self._connections.open.discard(self)
+        self._connections.forget(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -34,6 +35,8 @@ STOP_WITHIN = 15
 # Connections that wait to be accepted.
 BACKLOG = 16_384
 TICK = 1.0
+# New objects that are looked through at once for what holds itself. Few of a request's do.
+GARBAGE = 20_000
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -98,7 +101,7 @@ class _Processes(BaseApplication):
         for name, value in options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Gateway:
+    def gateway(self) -> Gateway:
         """What one process serves; called in that process."""
         from .concurrency import Turns
         from .gateway import Gateway
@@ -119,17 +122,25 @@ class _Process(Worker):
         super().init_signals()
         signal.set_wakeup_fd(-1)
 
+    def load_wsgi(self) -> None:
+        """What is served is more than a WSGI application."""
+        self._gateway = cast(_Processes, self.app).gateway()
+
     def run(self) -> None:
         """Serve until told to stop."""
+        # What is here now stays: looking through it for garbage again and again gives nothing.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GARBAGE)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve(cast("Gateway", self.wsgi)))
+            runner.run(self._serve(self._gateway))
 
     async def _serve(self, gateway: Gateway) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, stop.set)
-        acceptors = [_Acceptor(listener.sock, gateway.connections) for listener in self.sockets]
+        acceptors = [_Acceptor(listener, gateway.connections) for listener in self.sockets]
         # The parent may have been killed.
         while not stop.is_set() and os.getppid() == self.ppid:
             self.notify()
