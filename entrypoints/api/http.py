@@ -62,6 +62,10 @@ class Answer:
     headers: Headers
     body: bytes
 
+    def has(self, header: str) -> bool:
+        """Whether it has a header of this name, given in lower case."""
+        return any(name.lower() == header for name, _ in self.headers)
+
 
 Answering = Callable[[Answer], None]
 
@@ -117,10 +121,14 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._parser = HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
-        # What is being read, and how much of its head or body has come.
+        # What is being read, how much of its head and of its body has come, and of what is neither,
+        # or no whole part of it yet.
         self._request = Request()
         self._reading = False
+        self._in_head = False
+        self._head_size = 0
         self._size = 0
+        self._unheard = 0
         self._parts: list[bytes] = []
         # What waits for the answer to an earlier one, and that one.
         self._next: deque[Request] = deque()
@@ -139,7 +147,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
         self._transport = cast(asyncio.Transport, transport)
-        self.server = transport.get_extra_info("sockname")
+        self.server = transport.get_extra_info("sockname") or self.server
         self.client = transport.get_extra_info("peername") or self.client
         self.deadline = self._loop.time() + KEEP_ALIVE
         self._connections.open.add(self)
@@ -152,8 +160,10 @@ class Connection(asyncio.Protocol):
         """Parse what has come."""
         if self._ended:
             return
+        self._unheard += len(data)
         try:
             self._parser.feed_data(data)
+            self._check_head(self._unheard)
         except HttpParserUpgrade:
             # The request is whole; what comes after it would not be HTTP.
             self._ended = True
@@ -163,6 +173,8 @@ class Connection(asyncio.Protocol):
             self._refuse(error.__context__)
         except HttpParserError as error:
             self._refuse(BadRequest(f"this is not HTTP/1.1: {error}"))
+        except HTTPException as error:
+            self._refuse(error)
 
     def eof_received(self) -> bool:
         """The client sends no more. It may still listen."""
@@ -179,6 +191,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It does again."""
         self._blocked = False
+        self._wait_for_client()
         self._go_on()
 
     # What the parser calls; what is raised here refuses the request.
@@ -187,10 +200,11 @@ class Connection(asyncio.Protocol):
         """A request begins."""
         self._request = Request()
         self._reading = True
+        self._in_head = True
+        self._head_size = 0
         self._size = 0
         self._parts = []
-        if self._answering is None:
-            self.deadline = self._loop.time() + self._connections.patience
+        self._wait_for_client()
 
     def on_url(self, part: bytes) -> None:
         """A part of the request's target."""
@@ -198,23 +212,30 @@ class Connection(asyncio.Protocol):
         self._count_head(len(part))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, whole."""
-        self._request.headers.append((name, value))
+        """A header, whole. What comes after the body as a trailer is none."""
+        if self._in_head:
+            self._request.headers.append((name, value))
         self._count_head(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        self._size = 0
+        self._in_head = False
+        expects = False
         for name, value in self._request.headers:
             key = name.lower()
             if key == b"content-length":
                 # The parser has checked that it is a number.
                 self._check_size(int(value))
-            elif key == b"expect" and value.lower() == b"100-continue":
-                self._transport.write(CONTINUE)
+            elif key == b"expect":
+                expects = value.lower() == b"100-continue"
+        if expects and self._parser.get_http_version() != "1.0":
+            if self._request.refusal is not None:
+                raise self._request.refusal
+            self._transport.write(CONTINUE)
 
     def on_body(self, part: bytes) -> None:
         """A part of the body."""
+        self._unheard = 0
         self._size += len(part)
         self._check_size(self._size)
         if self._request.refusal is None:
@@ -225,9 +246,11 @@ class Connection(asyncio.Protocol):
         request = self._request
         request.method = self._parser.get_method().decode("ascii")
         request.version = self._parser.get_http_version()
-        request.keep_alive = self._parser.should_keep_alive()
+        # We do not speak what the client would rather go on in.
+        request.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         request.body = b"".join(self._parts)
         self._reading = False
+        self._unheard = 0
         self._next.append(request)
         self._go_on()
 
@@ -247,14 +270,14 @@ class Connection(asyncio.Protocol):
         if last:
             self._ended = True
             self._next.clear()
+        self._wait_for_client()
         self._transport.write(self._in_bytes(request, answer, last=last))
-        patience = self._connections.patience if self._reading else KEEP_ALIVE
-        self.deadline = self._loop.time() + patience
         self._go_on()
 
     def expire(self) -> None:
         """Its deadline has passed."""
-        if self._blocked:
+        if self._blocked or self._transport.is_closing():
+            # It has not taken in what we sent.
             self._transport.abort()
         elif self._reading and not self._ended:
             self._refuse(RequestTimeout("the request did not come in time"))
@@ -264,6 +287,8 @@ class Connection(asyncio.Protocol):
     def close_if_idle(self) -> None:
         """Close, unless a request is being read or answered."""
         if self._answering is None and not self._reading:
+            self._ended = True
+            self._wait_for_client()
             self._transport.close()
 
     def _check_size(self, size: int) -> None:
@@ -276,8 +301,12 @@ class Connection(asyncio.Protocol):
                 raise self._request.refusal
 
     def _count_head(self, size: int) -> None:
-        self._size += size
-        if self._size > MAX_HEAD_BYTES:
+        self._unheard = 0
+        self._head_size += size
+        self._check_head(self._head_size)
+
+    def _check_head(self, size: int) -> None:
+        if size > MAX_HEAD_BYTES:
             raise RequestHeaderFieldsTooLarge("the head of the request is too large")
 
     def _refuse(self, refusal: HTTPException) -> None:
@@ -285,6 +314,15 @@ class Connection(asyncio.Protocol):
         self._ended = True
         self._next.append(Request(refusal=refusal))
         self._go_on()
+
+    def _wait_for_client(self) -> None:
+        """Set until when the client must have done what it is to do next, if it is its turn."""
+        if self._answering is None:
+            idle = not (self._reading or self._ended)
+            patience = KEEP_ALIVE if idle else self._connections.patience
+            self.deadline = self._loop.time() + patience
+        else:
+            self.deadline = inf
 
     def _go_on(self) -> None:
         """Do what can be done now."""
@@ -312,6 +350,8 @@ class Connection(asyncio.Protocol):
     def _in_bytes(self, request: Request, answer: Answer, *, last: bool) -> bytes:
         lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in answer.headers]
+        if answer.status not in WITHOUT_BODY and not answer.has("content-length"):
+            lines.append(f"Content-Length: {len(answer.body)}\r\n")
         if last:
             lines.append("Connection: close\r\n")
         elif request.version == "1.0":
