@@ -8,13 +8,14 @@ called in threads.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import structlog
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 NEVER_BLOCKING = frozenset(
     {("POST", f"{PREFIX}/order".encode()), ("GET", b"/healthz"), ("HEAD", b"/healthz")}
 )
+_SERVER = re.compile(rb"^[^/?]*://[^/?]*")
 
 
 class Gateway:
@@ -60,7 +62,7 @@ class Gateway:
 
     def handle(self, request: Request, connection: Connection) -> None:
         """Answer a request, now or later."""
-        on_loop = (request.method, request.target) in NEVER_BLOCKING
+        on_loop = (request.method, path_of(request.target)) in NEVER_BLOCKING
         if request.refusal is not None:
             self._refuse(request, connection, _answer_to(request.refusal))
         elif not self._free[on_loop]:
@@ -124,11 +126,11 @@ class Gateway:
 
 def environ_of(request: Request, connection: Connection) -> WSGIEnvironment:
     """The request in WSGI's words (PEP 3333)."""
-    path, query = _path_and_query(request.target)
+    _, query = _path_and_query(request.target)
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "PATH_INFO": path_of(request.target).decode("latin-1"),
         "QUERY_STRING": query.decode("latin-1"),
         "SERVER_NAME": connection.server[0],
         "SERVER_PORT": str(connection.server[1]),
@@ -153,12 +155,15 @@ def environ_of(request: Request, connection: Connection) -> WSGIEnvironment:
     return environ
 
 
+def path_of(target: bytes) -> bytes:
+    """The path by which the application finds what is meant: it makes no other difference."""
+    path, _ = _path_and_query(target)
+    return b"/" + unquote_to_bytes(path).lstrip(b"/")
+
+
 def _path_and_query(target: bytes) -> tuple[bytes, bytes]:
-    if not target.startswith(b"/"):
-        # As to a proxy, or not of a resource at all.
-        parts = urlsplit(target)
-        return parts.path, parts.query
-    path, _, query = target.partition(b"?")
+    # As to a proxy, it begins with the server.
+    path, _, query = _SERVER.sub(b"", target).partition(b"?")
     return path, query
 
 

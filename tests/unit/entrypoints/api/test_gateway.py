@@ -1,94 +1,70 @@
-"""From granian's interface to WSGI and back."""
+"""From HTTP to the WSGI application and back, with real sockets."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, closing
 from threading import Event, get_ident
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-import attrs
 import pytest
-from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 
-from order_aggregator.entrypoints.api.gateway import Gateway, environ_of
+from api_under_test import ApiUnderTest
+from order_aggregator.entrypoints.api.concurrency import Sleep, Turns
+from order_aggregator.entrypoints.api.gateway import Gateway
 from order_aggregator.entrypoints.api.services import Limits
-from order_aggregator.entrypoints.api.waits import LoopWaits
+from wire import Received, connect, run, tick, until
 
-ORDER = "/v1/api/order"
-Application = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
-
-
-@attrs.frozen
-class Headers:
-    """What granian makes of a request's headers: it passes on no value that is not ASCII."""
-
-    given: Sequence[tuple[str, str]]
-
-    def items(self) -> list[tuple[str, str]]:
-        return [(name, value) for name, value in self.given if value.isascii()]
-
-    def keys(self) -> list[str]:
-        return list(dict.fromkeys(name for name, _ in self.given))
-
-    def get(self, name: str) -> str | None:
-        return dict(self.given).get(name)
-
-    def __contains__(self, name: str) -> bool:
-        return name in dict(self.given)
+ORDER = b"POST /v1/api/order HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
+READ = b"GET /v1/api/stock HTTP/1.1\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\n\r\n"
 
 
-@attrs.frozen(kw_only=True)
-class Scope:
-    method: str = "GET"
-    path: str = "/"
-    query_string: str = ""
-    headers: Headers = Headers([("host", "shop.example")])
-    server: str = "127.0.0.1:3000"
-    client: str = "10.0.0.7:5000"
-    scheme: str = "http"
-    http_version: str = "1.1"
-
-
-@attrs.define
-class Exchange:
-    """The other side of a request: sends its body, and keeps the answer."""
-
-    body: bytes = b""
-    seconds: float = 0
-    broken: bool = False
-    gone: bool = False
-    answer: tuple[int, dict[str, str], bytes] | None = None
-
-    async def __call__(self) -> bytes:
-        await asyncio.sleep(self.seconds)
-        if self.broken:
-            raise ProtocolClosed
-        return self.body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.body
-
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        if self.gone:
-            raise ProtocolClosed
-        self.answer = status, dict(headers), body
-
-
-def ask(gateway: Gateway, scope: Scope, exchange: Exchange) -> tuple[int, dict[str, str], bytes]:
-    asyncio.run(gateway(scope, exchange))  # type: ignore[arg-type]
-    assert exchange.answer
-    return exchange.answer
-
-
-@contextmanager
-def serving(application: Application, **limits: Any) -> Iterator[Gateway]:
-    gateway = Gateway(application, Limits(**limits), 4, lambda: None)
+@asynccontextmanager
+async def serving(application: Any, **limits: Any) -> AsyncIterator[Gateway]:
+    """Serve an application, or what a class makes of the turns."""
+    turns = Turns()
+    made = application(turns) if isinstance(application, type) else application
+    gateway = Gateway(made, Limits(**limits), turns, 4, lambda: None)
+    ticking = asyncio.create_task(tick(gateway.connections))
     yield gateway
-    with closing(asyncio.new_event_loop()) as loop:
-        gateway.__rsgi_del__(loop)
+    await gateway.close()
+    ticking.cancel()
+
+
+def answers_to(
+    *requests: bytes, application: Any, ends: bool = False, **limits: Any
+) -> list[Received]:
+    """Each of them sent on a connection of its own, all at once. `ends`: and broken off."""
+
+    async def ask(gateway: Gateway, request: bytes) -> Received:
+        with closing(await connect(gateway.connections)) as client:
+            await client.send(request)
+            if ends:
+                client.end_sending()
+            return await client.receive()
+
+    async def main() -> list[Received]:
+        async with serving(application, **limits) as gateway:
+            return await asyncio.gather(*(ask(gateway, request) for request in requests))
+
+    return run(main())
+
+
+def environ_of(request: bytes) -> WSGIEnvironment:
+    """What the application sees of it."""
+    seen: list[WSGIEnvironment] = []
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        seen.append(environ)
+        start_response("200 OK", [])
+        return []
+
+    answers_to(request, application=application)
+    return seen[0]
 
 
 def echo(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -96,143 +72,252 @@ def echo(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[by
     return [environ["wsgi.input"].read(), b"!"]
 
 
-def post(path: str, length: int | None, *more: tuple[str, str]) -> Scope:
-    headers = [] if length is None else [("content-length", str(length))]
-    return Scope(method="POST", path=path, headers=Headers([*headers, *more]))
+def never(_environ: WSGIEnvironment, _start: StartResponse) -> Iterable[bytes]:
+    raise AssertionError
 
 
-@pytest.mark.parametrize("path", [ORDER, "/v1/api/sync"])
+class Sleeping:
+    """An application whose orders sleep, and whose other answers block, until they are let go."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.asleep: list[Sleep] = []
+        self.go_on = Event()
+        self.threads: dict[str, set[int]] = {"POST": set(), "GET": set()}
+
+    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        self.threads[environ["REQUEST_METHOD"]].add(get_ident())
+        if environ["REQUEST_METHOD"] == "POST":
+            self.asleep.append(self.turns.sleep())
+            assert self.asleep[-1].until_woken(10)
+        else:
+            assert self.go_on.wait(10)
+        start("200 OK", [])
+        return [b""]
+
+    def let_go(self) -> None:
+        self.go_on.set()
+        for sleep in self.asleep:
+            sleep.wake()
+
+
+def sleeping(gateway: Gateway) -> Sleeping:
+    """The application that it serves."""
+    assert isinstance(gateway._application, Sleeping)
+    return gateway._application
+
+
+@pytest.mark.parametrize("path", ["/v1/api/order", "/v1/api/sync"])
 def test_a_request_is_passed_on_and_its_answer_back(path: str) -> None:
-    with serving(echo) as gateway:
-        answer = ask(gateway, post(path, 2), Exchange(b"{}"))
-    assert answer == (200, {"X-Path": path}, b"{}!")
+    request = b"POST %s HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" % path.encode()
+    [answer] = answers_to(request, application=echo)
+    assert (answer.status, answer.headers["X-Path"], answer.body) == (200, path, b"{}!")
 
 
 def test_a_request_in_the_words_of_wsgi() -> None:
     environ = environ_of(
-        Scope(  # type: ignore[arg-type]
-            method="POST",
-            path="/stock/ä",
-            query_string="page=2",
-            headers=Headers(
-                [
-                    ("content-type", "application/json"),
-                    ("accept", "a"),
-                    ("accept", "b"),
-                    ("idempotency-key", "kä"),
-                    # In WSGI's words, that would be the same as with a dash.
-                    ("accept_", "c"),
-                    ("x_forwarded_for", "10.0.0.1"),
-                ]
-            ),
-        ),
-        b"{}",
+        b"POST /stock/%C3%A4?page=2&x=%2F HTTP/1.1\r\n"
+        b"Host: shop.example\r\n"
+        b"Content-Type: application/json\r\n"
+        b"Accept: a\r\nACCEPT: b\r\n"
+        b"Idempotency-Key: k\xc3\xa4\r\n"
+        # In WSGI's words, these would be the same as with a dash.
+        b"Accept_: c\r\nX_Forwarded_For: 10.0.0.1\r\nContent_Length: 7\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+        b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"
     )
     read = {key: environ[key] for key in environ if not key.startswith("wsgi.")}
     assert read == {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "",
         "PATH_INFO": "/stock/ä".encode().decode("latin-1"),
-        "QUERY_STRING": "page=2",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "3000",
+        "QUERY_STRING": "page=2&x=%2F",
+        "SERVER_NAME": "",
+        "SERVER_PORT": "0",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "10.0.0.7",
+        "REMOTE_ADDR": "",
+        "HTTP_HOST": "shop.example",
         "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": "2",
         "HTTP_ACCEPT": "a,b",
-        # There was one, and it was not read: it must not look as if there had been none.
-        "HTTP_IDEMPOTENCY_KEY": "\x80",
+        "HTTP_IDEMPOTENCY_KEY": "kä".encode().decode("latin-1"),
     }
     assert environ["wsgi.input"].read() == b"{}"
 
 
 @pytest.mark.parametrize(
-    ("scope", "exchange", "status", "slug"),
+    ("target", "path", "query"),
     [
-        (post(ORDER, None, ("transfer-encoding", "chunked")), Exchange(), 411, "length-required"),
-        (post(ORDER, 11), Exchange(b" " * 11), 413, "content-too-large"),
-        (post(ORDER, 10**12), Exchange(), 413, "content-too-large"),
-        (post(ORDER, 2), Exchange(seconds=5), 408, "request-timeout"),
-        (post(ORDER, 2), Exchange(broken=True), 400, "bad-request"),
+        (b"/a%2fb/%c3%a4?x=%c3", b"/a/b/\xc3\xa4", "x=%c3"),
+        (b"/a?b?c", b"/a", "b?c"),
+        (b"/a?b=http://c/d", b"/a", "b=http://c/d"),
+        (b"/a://b/c", b"/a://b/c", ""),
+        (b"//a//b", b"/a//b", ""),
+        (b"http://shop.example/a//b?x=1", b"/a//b", "x=1"),
+        (b"http://shop.example?x=1", b"/", "x=1"),
+        (b"http://shop.example", b"/", ""),
+        (b"http://[", b"/", ""),
     ],
 )
-def test_a_body_that_cannot_be_had_never_gets_to_the_application(
-    scope: Scope, exchange: Exchange, status: int, slug: str
-) -> None:
-    def never(_environ: WSGIEnvironment, _start: StartResponse) -> Iterable[bytes]:
-        raise AssertionError
+def test_a_target_is_a_path_and_a_query(target: bytes, path: bytes, query: str) -> None:
+    environ = environ_of(b"GET %s HTTP/1.1\r\n\r\n" % target)
+    assert environ["PATH_INFO"].encode("latin-1") == path
+    assert environ["QUERY_STRING"] == query
 
-    with serving(never, max_body_bytes=10, patience=0.05) as gateway:
-        answer = ask(gateway, scope, exchange)
-        # And its place is free again.
-        for _ in range(3):
-            ask(gateway, scope, exchange)
-    assert answer[0] == status
-    assert f":{slug}".encode() in answer[2]
-    assert answer[1]["Content-Type"] == "application/problem+json"
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/v1/api/order",
+        b"/v1/api/order?x=1",
+        b"/v1/api/%6frder",
+        b"//v1/api/order",
+        b"http://shop.example/v1/api/order",
+    ],
+)
+def test_an_order_is_placed_in_the_loop_however_its_path_is_written(target: bytes) -> None:
+    body = b'{"product_id": "BOLT", "quantity": 1}'
+    head = b"POST %s HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    [answer] = answers_to(head % (target, len(body)) + body, application=OrderingApi)
+    assert answer.status == 202, answer.body
+
+
+class OrderingApi:
+    """The real application, whose orders are placed in these turns."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._app = ApiUnderTest(concurrency=turns).app
+
+    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        return self._app(environ, start)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "slug"),
+    [
+        (ORDER[:-1], 400, "bad-request"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", 400, "bad-request"),
+        (b"garbage\r\n\r\n", 400, "bad-request"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n12345678901", 413, "content-too-large"),
+        (
+            b"GET / HTTP/1.1\r\nX: %s\r\n\r\n" % (b"x" * 70_000),
+            431,
+            "request-header-fields-too-large",
+        ),
+    ],
+)
+def test_what_cannot_be_had_whole_never_gets_to_the_application(
+    request_: bytes, status: int, slug: str
+) -> None:
+    # More often than there are places.
+    for answer in answers_to(
+        *[request_] * 3, application=never, ends=True, max_body_bytes=10, max_waiting=1
+    ):
+        assert answer.status == status
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert json.loads(answer.body)["type"].endswith(f":{slug}")
+
+
+def test_a_request_that_does_not_come_in_time_is_refused() -> None:
+    [answer] = answers_to(ORDER[:-1], application=never, patience=0.05)
+    assert answer.status == 408
+    assert json.loads(answer.body)["type"].endswith(":request-timeout")
+
+
+@pytest.mark.parametrize("request_", [ORDER, READ])
+def test_an_application_that_breaks_is_an_internal_error_and_no_end(
+    request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(_environ: WSGIEnvironment, _start: StartResponse) -> Iterable[bytes]:
+        raise ZeroDivisionError("secret")
+
+    for answer in answers_to(*[request_ * 2] * 3, application=breaks):
+        assert answer.status == 500
+        assert b"secret" not in answer.body
 
 
 def test_orders_wait_side_by_side_in_one_thread_and_the_rest_has_others() -> None:
-    new_wait = LoopWaits()
-    threads: dict[str, set[int]] = {ORDER: set(), "/stock": set()}
-    all_here = Event()
+    async def main() -> Sleeping:
+        async with serving(Sleeping) as gateway:
+            application = sleeping(gateway)
+            clients = [await connect(gateway.connections) for _ in range(104)]
+            for client in clients[:4]:
+                await client.send(READ)
+            for client in clients[4:]:
+                await client.send(ORDER)
+            await until(lambda: len(application.asleep) == 100)
+            application.let_go()
+            assert [(await client.receive()).status for client in clients] == [200] * 104
+            for client in clients:
+                client.close()
+            return application
 
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        threads[environ["PATH_INFO"]].add(get_ident())
-        if environ["PATH_INFO"] == ORDER:
-            wait = new_wait()
-            asyncio.get_running_loop().call_soon(wait.wake)
-            assert wait.sleep(10)
-        else:
-            assert all_here.wait(10)
-        start_response("200 OK", [])
-        return [b""]
-
-    async def main(gateway: Gateway) -> list[Exchange]:
-        exchanges = [Exchange() for _ in range(104)]
-        reads = [gateway(Scope(path="/stock"), each) for each in exchanges[:4]]  # type: ignore[arg-type]
-        orders = [gateway(post(ORDER, 0), each) for each in exchanges[4:]]  # type: ignore[arg-type]
-        reading = asyncio.gather(*reads)
-        await asyncio.gather(*orders)
-        all_here.set()
-        await reading
-        return exchanges
-
-    with serving(application) as gateway:
-        exchanges = asyncio.run(main(gateway))
-    assert [each.answer and each.answer[0] for each in exchanges] == [200] * 104
-    assert threads[ORDER] == {get_ident()}
-    assert not threads["/stock"] & threads[ORDER]
+    threads = run(main()).threads
+    assert threads["POST"] == {get_ident()}
+    assert len(threads["GET"]) == 4
+    assert get_ident() not in threads["GET"]
 
 
-def test_more_than_can_wait_are_refused_at_once_each_kind_for_itself() -> None:
-    go_on = Event()
+@pytest.mark.parametrize(("full", "other"), [(ORDER, READ), (READ, ORDER)])
+def test_more_than_can_wait_are_refused_at_once_each_kind_for_itself(
+    full: bytes, other: bytes
+) -> None:
+    async def main() -> None:
+        async with serving(Sleeping, max_waiting=3) as gateway:
+            application = sleeping(gateway)
+            clients = [await connect(gateway.connections) for _ in range(6)]
+            for client in clients[:3]:
+                await client.send(full)
+            # Even when they come in crowds, on one connection.
+            await clients[3].send(full * 1000)
+            for _ in range(1000):
+                refused = await clients[3].receive()
+                assert refused.status == 503
+                assert refused.headers["Retry-After"] == "1"
+                assert json.loads(refused.body)["type"].endswith(":overloaded")
+            await clients[4].send(other)
+            await until(lambda: gateway._free == {full == ORDER: 0, other == ORDER: 2})
+            await until(lambda: len(application.asleep) == 3 - gateway._free[True])
+            application.let_go()
+            for client in [*clients[:3], clients[4]]:
+                assert (await client.receive()).status == 200
+            assert gateway._free == {True: 3, False: 3}
+            for client in clients:
+                client.close()
 
-    def application(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        assert go_on.wait(10)
-        start_response("200 OK", [])
-        return [b""]
-
-    async def main(gateway: Gateway) -> list[int]:
-        exchanges = [Exchange() for _ in range(5)]
-        waiting = asyncio.gather(
-            *(gateway(Scope(path="/stock"), each) for each in exchanges)  # type: ignore[arg-type]
-        )
-        await asyncio.sleep(0.05)
-        refused = [each.answer[0] for each in exchanges if each.answer]
-        go_on.set()
-        await waiting
-        order = Exchange()
-        await gateway(post(ORDER, 0), order)  # type: ignore[arg-type]
-        return [*refused, *(each.answer[0] for each in [*exchanges, order] if each.answer)]
-
-    with serving(application, max_waiting=3) as gateway:
-        assert asyncio.run(main(gateway)) == [503, 503, 200, 200, 200, 503, 503, 200]
+    run(main())
 
 
-def test_a_client_that_has_gone_is_no_fault() -> None:
-    with serving(echo) as gateway:
-        asyncio.run(gateway(Scope(), Exchange(gone=True)))  # type: ignore[arg-type]
+def test_an_order_whose_client_has_gone_is_placed_all_the_same() -> None:
+    placed: list[str] = []
+
+    class Placing(Sleeping):
+        def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            answer = super().__call__(environ, start)
+            placed.append("order")
+            return answer
+
+    async def main() -> None:
+        async with serving(Placing) as gateway:
+            application = sleeping(gateway)
+            client = await connect(gateway.connections)
+            await client.send(ORDER)
+            await until(lambda: bool(application.asleep))
+            client.close()
+            # Even if we are told to stop.
+            ending = asyncio.create_task(gateway.close())
+            await asyncio.sleep(0.01)
+            assert not ending.done()
+            application.let_go()
+            await ending
+
+    run(main())
+    assert placed == ["order"]
+
+
+def test_an_answer_has_a_length_even_if_the_application_gives_none() -> None:
+    answers = answers_to(READ, application=echo)
+    assert answers[0].headers["Content-Length"] == "1"
 
 
 def test_an_answer_is_closed_as_wsgi_asks_for() -> None:
@@ -246,6 +331,30 @@ def test_an_answer_is_closed_as_wsgi_asks_for() -> None:
         start_response("200 OK", [])
         return Body([b"x"])
 
-    with serving(application) as gateway:
-        ask(gateway, Scope(), Exchange())
+    answers_to(READ, application=application)
     assert closed.is_set()
+
+
+def test_closing_answers_what_is_in_hand_and_only_then_ends_the_application() -> None:
+    ended: list[str] = []
+
+    async def main() -> list[str]:
+        turns = Turns()
+        application = Sleeping(turns)
+        gateway = Gateway(application, Limits(), turns, 4, lambda: ended.append("ended"))
+        clients = [await connect(gateway.connections) for _ in range(3)]
+        await clients[0].send(ORDER)
+        await clients[1].send(READ)
+        await until(lambda: bool(application.asleep))
+        ending = asyncio.create_task(gateway.close())
+        assert await clients[2].is_closed()
+        assert ended == []
+        application.let_go()
+        answers = [await client.receive() for client in clients[:2]]
+        await ending
+        for client in clients:
+            client.close()
+        return [answer.headers["Connection"] for answer in answers]
+
+    assert run(main()) == ["close", "close"]
+    assert ended == ["ended"]
