@@ -158,9 +158,10 @@ class Combiner:
             log.exception("orders.not_reported")
         finally:
             with self._mutex:
-                self._writing = bool(self._waiting)
+                more = self._writing = bool(self._waiting)
                 self._written.notify_all()
-            if self._writing:
+            # Not `self._writing`: a caller may have come meanwhile, and started it.
+            if more:
                 self._concurrency.start(self._write)
 
     def _next_batch(self) -> list[_Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import Counter
@@ -9,10 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from order_aggregator.adapters.system.greenlets import unblocked
 from order_aggregator.domain.errors import (
     CommitOutcomeUnknown,
     Conflict,
@@ -23,10 +27,13 @@ from order_aggregator.domain.errors import (
 )
 from order_aggregator.domain.order import Order
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
-from order_aggregator.entrypoints.api.combiner import Combiner, Decision, Overloaded
+from order_aggregator.entrypoints.api.combiner import Combiner, Decision, Overloaded, _Entry
+from order_aggregator.entrypoints.api.concurrency import Sleep, Threads, Turns
 from shop import Shop, wish
+from wire import run
 
 Outcome = Order | OrderRefused
+LIMITS: dict[str, Any] = {"max_batch": 100, "max_waiting": 10_000, "patience": 5.0}
 
 
 class Desk:
@@ -71,9 +78,7 @@ def desk() -> Desk:
 def combining(
     desk: Desk, report: Any = lambda _decided, _left: None, **limits: Any
 ) -> Iterator[Combiner]:
-    combiner = Combiner(
-        desk, report, **{"max_batch": 100, "max_waiting": 10_000, "patience": 5.0, **limits}
-    )
+    combiner = Combiner(desk, report, **{**LIMITS, "concurrency": Threads(), **limits})
     try:
         yield combiner
     finally:
@@ -156,7 +161,6 @@ def test_no_thread_runs_before_the_first_order(desk: Desk) -> None:
         assert threading.active_count() == before
         combiner.submit(wish(BOLT=1))
         assert threading.active_count() == before + 1
-    assert threading.active_count() == before
 
 
 def test_the_guilty_order_fails_alone(desk: Desk, pool: ThreadPoolExecutor) -> None:
@@ -322,7 +326,6 @@ def test_each_batch_is_reported_with_what_was_decided(desk: Desk, pool: ThreadPo
     assert reports[1][0][0][0] is commands[1]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_report_that_fails_changes_no_outcome_and_stops_no_later_order(desk: Desk) -> None:
     def report(_decided: Sequence[Decision], _left: int) -> None:
         raise OSError("no space left for logs")
@@ -330,7 +333,135 @@ def test_a_report_that_fails_changes_no_outcome_and_stops_no_later_order(desk: D
     with combining(desk, report) as combiner:
         for _ in range(3):
             assert isinstance(combiner.submit(wish(BOLT=1)), Order)
-            writer = combiner._writer
-            assert writer is not None
-            writer.join()
+            until(lambda: not combiner._writing)
     assert desk.shop.balance("BOLT") == (1_000_000, 3)
+
+
+def test_an_order_that_comes_just_as_the_writer_ends_has_one_writer(desk: Desk) -> None:
+    started: list[Callable[[], None]] = []
+    reports: list[int] = []
+
+    class ByHand:
+        """Calls are made when the test makes them."""
+
+        def sleep(self) -> Sleep:
+            return Threads().sleep()
+
+        def start(self, call: Callable[[], None]) -> None:
+            started.append(call)
+
+    def come() -> None:
+        if late and not combiner._writing:
+            combiner._enqueue(late.pop())
+
+    combiner = Combiner(
+        desk, lambda decided, _left: reports.append(len(decided)), concurrency=ByHand(), **LIMITS
+    )
+    entries = [
+        _Entry(command=wish(BOLT=1), deadline=inf, caller=Threads().sleep()) for _ in range(2)
+    ]
+    late = entries[1:]
+    combiner._enqueue(entries[0])
+    combiner._mutex = Gap(combiner._mutex, come)  # type: ignore[assignment]
+    while started:
+        started.pop(0)()
+    assert reports == [1, 1]
+
+
+class Gap:
+    """A lock after whose release something happens."""
+
+    def __init__(self, lock: Any, then: Callable[[], object]) -> None:
+        self._lock = lock
+        self._then = then
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        self._then()
+
+
+def in_turns(desk: Any, *commands: PlaceOrder, **limits: Any) -> list[Order | Exception]:
+    """The outcomes of orders that are all submitted in one event loop, at once."""
+    outcomes: dict[UUID, Order | Exception] = {}
+
+    async def main() -> None:
+        turns = Turns()
+        combiner = Combiner(desk, lambda *_: None, concurrency=turns, **{**LIMITS, **limits})
+
+        def submit(command: PlaceOrder) -> None:
+            try:
+                outcomes[command.order_id] = combiner.submit(command)
+            except Exception as error:  # noqa: BLE001 - that is the outcome
+                outcomes[command.order_id] = error
+
+        for command in commands:
+            turns.start(partial(submit, command))
+        await turns.finished()
+        combiner.close()
+
+    run(main())
+    return [outcomes[command.order_id] for command in commands]
+
+
+def test_in_one_event_loop_orders_wait_side_by_side(desk: Desk) -> None:
+    """And what comes while a batch waits for its commit is the next batch."""
+
+    def place(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Outcome]:
+        unblocked(time.sleep, 0.01)
+        return desk(commands, again=again)
+
+    commands = [wish(BOLT=2_000_000 if number == 7 else 1) for number in range(300)]
+    outcomes = in_turns(place, *commands)
+    assert isinstance(outcomes.pop(7), InsufficientStock)
+    commands.pop(7)
+    assert [isinstance(o, Order) and o.id for o in outcomes] == [c.order_id for c in commands]
+    assert len(desk.calls) < 10
+    assert max(len(call) for call in desk.calls) == 100
+
+
+def test_in_one_event_loop_a_commit_in_doubt_is_looked_for_while_the_loop_goes_on(
+    desk: Desk,
+) -> None:
+    def commit_unnoticed(commands: Sequence[PlaceOrder]) -> None:
+        desk.shop.place_orders(commands)
+        raise CommitOutcomeUnknown("connection lost")
+
+    looks: list[int] = []
+
+    async def look() -> None:
+        while True:
+            looks.append(len(desk.calls))
+            await asyncio.sleep(0.005)
+
+    def place(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Outcome]:
+        if not desk.calls:
+            looking.append(asyncio.ensure_future(look()))
+        return desk(commands, again=again)
+
+    looking: list[asyncio.Future[None]] = []
+    desk.script = [commit_unnoticed, fails(StorageUnavailable("still down"))]
+    command = wish(BOLT=1)
+    [order] = in_turns(place, command)
+    assert isinstance(order, Order)
+    assert order.id == command.order_id
+    assert desk.again == [False, True, True]
+    assert desk.shop.balance("BOLT") == (1_000_000, 1)
+    # In either pause, of 0.05 s and more.
+    assert looks.count(1) >= 3
+    assert looks.count(2) >= 3
+
+
+def test_in_one_event_loop_too_callers_give_up_when_their_patience_ends(desk: Desk) -> None:
+    def place(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Outcome]:
+        unblocked(time.sleep, 0.2)
+        return desk(commands, again=again)
+
+    commands = [wish(BOLT=1) for _ in range(40)]
+    outcomes = in_turns(place, *commands, patience=0.05, max_batch=10)
+    placed = [outcome for outcome in outcomes if isinstance(outcome, CommitOutcomeUnknown)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Overloaded)]
+    assert (len(placed), len(refused)) == (10, 30)
+    assert desk.shop.balance("BOLT") == (1_000_000, 10)
