@@ -1,0 +1,124 @@
+"""Calls that wait in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from greenlet import getcurrent
+
+from order_aggregator.adapters.system.greenlets import Calls, in_call, result_of, unblocked
+from wire import run, until
+
+
+def made(*calls: Callable[[], object], within: float = 5.0) -> list[object]:
+    """The results of calls that are started in this order, in theirs."""
+    results: list[object] = []
+
+    async def main() -> None:
+        starter = Calls()
+        for call in calls:
+            starter.start(lambda call=call: results.append(call()))  # type: ignore[misc]
+        await until(lambda: len(results) == len(calls))
+
+    run(main(), within)
+    return results
+
+
+def waiting(seconds: float) -> Callable[[], float]:
+    return lambda: result_of(asyncio.ensure_future(asyncio.sleep(seconds, seconds)))
+
+
+def test_a_call_that_waits_lets_the_others_go_on() -> None:
+    assert made(waiting(0.05), waiting(0.01), lambda: 0) == [0, 0.01, 0.05]
+
+
+def test_what_a_call_waits_for_may_fail() -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    def call() -> str:
+        try:
+            result_of(asyncio.ensure_future(fail()))
+        except ZeroDivisionError:
+            return "failed"
+        return "done"
+
+    assert made(call) == ["failed"]
+
+
+def test_a_greenlet_whose_call_is_done_makes_the_next_even_after_one_that_raised(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[object] = []
+
+    def fail() -> None:
+        seen.append(getcurrent())
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        calls = Calls()
+        calls.start(fail)
+        calls.start(lambda: seen.append(getcurrent()))
+        calls.start(lambda: (seen.append(getcurrent()), waiting(0.01)()))  # type: ignore[func-returns-value]
+        calls.start(lambda: seen.append(getcurrent()))
+        await asyncio.sleep(0.05)
+
+    run(main())
+    # The last one came while the third still waited.
+    assert len(seen) == 4
+    assert len(set(seen[:3])) == 1
+    assert seen[3] is not seen[0]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_only_so_many_greenlets_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("order_aggregator.adapters.system.greenlets.MAX_IDLE", 2)
+
+    async def main() -> int:
+        calls = Calls()
+        for _ in range(5):
+            calls.start(waiting(0.01))
+        await asyncio.sleep(0.05)
+        return len(calls._idle)
+
+    assert run(main()) == 2
+
+
+def test_only_a_call_can_wait_for_a_result() -> None:
+    async def main() -> None:
+        assert not in_call()
+        result_of(asyncio.get_running_loop().create_future())
+
+    with pytest.raises(TypeError, match="Calls"):
+        run(main())
+    assert made(in_call) == [True]
+
+
+def test_outside_the_loop_what_blocks_is_called_right_here() -> None:
+    assert unblocked(threading.get_ident) == threading.get_ident()
+
+
+def test_in_the_loop_what_blocks_is_called_in_a_thread_and_the_loop_goes_on() -> None:
+    others: list[object] = []
+
+    def call() -> int:
+        here = unblocked(threading.get_ident)
+        unblocked(time.sleep, 0.05)
+        assert others == ["other"]
+        return here
+
+    [_, ident] = made(call, lambda: others.append("other"))
+    assert ident != threading.get_ident()
+
+
+def test_in_the_loop_what_blocks_may_fail() -> None:
+    def call() -> str:
+        with pytest.raises(ZeroDivisionError):
+            unblocked(divmod, 7, 0)
+        return "failed"
+
+    assert made(call) == ["failed"]
