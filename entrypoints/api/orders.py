@@ -92,7 +92,6 @@ _LOCATION = {
         400: "Problem",
         408: "Problem",
         409: "InsufficientStock",
-        411: "Problem",
         413: "Problem",
         415: "Problem",
         422: "InvalidRequest",

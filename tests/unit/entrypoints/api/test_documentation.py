@@ -53,7 +53,6 @@ def test_an_order_is_one_of_two_closed_forms(document: Any) -> None:
         "405",
         "408",
         "409",
-        "411",
         "413",
         "415",
         "422",
