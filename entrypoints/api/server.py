@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -142,14 +142,21 @@ class _Process(Worker):
             loop.add_signal_handler(number, stop.set)
         acceptors = [_Acceptor(listener, gateway.connections) for listener in self.sockets]
         # The parent may have been killed.
-        while not stop.is_set() and os.getppid() == self.ppid:
-            self.notify()
-            gateway.connections.tick()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), TICK)
+        while self.alive and not stop.is_set() and os.getppid() == self.ppid:
+            await self._tick(gateway, stop.wait())
         for acceptor in acceptors:
-            acceptor.stop()
-        await gateway.close()
+            await acceptor.stop()
+        closing = loop.create_task(gateway.close())
+        while not closing.done():
+            await self._tick(gateway, asyncio.shield(closing))
+        closing.result()
+
+    async def _tick(self, gateway: Gateway, until: Awaitable[object]) -> None:
+        """Do what is to be done every second, and wait that long, or until this is done."""
+        self.notify()
+        gateway.connections.tick()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(until, TICK)
 
 
 class _Acceptor:
@@ -160,11 +167,19 @@ class _Acceptor:
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._loop.add_reader(listener, self._accept)
+        self._stopped = False
+        self._start()
 
-    def stop(self) -> None:
-        """Accept no more."""
+    async def stop(self) -> None:
+        """Accept no more, once those that have been accepted are there."""
+        self._stopped = True
         self._loop.remove_reader(self._listener)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _start(self) -> None:
+        if not self._stopped:
+            self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
         from .http import Connection
@@ -177,7 +192,7 @@ class _Acceptor:
             # No file is left, most likely; one will be.
             log.error("api.cannot_accept", error=str(error))
             self._loop.remove_reader(self._listener)
-            self._loop.call_later(TICK, self._loop.add_reader, self._listener, self._accept)
+            self._loop.call_later(TICK, self._start)
             return
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
