@@ -49,6 +49,7 @@ class Client:
         while b"\r\n\r\n" not in self._received:
             await self._more()
         head, _, self._received = self._received.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 ")
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines)
         size = int(headers.get("Content-Length", 0)) if has_body else 0

@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client does not take in what we send."""
         self._blocked = True
-        self.deadline = self._loop.time() + self._connections.patience
+        self._wait_for_client()
 
     def resume_writing(self) -> None:
         """It does again."""
@@ -250,7 +250,6 @@ class Connection(asyncio.Protocol):
         request.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         request.body = b"".join(self._parts)
         self._reading = False
-        self._unheard = 0
         self._next.append(request)
         self._go_on()
 
@@ -318,11 +317,9 @@ class Connection(asyncio.Protocol):
     def _wait_for_client(self) -> None:
         """Set until when the client must have done what it is to do next, if it is its turn."""
         if self._answering is None:
-            idle = not (self._reading or self._ended)
+            idle = not (self._reading or self._blocked or self._ended)
             patience = KEEP_ALIVE if idle else self._connections.patience
             self.deadline = self._loop.time() + patience
-        else:
-            self.deadline = inf
 
     def _go_on(self) -> None:
         """Do what can be done now."""

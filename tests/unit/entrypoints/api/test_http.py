@@ -152,6 +152,19 @@ def test_thousands_of_requests_in_one_piece_are_answered_in_their_order(slow: bo
     assert talking(site, talk) == [target + b":" for target in targets]
 
 
+def test_no_more_is_read_while_requests_wait_for_an_earlier_one() -> None:
+    site = Site(slow=True)
+
+    async def talk(client: Client) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.send(GET % b"/" * 100_000), 0.3)
+        client.close()
+        site.slow = False
+        site.in_hand.pop()()
+
+    talking(site, talk)
+
+
 def test_what_comes_after_the_last_request_is_not_looked_at() -> None:
     site = Site()
     last = b"GET /last HTTP/1.1\r\nConnection: close\r\n\r\n"
@@ -250,6 +263,8 @@ def test_a_head_may_be_large_and_what_comes_with_it_larger() -> None:
     site = Site(max_body_bytes=10**6)
     trailer = CHUNKED + b"%x\r\n%s\r\n0\r\nName: value\r\n\r\n" % (10**5, b" " * 10**5)
     assert statuses(large * 5 + trailer + trailer, site=site) == [200] * 7
+    body = POST % (90_000, b"")
+    assert statuses(body, *[b" " * 9000] * 10, site=site) == [200]
 
 
 @pytest.mark.parametrize(
@@ -296,11 +311,12 @@ def test_a_client_that_asks_before_it_sends_a_body_is_told_to(slow: bool) -> Non
     assert talking(Site(), talk) == [100, 200, 200]
 
 
-def test_a_client_that_sends_no_more_still_gets_its_answers() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_client_that_sends_no_more_still_gets_its_answers(count: int) -> None:
     site = Site(slow=True)
 
     async def talk(client: Client) -> list[int]:
-        await client.send(GET % b"/a" + GET % b"/b")
+        await client.send(GET % b"/" * count)
         client.end_sending()
         await site.until_in_hand()
         await asyncio.sleep(0.01)
@@ -308,14 +324,23 @@ def test_a_client_that_sends_no_more_still_gets_its_answers() -> None:
         site.in_hand.pop()()
         return [answer.status for answer in await client.receive_all()]
 
-    assert talking(site, talk) == [200, 200]
+    assert talking(site, talk) == [200] * count
 
 
-def test_the_answer_to_a_client_that_has_gone_does_no_harm() -> None:
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GET % b"/",
+        GET % b"/a" + GET % b"/b",
+        # It has not read that it should go on, so its end is heard of at once.
+        b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+def test_the_answer_to_a_client_that_has_gone_does_no_harm(request_: bytes) -> None:
     site = Site(slow=True)
 
     async def talk(client: Client) -> None:
-        await client.send(GET % b"/a" + GET % b"/b")
+        await client.send(request_)
         await site.until_in_hand()
         client.close()
         await asyncio.sleep(0.01)
@@ -326,11 +351,12 @@ def test_the_answer_to_a_client_that_has_gone_does_no_harm() -> None:
     assert len(site.requests) in (1, 2)
 
 
-def test_a_client_that_takes_in_no_answers_gets_no_more_of_them_and_is_dropped() -> None:
-    site = Site(size=100_000, patience=0.05)
+@pytest.mark.parametrize("count", [1, 500])
+def test_a_client_that_takes_in_no_answers_gets_no_more_of_them_and_is_dropped(count: int) -> None:
+    site = Site(size=500_000, patience=0.05)
 
     async def talk(client: Client) -> None:
-        await client.send(GET % b"/" * 500)
+        await client.send(GET % b"/" * count)
         await site.until_empty()
 
     talking(site, talk)
