@@ -12,7 +12,7 @@ from http import HTTPStatus
 import httpx
 import pytest
 
-from service import COMMAND, Service, children, descendants, eventually, stop
+from service import COMMAND, Service, alive, children, descendants, eventually, stop
 
 PRODUCT = "sku-espresso-beans"
 
@@ -108,7 +108,7 @@ def test_a_killed_child_is_started_again(embedded: Service) -> None:
     for child in children(running.pid):
         os.kill(child, signal.SIGKILL)
     eventually(lambda: embedded.said().count("process.died") >= 2)
-    eventually(lambda: not any(_alive(pid) for pid in before), what="nothing of it is left")
+    eventually(lambda: not any(alive(pid) for pid in before), what="nothing of it is left")
     embedded.wait_until_ready()
     assert embedded.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
     embedded.wait_until_settled()
@@ -125,7 +125,7 @@ def test_a_child_that_ends_before_all_is_ready_ends_the_start(
     assert running.wait(25) == 1
     assert " ended with status -9 before all was ready\n" in embedded.said()
     assert "Traceback" not in embedded.said()
-    assert not any(_alive(pid) for pid in started)
+    assert not any(alive(pid) for pid in started)
 
 
 def test_when_it_is_killed_its_children_end_too(embedded: Service) -> None:
@@ -135,7 +135,7 @@ def test_when_it_is_killed_its_children_end_too(embedded: Service) -> None:
     assert len(started) >= 2
     running.kill()
     running.wait()
-    eventually(lambda: not any(_alive(pid) for pid in started), what="children ended")
+    eventually(lambda: not any(alive(pid) for pid in started), what="children ended")
 
 
 def test_a_stop_while_the_api_starts_ends_it(embedded: Service) -> None:
@@ -263,13 +263,6 @@ def assert_one_line(service: Service, command: str, expected: str) -> None:
     assert expected in failed.stderr
     assert len(failed.stderr.strip().splitlines()) == 1, failed.stderr
     assert "s3cret" not in failed.stderr
-
-
-def _alive(pid: int) -> bool:
-    shown = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return shown.stdout.strip()[:1] not in ("", "Z")
 
 
 def test_started_before_the_tables_everything_waits_and_leaves_no_file(embedded: Service) -> None:

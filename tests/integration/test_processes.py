@@ -1,0 +1,94 @@
+"""The API's processes: one that dies is replaced, and a stop finishes what is in hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import pytest
+
+from service import Service, alive, children, eventually, nobody_writes, stop
+
+PRODUCT = "sku-espresso-beans"
+
+
+@pytest.fixture
+def service(embedded: Service) -> Service:
+    """A database with stock, and nothing that runs."""
+    assert embedded.call("migrate").returncode == 0
+    assert embedded.call("seed").returncode == 0
+    return embedded
+
+
+@pytest.fixture
+def api(service: Service) -> subprocess.Popen[bytes]:
+    """The API, with two processes that serve."""
+    api = service.start("api")
+    service.wait_until_ready()
+    eventually(lambda: len(children(api.pid)) == 2)
+    return api
+
+
+def connected(service: Service) -> socket.socket:
+    address = urlsplit(service.root)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=20)
+
+
+def test_a_process_that_is_killed_is_replaced(
+    service: Service, api: subprocess.Popen[bytes]
+) -> None:
+    before = children(api.pid)
+    os.kill(before[0], signal.SIGKILL)
+    eventually(lambda: len(set(children(api.pid)) - set(before)) == 1)
+    assert before[1] in children(api.pid)
+    # Whoever of them accepts the connection.
+    for _ in range(10):
+        service.wait_until_ready()
+        assert service.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_lets_requests_in_hand_finish(
+    service: Service, api: subprocess.Popen[bytes], number: int
+) -> None:
+    assert service.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
+    with ThreadPoolExecutor(20) as pool, connected(service) as idle:
+        with nobody_writes(service):
+            orders = [pool.submit(service.order, PRODUCT) for _ in range(20)]
+            time.sleep(0.5)
+            api.send_signal(number)
+            # It has heard.
+            assert idle.recv(1) == b""
+            assert not any(order.done() for order in orders)
+        assert [order.result().status_code for order in orders] == [HTTPStatus.ACCEPTED] * 20
+    assert api.wait(10) == 0
+    assert "Traceback" not in service.said()
+    service.verify()
+
+
+def test_a_stop_does_not_wait_for_clients_that_have_asked_nothing(
+    service: Service, api: subprocess.Popen[bytes]
+) -> None:
+    with connected(service), connected(service) as idle:
+        idle.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        started_at = time.monotonic()
+        assert stop(api) == 0
+        assert time.monotonic() - started_at < 5
+
+
+def test_when_the_parent_is_killed_the_processes_end(
+    service: Service, api: subprocess.Popen[bytes]
+) -> None:
+    started = children(api.pid)
+    assert len(started) == 2
+    api.kill()
+    api.wait()
+    eventually(lambda: not any(alive(pid) for pid in started), what="they have ended")
+    assert "Traceback" not in service.said()
