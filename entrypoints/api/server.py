@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import signal
 import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -59,10 +61,8 @@ def serve(settings: Settings, build: Build = api) -> None:
     """
     with _shared_metrics(settings):
         log.info("api.started", host=settings.host, port=settings.port)
-        try:
+        with _at_the_end(partial(log.info, "api.stopped")):
             _Processes(settings, build).run()
-        finally:
-            log.info("api.stopped")
 
 
 @contextmanager
@@ -71,9 +71,21 @@ def _shared_metrics(settings: Settings) -> Iterator[None]:
     if settings.api_processes == 1:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="order-aggregator-metrics-") as folder:
-        os.environ[METRICS] = folder
+    folder = tempfile.mkdtemp(prefix="order-aggregator-metrics-")
+    os.environ[METRICS] = folder
+    with _at_the_end(partial(shutil.rmtree, folder, ignore_errors=True)):
         yield
+
+
+@contextmanager
+def _at_the_end(call: Callable[[], object]) -> Iterator[None]:
+    """Call it when all is over: each process that has served comes by here too, when it ends."""
+    parent = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() == parent:
+            call()
 
 
 class _Processes(BaseApplication):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from service import Service, alive, children, eventually, nobody_writes, stop
@@ -40,17 +41,20 @@ def connected(service: Service) -> socket.socket:
     return socket.create_connection((address.hostname or "", address.port or 0), timeout=20)
 
 
+# The latter is what a process gets that has stood still too long.
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
 def test_a_process_that_is_killed_is_replaced(
-    service: Service, api: subprocess.Popen[bytes]
+    service: Service, api: subprocess.Popen[bytes], number: int
 ) -> None:
     before = children(api.pid)
-    os.kill(before[0], signal.SIGKILL)
+    os.kill(before[0], number)
     eventually(lambda: len(set(children(api.pid)) - set(before)) == 1)
     assert before[1] in children(api.pid)
     # Whoever of them accepts the connection.
     for _ in range(10):
         service.wait_until_ready()
         assert service.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
+        assert httpx.get(f"{service.root}/metrics").status_code == HTTPStatus.OK
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -69,6 +73,7 @@ def test_a_stop_lets_requests_in_hand_finish(
         assert [order.result().status_code for order in orders] == [HTTPStatus.ACCEPTED] * 20
     assert api.wait(10) == 0
     assert "Traceback" not in service.said()
+    assert service.said().count("api.stopped") == 1
     service.verify()
 
 
