@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import attrs
@@ -110,8 +111,23 @@ async def until(true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
-async def tick(connections: Connections) -> None:
-    """Look for what has taken too long, more often than the API does."""
+@asynccontextmanager
+async def ticking(connections: Connections) -> AsyncIterator[None]:
+    """Look for what has taken too long, more often than the API does.
+
+    In the end, connections that a failing test has left open are closed: the loop could not be.
+    """
+    task = asyncio.create_task(_tick(connections))
+    try:
+        yield
+    finally:
+        task.cancel()
+        for connection in list(connections.open):
+            connection._transport.abort()
+        await asyncio.sleep(0)
+
+
+async def _tick(connections: Connections) -> None:
     while True:
         connections.tick()
         await asyncio.sleep(0.01)

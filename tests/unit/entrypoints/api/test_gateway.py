@@ -16,7 +16,7 @@ from api_under_test import ApiUnderTest
 from order_aggregator.entrypoints.api.concurrency import Sleep, Turns
 from order_aggregator.entrypoints.api.gateway import Gateway
 from order_aggregator.entrypoints.api.services import Limits
-from wire import Received, connect, run, tick, until
+from wire import Received, connect, run, ticking, until
 
 ORDER = b"POST /v1/api/order HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
 READ = b"GET /v1/api/stock HTTP/1.1\r\n\r\n"
@@ -29,10 +29,9 @@ async def serving(application: Any, **limits: Any) -> AsyncIterator[Gateway]:
     turns = Turns()
     made = application(turns) if isinstance(application, type) else application
     gateway = Gateway(made, Limits(**limits), turns, 4, lambda: None)
-    ticking = asyncio.create_task(tick(gateway.connections))
-    yield gateway
-    await gateway.close()
-    ticking.cancel()
+    async with ticking(gateway.connections):
+        yield gateway
+        await gateway.close()
 
 
 def answers_to(

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from order_aggregator.entrypoints.api import http
 from order_aggregator.entrypoints.api.http import Answer, Connection, Connections, Request
-from wire import Client, Received, connect, run, tick, until
+from wire import Client, Received, connect, run, ticking, until
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s"
@@ -49,10 +49,9 @@ class Site:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Connections]:
-        ticking = asyncio.create_task(tick(self.connections))
-        yield self.connections
-        await self.connections.close()
-        ticking.cancel()
+        async with ticking(self.connections):
+            yield self.connections
+            await self.connections.close()
 
 
 def talking(site: Site, talk: Callable[[Client], Awaitable[Any]], **options: Any) -> Any:
