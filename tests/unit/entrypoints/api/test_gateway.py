@@ -300,9 +300,11 @@ def test_an_order_whose_client_has_gone_is_placed_all_the_same() -> None:
         async with serving(Placing) as gateway:
             application = sleeping(gateway)
             client = await connect(gateway.connections)
-            await client.send(ORDER)
+            # It does not read that it should go on, so its end is heard of at once.
+            await client.send(ORDER.replace(b"HTTP/1.1", b"HTTP/1.1\r\nExpect: 100-continue"))
             await until(lambda: bool(application.asleep))
             client.close()
+            await until(lambda: not gateway.connections.open)
             # Even if we are told to stop.
             ending = asyncio.create_task(gateway.close())
             await asyncio.sleep(0.01)
