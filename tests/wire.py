@@ -112,19 +112,25 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def ticking(connections: Connections) -> AsyncIterator[None]:
-    """Look for what has taken too long, more often than the API does.
-
-    In the end, connections that a failing test has left open are closed: the loop could not be.
-    """
-    task = asyncio.create_task(_tick(connections))
+async def leaving_none(connections: Connections) -> AsyncIterator[None]:
+    """Close what a failing test leaves open: the loop could not be closed otherwise."""
     try:
         yield
     finally:
-        task.cancel()
         for connection in list(connections.open):
             connection._transport.abort()
         await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def ticking(connections: Connections) -> AsyncIterator[None]:
+    """Look for what has taken too long, more often than the API does."""
+    async with leaving_none(connections):
+        task = asyncio.create_task(_tick(connections))
+        try:
+            yield
+        finally:
+            task.cancel()
 
 
 async def _tick(connections: Connections) -> None:

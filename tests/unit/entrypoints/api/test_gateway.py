@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, closing
 from threading import Event, get_ident
 from typing import Any
@@ -24,11 +24,13 @@ HEALTH = b"GET /healthz HTTP/1.1\r\n\r\n"
 
 
 @asynccontextmanager
-async def serving(application: Any, **limits: Any) -> AsyncIterator[Gateway]:
+async def serving(
+    application: Any, close: Callable[[], None] = lambda: None, **limits: Any
+) -> AsyncIterator[Gateway]:
     """Serve an application, or what a class makes of the turns."""
     turns = Turns()
     made = application(turns) if isinstance(application, type) else application
-    gateway = Gateway(made, Limits(**limits), turns, 4, lambda: None)
+    gateway = Gateway(made, Limits(**limits), turns, 4, close)
     async with ticking(gateway.connections):
         yield gateway
         await gateway.close()
@@ -337,25 +339,23 @@ def test_an_answer_is_closed_as_wsgi_asks_for() -> None:
 
 
 def test_closing_answers_what_is_in_hand_and_only_then_ends_the_application() -> None:
-    ended: list[str] = []
-
     async def main() -> list[str]:
-        turns = Turns()
-        application = Sleeping(turns)
-        gateway = Gateway(application, Limits(), turns, 4, lambda: ended.append("ended"))
-        clients = [await connect(gateway.connections) for _ in range(3)]
-        await clients[0].send(ORDER)
-        await clients[1].send(READ)
-        await until(lambda: bool(application.asleep))
-        ending = asyncio.create_task(gateway.close())
-        assert await clients[2].is_closed()
-        assert ended == []
-        application.let_go()
-        answers = [await client.receive() for client in clients[:2]]
-        await ending
-        for client in clients:
-            client.close()
-        return [answer.headers["Connection"] for answer in answers]
+        ended: list[str] = []
+        async with serving(Sleeping, close=lambda: ended.append("ended")) as gateway:
+            application = sleeping(gateway)
+            idle, buyer, reader = [await connect(gateway.connections) for _ in range(3)]
+            await buyer.send(ORDER)
+            await reader.send(READ)
+            await until(lambda: bool(application.asleep))
+            ending = asyncio.create_task(gateway.close())
+            assert await idle.is_closed()
+            assert ended == []
+            application.let_go()
+            answers = [await client.receive() for client in (buyer, reader)]
+            await ending
+            for client in (idle, buyer, reader):
+                client.close()
+            assert ended == ["ended"]
+            return [answer.headers["Connection"] for answer in answers]
 
     assert run(main()) == ["close", "close"]
-    assert ended == ["ended"]

@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from order_aggregator.entrypoints.api.concurrency import Turns
 from order_aggregator.entrypoints.api.gateway import Gateway
 from order_aggregator.entrypoints.api.server import _Acceptor, _Process, _Processes
 from order_aggregator.entrypoints.api.services import Limits
-from wire import Client, run
+from wire import Client, leaving_none, run
 
 
 @pytest.fixture(autouse=True)
@@ -82,14 +82,16 @@ def test_a_process_ends_when_told_to_or_alone_though_a_client_stalls(
     monkeypatch.setattr(server, "TICK", 0.05)
 
     async def main() -> tuple[int, float]:
-        running = asyncio.create_task(process._serve(gateway()))
-        with closing(await connect(unconnected(), process.sockets[0])) as client:
-            await client.send(b"GET / HTTP/1.1\r\n")
-            end(process)
-            answer = await client.receive()
-            started_at = time.monotonic()
-            await running
-            return answer.status, time.monotonic() - started_at
+        served = gateway()
+        running = asyncio.create_task(process._serve(served))
+        async with leaving_none(served.connections):
+            with closing(await connect(unconnected(), process.sockets[0])) as client:
+                await client.send(b"GET / HTTP/1.1\r\n")
+                end(process)
+                answer = await client.receive()
+                started_at = time.monotonic()
+                await running
+                return answer.status, time.monotonic() - started_at
 
     status, seconds = run(main())
     assert status == 408
@@ -117,7 +119,7 @@ def test_when_no_file_is_left_clients_wait_until_there_is_one(
     async def main() -> int:
         connections = gateway().connections
         acceptor = _Acceptor(listener, connections)
-        with ExitStack() as stack:
+        async with leaving_none(connections), AsyncExitStack() as stack:
             first, second = [stack.enter_context(unconnected()) for _ in range(2)]
             with no_files_left():
                 client = await connect(first, listener)
