@@ -152,11 +152,11 @@ def test_thousands_of_requests_in_one_piece_are_answered_in_their_order(slow: bo
 
 
 def test_no_more_is_read_while_requests_wait_for_an_earlier_one() -> None:
-    site = Site(slow=True)
+    site = Site(slow=True, max_body_bytes=100_000)
 
     async def talk(client: Client) -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(client.send(GET % b"/" * 100_000), 0.3)
+            await asyncio.wait_for(client.send(POST % (100_000, b" " * 100_000) * 100), 0.5)
         client.close()
         site.slow = False
         site.in_hand.pop()()
