@@ -164,11 +164,17 @@ def test_no_more_is_read_while_requests_wait_for_an_earlier_one() -> None:
     talking(site, talk)
 
 
-def test_what_comes_after_the_last_request_is_not_looked_at() -> None:
-    site = Site()
-    last = b"GET /last HTTP/1.1\r\nConnection: close\r\n\r\n"
-    assert told(last + GET % b"/more", GET % b"/yet-more", site=site)[0].body == b"/last:"
-    assert [request.target for request in site.requests if not request.refusal] == [b"/last"]
+@pytest.mark.parametrize("slow", [False, True])
+def test_what_comes_after_the_last_request_is_not_answered(slow: bool) -> None:
+    site = Site(slow=slow)
+
+    async def talk(client: Client) -> list[bytes]:
+        await client.send(b"GET /last HTTP/1.1\r\nConnection: close\r\n\r\n" + GET % b"/more")
+        if slow:
+            site.in_hand.pop()()
+        return [answer.body for answer in await client.receive_all()]
+
+    assert talking(site, talk) == [b"/last:"]
 
 
 def test_an_answer_to_head_has_a_length_and_no_body() -> None:
