@@ -27,7 +27,7 @@ def encode(event: OrderAccepted) -> bytes:
 def decode(body: bytes) -> OrderAccepted:
     """The event in a message; raises MalformedMessage when it is not one we know."""
     try:
-        message = json.loads(body)
+        message = json.loads(body.decode())
         version, order_id = message["version"], message["order_id"]
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise MalformedMessage("not a JSON object with version and order_id") from error

@@ -10,6 +10,7 @@ import click
 
 from ..adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
 from ..domain.errors import OrderAggregatorError
+from .garbage import collect_less
 from .logs import configure_logs
 from .patience import Stopped, patiently
 from .signals import end_with_run, stop_on_signals
@@ -137,7 +138,9 @@ def worker() -> None:
     from .worker import worker_of
 
     _, container, stop = _start()
-    worker_of(container, stop).run()
+    ready = worker_of(container, stop)
+    collect_less()
+    ready.run()
 
 
 @cli.command()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from enum import Enum, auto
-from threading import Event
+from threading import Event, Lock
 from uuid import UUID
 
 import attrs
@@ -23,6 +24,9 @@ from .patience import Stopped, patiently
 log = structlog.get_logger()
 
 BATCH = 200
+# Batches that are in work at a time, where there is much to do: one is read and settled while the
+# database is busy with the other.
+LANES = 2
 # What comes within this time is fulfilled together, where there is not much to do.
 GATHER = timedelta(seconds=0.01)
 # From this attempt on, an order is tried alone.
@@ -82,25 +86,44 @@ class Worker:
         self._fail = fail
         self._rule = rule
         self._stop = stop
+        self._turn = Lock()
 
     def run(self) -> None:
         """Work until told to stop; what is in hand then is finished, or goes back to the queue."""
-        with self._bus.consume() as consumer:
+        with (
+            self._bus.consume() as consumer,
+            ThreadPoolExecutor(LANES, thread_name_prefix="lane") as pool,
+        ):
             log.info("worker.started")
-            try:
-                while not self._stop.is_set():
-                    deliveries = patiently(
-                        lambda: consumer.receive(BATCH, IDLE_WAIT.total_seconds()),
-                        self._stop,
-                        "worker.waiting",
-                    )
-                    self.handle(consumer, deliveries)
-                    if len(deliveries) < BATCH:
-                        self._stop.wait(GATHER.total_seconds())
-            except Stopped:
-                # What is not settled goes back to the queue when the consumer closes.
-                pass
+            lanes = [pool.submit(self._work, consumer) for _ in range(LANES)]
+            for lane in lanes:
+                lane.result()
         log.info("worker.stopped")
+
+    def _work(self, consumer: Consumer) -> None:
+        try:
+            while not self._stop.is_set():
+                self._receive_and_handle(consumer)
+        except Stopped:
+            # What is not settled goes back to the queue when the consumer closes.
+            pass
+        finally:
+            # A lane that fails takes the others with it.
+            self._stop.set()
+
+    def _receive_and_handle(self, consumer: Consumer) -> None:
+        """Only with a full batch does another lane get a turn before it is handled."""
+        with self._turn:
+            deliveries = patiently(
+                lambda: consumer.receive(BATCH, IDLE_WAIT.total_seconds()),
+                self._stop,
+                "worker.waiting",
+            )
+            if len(deliveries) < BATCH:
+                self.handle(consumer, deliveries)
+                self._stop.wait(GATHER.total_seconds())
+                return
+        self.handle(consumer, deliveries)
 
     def handle(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
         """Fulfil the orders of these deliveries, then settle each delivery.

@@ -17,7 +17,7 @@ FORM = (
     " port from 1 to 65535 and no options but those of pika"
 )
 # Messages in a consumer's memory at a time: enough for the next batch while one is at work.
-PREFETCH = 500
+PREFETCH = 1_000
 # Seconds; a dead connection is noticed within 30. Heartbeats go on while the program is busy, as
 # the I/O has a thread of its own.
 HEARTBEAT = 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import shutil
 import signal
@@ -20,6 +19,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.base import Worker
 
 from ...adapters.system.settings import Settings
+from ..garbage import collect_less
 from ..logs import configure_logs
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ STOP_WITHIN = 15
 # Connections that wait to be accepted.
 BACKLOG = 16_384
 TICK = 1.0
-# New objects that are looked through at once for what holds itself. Few of a request's do.
-GARBAGE = 20_000
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -140,10 +138,7 @@ class _Process(Worker):
 
     def run(self) -> None:
         """Serve until told to stop."""
-        # What is here now stays: looking through it for garbage again and again gives nothing.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GARBAGE)
+        collect_less()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve(self._gateway))
 
