@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Request, Response
 from flask.json.provider import DefaultJSONProvider
+from flask.sessions import NullSession, SessionInterface
 
 from . import documentation, metrics, orders, probes, routing, stock, sync
 from .combiner import Combiner
 from .reports import Report
-from .services import EXTENSION, ApiServices, Running, running
+from .services import EXTENSION, ApiServices, Running, current_request, running
 
+View = TypeVar("View", bound=Callable[..., Any])
 log = structlog.get_logger()
 
-STARTED = "order_aggregator.started"
+
+class _NoSessions(SessionInterface):
+    _none = NullSession()
+
+    def open_session(self, _app: Flask, _request: Request) -> NullSession:
+        return self._none
+
+
+class _Application(Flask):
+    """Flask, without what this API has no use for, and with every request counted."""
+
+    session_interface = _NoSessions()
+
+    def ensure_sync(self, func: View) -> View:
+        """Views are plain functions."""
+        return func
+
+    def full_dispatch_request(self) -> Response:
+        """Answer the current request."""
+        started = time.perf_counter()
+        response = super().full_dispatch_request()
+        request = current_request()
+        rule, status = request.url_rule, response.status_code
+        route = "unmatched" if rule is None else rule.rule
+        metrics.observe_request(request.method, route, status, time.perf_counter() - started)
+        log.debug("api.request", method=request.method, route=route, status=status)
+        return response
 
 
 class _Json(DefaultJSONProvider):
@@ -26,7 +56,7 @@ class _Json(DefaultJSONProvider):
 
 def create_app(services: ApiServices) -> Flask:
     """The application. It does no I/O and starts no thread before the first order."""
-    app = Flask(__name__, static_folder=None)
+    app = _Application(__name__, static_folder=None)
     # One more than allowed: a body of undeclared length is cut off there, without a word.
     app.config["MAX_CONTENT_LENGTH"] = services.limits.max_body_bytes + 1
     app.json = _Json(app)
@@ -39,8 +69,6 @@ def create_app(services: ApiServices) -> Flask:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(routing.blueprint)
     app.register_blueprint(probes.blueprint)
-    app.before_request(_start_watch)
-    app.after_request(_observe)
     return app
 
 
@@ -58,16 +86,3 @@ def _combiner(services: ApiServices) -> Combiner:
         patience=services.limits.patience,
         concurrency=services.concurrency,
     )
-
-
-def _start_watch() -> None:
-    request.environ[STARTED] = time.perf_counter()
-
-
-def _observe(response: Response) -> Response:
-    method, rule, status = request.method, request.url_rule, response.status_code
-    route = "unmatched" if rule is None else rule.rule
-    seconds = time.perf_counter() - request.environ[STARTED]
-    metrics.observe_request(method, route, status, seconds)
-    log.debug("api.request", method=method, route=route, status=status)
-    return response

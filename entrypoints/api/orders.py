@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import Any
 from uuid import UUID
 
-from flask import Response, request
+from flask import Request, Response
 from werkzeug.exceptions import (
     ClientDisconnected,
     NotFound,
@@ -23,7 +23,7 @@ from .blueprint import ApiBlueprint
 from .order_requests import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN, parse_order
 from .paging import PAGINATION_HEADER, Paging
 from .schemas import TEXT_ID, OrderQuery, OrderSchema
-from .services import running
+from .services import current_request, running
 
 blueprint = ApiBlueprint("order", __name__, description="Orders", url_prefix="/v1/api/order")
 
@@ -105,8 +105,8 @@ def place_order() -> Response:
 
     Its stock is reserved, and it is durable, when the answer comes; vendors are chosen later.
     """
-    app = running()
-    wanted = parse_order(_json_body(app.services.limits.max_body_bytes))
+    app, request = running(), current_request()
+    wanted = parse_order(_json_body(request, app.services.limits.max_body_bytes))
     command = wanted.command(app.services.new_order_id(), request.headers.get(IDEMPOTENCY_KEY))
     try:
         order = app.combiner.submit(command)
@@ -174,7 +174,7 @@ def order_document(order: Order) -> dict[str, Any]:
     }
 
 
-def _json_body(limit: int) -> Any:
+def _json_body(request: Request, limit: int) -> Any:
     body = request.get_data(cache=False)
     if len(body) < (request.content_length or 0):
         # Not every server says so itself, and what did arrive may well be JSON.

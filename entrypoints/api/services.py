@@ -7,7 +7,7 @@ from typing import cast
 from uuid import UUID
 
 import attrs
-from flask import Flask, current_app
+from flask import Flask, Request, current_app, request
 
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
@@ -60,3 +60,8 @@ class Running:
 def running(app: Flask | None = None) -> Running:
     """Of the application given, else of the one that answers the current request."""
     return cast(Running, (app or current_app).extensions[EXTENSION])
+
+
+def current_request() -> Request:
+    """The request itself: each look through Flask's `request` costs as much as what it looks at."""
+    return cast(Request, request._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
