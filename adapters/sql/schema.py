@@ -116,6 +116,13 @@ vendor_stock = Table(
     postgresql_with={"fillfactor": "50"},
     sqlite_with_rowid=False,
 )
+# For the highest of many vendors.
+Index(
+    "vendor_stock_by_available",
+    vendor_stock.c.product_id,
+    vendor_stock.c.available.desc(),
+    vendor_stock.c.vendor_id,
+)
 
 stock_adjustments = Table(
     "stock_adjustments",

@@ -13,7 +13,7 @@ from typing import Protocol
 from ...adapters.system import greenlets
 
 # Calls that the event loop starts before it looks again at what clients have sent.
-SLICE = 16
+SLICE = 4
 
 
 class Sleep(Protocol):

@@ -92,6 +92,10 @@ class Connections:
         self._closed = asyncio.Event()
         self.date = b""
 
+    def new(self) -> Connection:
+        """One that is about to begin."""
+        return Connection(self)
+
     def tick(self) -> None:
         """To be called every second: ends what has taken too long."""
         self.date = f"Date: {formatdate(usegmt=True)}\r\n".encode()

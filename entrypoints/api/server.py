@@ -37,6 +37,7 @@ STOP_WITHIN = 15
 # Connections that wait to be accepted.
 BACKLOG = 16_384
 TICK = 1.0
+ACCEPTED_AT_ONCE = 8
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -167,13 +168,13 @@ class _Process(Worker):
 
 
 class _Acceptor:
-    """Accepts connections one at a time, so that the processes get about as many each."""
+    """Accepts a few connections at a time, so that the processes get about as many each."""
 
     def __init__(self, listener: socket.socket, connections: Connections) -> None:
         self._listener = listener
         self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._beginning: set[asyncio.Task[Any]] = set()
         self._stopped = False
         self._start()
 
@@ -181,30 +182,31 @@ class _Acceptor:
         """Accept no more, once those that have been accepted are there."""
         self._stopped = True
         self._loop.remove_reader(self._listener)
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._beginning:
+            await asyncio.wait(self._beginning)
 
     def _start(self) -> None:
         if not self._stopped:
             self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
-        from .http import Connection
-
         try:
-            client, _ = self._listener.accept()
+            for _ in range(ACCEPTED_AT_ONCE):
+                client, _address = self._listener.accept()
+                self._begin(client)
         except BlockingIOError:
-            return  # another process was faster
+            return
         except OSError as error:
-            # No file is left, most likely; one will be.
+            # Most likely too many files are open. Some will be closed.
             log.error("api.cannot_accept", error=str(error))
             self._loop.remove_reader(self._listener)
             self._loop.call_later(TICK, self._start)
-            return
+
+    def _begin(self, client: socket.socket) -> None:
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(
-            self._loop.connect_accepted_socket(lambda: Connection(self._connections), client)
+            self._loop.connect_accepted_socket(self._connections.new, client)
         )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)

@@ -24,7 +24,7 @@ class Limits:
 
     max_body_bytes: int = 1024 * 1024
     # Orders in one transaction.
-    max_batch: int = 500
+    max_batch: int = 100
     # Orders that may wait for the next one. More would only wait longer, not be placed sooner.
     max_waiting: int = 500
     # Seconds that a caller waits for its order, and that we wait for the caller's body.

@@ -1,0 +1,15 @@
+"""The highest of many vendors, without looking at all of them."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.create_index(
+        "vendor_stock_by_available",
+        "vendor_stock",
+        ["product_id", sa.text("available DESC"), "vendor_id"],
+    )
