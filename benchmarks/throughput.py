@@ -133,11 +133,11 @@ def sold_out(bench: Bench) -> Figures:
 def overload(bench: Bench) -> Figures:
     """Twice as much is offered as the API accepts at its peak.
 
-    A few more orders measure what becomes of one that comes meanwhile.
+    As there, without the relay. A few more orders measure what becomes of one that comes meanwhile.
     """
     plan = bench.plan
     rate = 2 * bench.peak("accept-uniform")
-    with bench.deployed(UNIFORM, "api") as product:
+    with bench.deployed(UNIFORM, "api", broker=False) as product:
         target = UNIFORM.target(product.port)
         started = product.spent()
         product.order(target, plan.clients, plan.warm_up)
