@@ -58,9 +58,13 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
         refusals: Mapping[int, str] | None = None,
         query: type[Schema] | None = None,
         headers: Mapping[str, Any] | None = None,
+        finished: bool = False,
         **documentation: Any,
     ) -> Callable[[View], View]:
-        """Register a view. `refusals`: the schema of each problem it may answer, by status."""
+        """Register a view. `refusals`: the schema of each problem it may answer, by status.
+
+        `finished`: it always gives a finished response, so nothing has to be done to that.
+        """
         status, schema = answer
         refused = {405: "Problem", 500: "Problem"} | dict(refusals or {})
 
@@ -70,8 +74,10 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
                 decorated = self.arguments(query, location="query")(decorated)
                 refused[422] = "InvalidRequest"
             responses = {code: _problem(code, refused[code]) for code in sorted(refused)}
-            decorated = self.doc(responses=responses, **documentation)(decorated)
-            registered: View = self.route(rule, methods=[method])(decorated)
+            documented = self.doc(responses=responses, **documentation)(decorated)
+            if finished:
+                view._apidoc = documented._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
+            registered: View = self.route(rule, methods=[method])(view if finished else documented)
             return registered
 
         return decorate

@@ -87,6 +87,7 @@ _LOCATION = {
     "POST",
     "",
     answer=(202, OrderSchema()),
+    finished=True,
     headers=_LOCATION,
     refusals={
         400: "Problem",
@@ -124,6 +125,7 @@ def place_order() -> Response:
     "GET",
     "/<uuid:order_id>",
     answer=(200, OrderSchema()),
+    finished=True,
     refusals={404: "Problem", 503: "Problem"},
 )
 def get_order(order_id: UUID) -> Response:
