@@ -12,7 +12,7 @@ class Plan:
     rounds: int = 5
     # Of each measured load, and of the one before it that is not.
     seconds: int = 4
-    warm_up: int = 2
+    warm_up: int = 3
     # Connections that order as soon as they are answered.
     clients: int = 64
     # Connections that saturate the whole path.
