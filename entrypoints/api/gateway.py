@@ -167,7 +167,7 @@ def _path_and_query(target: bytes) -> tuple[bytes, bytes]:
     return path, query
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _key(header: bytes) -> str:
     if b"_" in header:
         return ""

@@ -1,4 +1,4 @@
-"""HTTP/1.1 in an event loop: requests are read whole, one after the other, and answered in order.
+"""HTTP/1.1 in an event loop: requests are read whole, and answered one after the other.
 
 httptools (llhttp) parses; what is here are the bounds, the deadlines and the order of things.
 """
@@ -65,9 +65,6 @@ class Answer:
     def has(self, header: str) -> bool:
         """Whether it has a header of this name, given in lower case."""
         return any(name.lower() == header for name, _ in self.headers)
-
-
-Answering = Callable[[Answer], None]
 
 
 class Connections:
@@ -235,7 +232,9 @@ class Connection(asyncio.Protocol):
         if expects and self._parser.get_http_version() != "1.0":
             if self._request.refusal is not None:
                 raise self._request.refusal
-            self._transport.write(CONTINUE)
+            # Not in between earlier answers: a client goes on without it, too.
+            if self._answering is None:
+                self._transport.write(CONTINUE)
 
     def on_body(self, part: bytes) -> None:
         """A part of the body."""
