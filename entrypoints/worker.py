@@ -89,15 +89,21 @@ class Worker:
         self._turn = Lock()
 
     def run(self) -> None:
-        """Work until told to stop; what is in hand then is finished, or goes back to the queue."""
+        """Work until told to stop; what is in hand then is finished, or goes back to the queue.
+
+        If it fails, it sets `stop` itself.
+        """
         with (
             self._bus.consume() as consumer,
             ThreadPoolExecutor(LANES, thread_name_prefix="lane") as pool,
         ):
             log.info("worker.started")
             lanes = [pool.submit(self._work, consumer) for _ in range(LANES)]
-            for lane in lanes:
-                lane.result()
+            try:
+                for lane in lanes:
+                    lane.result()
+            finally:
+                self._stop.set()
         log.info("worker.stopped")
 
     def _work(self, consumer: Consumer) -> None:
@@ -114,6 +120,8 @@ class Worker:
     def _receive_and_handle(self, consumer: Consumer) -> None:
         """Only with a full batch does another lane get a turn before it is handled."""
         with self._turn:
+            if self._stop.is_set():
+                return
             deliveries = patiently(
                 lambda: consumer.receive(BATCH, IDLE_WAIT.total_seconds()),
                 self._stop,

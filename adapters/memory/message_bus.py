@@ -103,7 +103,7 @@ class MemoryConsumer:
         taken: dict[object, _Waiting] = {
             (message.number, message.returns): message for message in messages
         }
-        self._unsettled |= taken
+        self._unsettled.update(taken)
         return [
             Delivery(body=message.body, attempt=message.returns + 1, tag=tag)
             for tag, message in taken.items()

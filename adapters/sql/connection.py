@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Connection, Dialect, Engine, Executable, PoolProxiedConnection
 
 from ...domain.errors import OrderAggregatorError
-from .engine import write_turn
+from .engine import take_connection, write_turn
 from .errors import connection_lost, driver_errors_translated
 
 # What psycopg says of a statement that was sent, and not answered.
@@ -83,7 +83,7 @@ class _OnSqlite:
 @contextmanager
 def _on_postgresql(engine: Engine) -> Iterator[OpenTransaction]:
     with driver_errors_translated():
-        pooled = engine.raw_connection()
+        pooled = take_connection(engine)
     try:
         yield _OnPostgresql(pooled, engine.dialect)
     finally:

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import sqlalchemy
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, Engine, event, make_url
+from sqlalchemy import URL, Engine, PoolProxiedConnection, QueuePool, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from ...domain.errors import InvalidValue, StorageUnavailable
@@ -86,6 +86,14 @@ def make_database(engine: Engine) -> None:
         sqlite3.connect(path).close()
     except (OSError, sqlite3.Error) as error:
         raise StorageUnavailable(f"cannot create {path.absolute()}: {error}") from error
+
+
+def take_connection(engine: Engine) -> PoolProxiedConnection:
+    """From the pool. Where none is idle, that may take its time, but blocks no event loop."""
+    pool = engine.pool
+    if isinstance(pool, QueuePool) and pool.checkedin():
+        return engine.raw_connection()
+    return unblocked(engine.raw_connection)
 
 
 @contextmanager

@@ -112,6 +112,7 @@ class SqlConsumer:
         self._clock = clock
         self._outbox = outbox
         self._statements = statements
+        # Changed by its own methods alone: each is atomic, and several threads call us.
         self._unsettled: set[Claim] = set()
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
@@ -174,7 +175,7 @@ class SqlConsumer:
         except Conflict as error:
             raise BrokerUnavailable(f"nothing was received: {error}") from error
         fit = [row for row in sorted(rows) if row[2] <= DELIVERY_LIMIT]
-        self._unsettled |= {(key, count) for key, _, count in fit}
+        self._unsettled.update((key, count) for key, _, count in fit)
         return [Delivery(body=body, attempt=count, tag=(key, count)) for key, body, count in fit]
 
     def _settle(
@@ -183,9 +184,9 @@ class SqlConsumer:
         deliveries: Sequence[Delivery],
         **values: object,
     ) -> None:
-        claims = self._unsettled & {delivery.tag for delivery in deliveries}
+        claims = self._unsettled.intersection(delivery.tag for delivery in deliveries)
         self._write(statements, claims, **values)
-        self._unsettled -= claims
+        self._unsettled.difference_update(claims)
 
     def _write(
         self, statements: Sequence[Executable], claims: Iterable[Claim], **values: object

@@ -37,6 +37,8 @@ class _Greenlet(greenlet):
             if len(self._idle) >= MAX_IDLE:
                 return
             self._idle.append(self)
+            # Whatever the call has in hand is not to stay here until the next one.
+            del call
             call = self.loop.switch()
 
     @property

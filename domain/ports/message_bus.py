@@ -21,7 +21,7 @@ class Delivery:
 
 
 class Consumer(Protocol):
-    """One reader of the queue. Its calls come from one thread.
+    """One reader of the queue. Several threads may call it; each delivery is settled by one.
 
     Delivery is at least once, oldest first as long as nothing is returned. Settling a delivery that
     the bus has meanwhile taken back (connection lost, lease run out) changes nothing: the message

@@ -1,8 +1,7 @@
 """Between HTTP and the WSGI application.
 
-Everything that never blocks is called in the event loop, in turns: what places an order is among
-it, and while it waits for its commit it is a greenlet, so thousands may wait. Everything else is
-called in threads.
+What places an order is called in the event loop, in turns: while it waits for its commit it is a
+greenlet, so thousands may wait. So is the health check. Everything else is called in threads.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from werkzeug.exceptions import HTTPException
 from . import metrics
 from .combiner import Overloaded
 from .concurrency import Turns
-from .http import Answer, Connection, Connections, Request
+from .http import Connection, Connections
+from .messages import Answer, Request
 from .problems import INTERNAL_ERROR, from_domain, from_http
 from .routing import PREFIX
 from .services import Limits
 
 log = structlog.get_logger()
 
-NEVER_BLOCKING = frozenset(
-    {("POST", f"{PREFIX}/order".encode()), ("GET", b"/healthz"), ("HEAD", b"/healthz")}
-)
+PLACE_ORDER = ("POST", f"{PREFIX}/order".encode())
+HEALTH = frozenset({("GET", b"/healthz"), ("HEAD", b"/healthz")})
 _SERVER = re.compile(rb"^[^/?]*://[^/?]*")
 
 
@@ -56,20 +55,25 @@ class Gateway:
         self._turns = turns
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="api")
         self._close = close
-        # How many more requests may be in hand, of those that never block and of the others.
+        # How many more requests may be in hand, in the loop and in threads.
         self._free = {True: limits.max_waiting, False: limits.max_waiting}
         self._overloaded = _answer_to(Overloaded("too many requests wait already"))
 
     def handle(self, request: Request, connection: Connection) -> None:
         """Answer a request, now or later."""
-        on_loop = (request.method, path_of(request.target)) in NEVER_BLOCKING
+        what = (request.method, path_of(request.target))
+        in_loop = what == PLACE_ORDER
         if request.refusal is not None:
             self._refuse(request, connection, _answer_to(request.refusal))
-        elif not self._free[on_loop]:
+        elif what in HEALTH:
+            # However much is to be done: we are alive.
+            self._turns.start(lambda: connection.answer(self._answer(request, connection)))
+        elif not self._free[in_loop]:
             self._refuse(request, connection, self._overloaded)
+        elif in_loop:
+            self._in_loop(request, connection)
         else:
-            self._free[on_loop] -= 1
-            (self._in_loop if on_loop else self._in_thread)(request, connection)
+            self._in_thread(request, connection)
 
     async def close(self) -> None:
         """Answer what has been sent, then close everything."""
@@ -89,6 +93,7 @@ class Gateway:
             connection.answer(answer)
 
         self._turns.start(call)
+        self._free[True] -= 1
 
     def _in_thread(self, request: Request, connection: Connection) -> None:
         def settle(done: asyncio.Future[Answer]) -> None:
@@ -98,6 +103,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         answering = loop.run_in_executor(self._pool, self._answer, request, connection)
         answering.add_done_callback(settle)
+        self._free[False] -= 1
 
     def _answer(self, request: Request, connection: Connection) -> Answer:
         try:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from email.utils import formatdate
-from http import HTTPStatus
 from math import inf
 from typing import cast
 
-import attrs
 from httptools import (
     HttpParserCallbackError,
     HttpParserError,
@@ -29,42 +27,19 @@ from werkzeug.exceptions import (
     RequestTimeout,
 )
 
+from .messages import Answer, Request
+
 MAX_HEAD_BYTES = 64 * 1024
+# What a header counts besides its name and value (RFC 7541, 4.1): it bounds their number, too.
+HEADER_OVERHEAD = 32
+# In digits.
+LONGEST_LENGTH = 20
 # Of a body that is too large, so much is read all the same: a client that is still sending would
 # not see the answer.
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
 # Seconds that a connection is kept for another request.
 KEEP_ALIVE = 75.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-WITHOUT_BODY = frozenset({204, 304})
-
-Headers = Sequence[tuple[str, str]]
-
-
-@attrs.define(eq=False)
-class Request:
-    """A request. One that cannot be had whole has the reason instead."""
-
-    method: str = ""
-    target: bytes = b""
-    version: str = "1.1"
-    headers: list[tuple[bytes, bytes]] = attrs.field(factory=list)
-    body: bytes = b""
-    keep_alive: bool = False
-    refusal: HTTPException | None = None
-
-
-@attrs.frozen
-class Answer:
-    """What is sent back."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-    def has(self, header: str) -> bool:
-        """Whether it has a header of this name, given in lower case."""
-        return any(name.lower() == header for name, _ in self.headers)
 
 
 class Connections:
@@ -216,7 +191,7 @@ class Connection(asyncio.Protocol):
         """A header, whole. What comes after the body as a trailer is none."""
         if self._in_head:
             self._request.headers.append((name, value))
-        self._count_head(len(name) + len(value))
+        self._count_head(len(name) + len(value) + HEADER_OVERHEAD)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -226,6 +201,8 @@ class Connection(asyncio.Protocol):
             key = name.lower()
             if key == b"content-length":
                 # The parser has checked that it is a number.
+                if len(value) > LONGEST_LENGTH:
+                    raise BadRequest("the Content-Length is too long")
                 self._check_size(int(value))
             elif key == b"expect":
                 expects = value.lower() == b"100-continue"
@@ -273,7 +250,7 @@ class Connection(asyncio.Protocol):
             self._ended = True
             self._next.clear()
         self._wait_for_client()
-        self._transport.write(self._in_bytes(request, answer, last=last))
+        self._transport.write(answer.in_bytes(request, self._connections.date, last=last))
         self._go_on()
 
     def expire(self) -> None:
@@ -288,7 +265,7 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """Close, unless a request is being read or answered."""
-        if self._answering is None and not self._reading:
+        if self._answering is None and not self._reading and not self._next:
             self._ended = True
             self._wait_for_client()
             self._transport.close()
@@ -329,15 +306,21 @@ class Connection(asyncio.Protocol):
         if self._handling:
             return  # the loop below will
         self._handling = True
-        while self._next and self._answering is None and not self._blocked:
-            self._answering = self._next.popleft()
-            self.deadline = inf
-            self._connections.handle(self._answering, self)
-        self._handling = False
+        try:
+            while self._can_answer():
+                self._answering = self._next.popleft()
+                self.deadline = inf
+                self._connections.handle(self._answering, self)
+        finally:
+            self._handling = False
         if self._answering is None and not self._next and self._ended:
             self._transport.close()
         else:
             self._read_on(not self._blocked and not self._next)
+
+    def _can_answer(self) -> bool:
+        ready = self._answering is None and not self._blocked
+        return ready and bool(self._next) and not self._transport.is_closing()
 
     def _read_on(self, wanted: bool) -> None:
         if self._paused is wanted and not self._transport.is_closing():
@@ -346,16 +329,3 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
-
-    def _in_bytes(self, request: Request, answer: Answer, *, last: bool) -> bytes:
-        lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"]
-        lines += [f"{name}: {value}\r\n" for name, value in answer.headers]
-        if answer.status not in WITHOUT_BODY and not answer.has("content-length"):
-            lines.append(f"Content-Length: {len(answer.body)}\r\n")
-        if last:
-            lines.append("Connection: close\r\n")
-        elif request.version == "1.0":
-            lines.append("Connection: keep-alive\r\n")
-        head = "".join(lines).encode("latin-1")
-        body = b"" if request.method == "HEAD" else answer.body
-        return b"%b%b\r\n%b" % (head, self._connections.date, body)

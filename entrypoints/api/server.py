@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -34,10 +36,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 STOP_WITHIN = 15
-# Connections that wait to be accepted.
-BACKLOG = 16_384
+# Connections that wait to be accepted, and that a process serves.
+MAX_CONNECTIONS = 16_384
+# For databases, brokers, logs and the like.
+OTHER_FILES = 150
 TICK = 1.0
 ACCEPTED_AT_ONCE = 8
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -102,9 +107,11 @@ class _Processes(BaseApplication):
             "bind": [f"{host}:{self._settings.port}"],
             "workers": self._settings.api_processes,
             "worker_class": _Process,
-            "backlog": BACKLOG,
+            "backlog": MAX_CONNECTIONS,
             "graceful_timeout": STOP_WITHIN,
             "control_socket_disable": True,
+            # It sets up logging in its own way first.
+            "on_starting": lambda _arbiter: configure_logs(self._settings.log_level),
             "logconfig_dict": {
                 "loggers": {"gunicorn.error": {"level": "WARNING", "propagate": True}}
             },
@@ -173,6 +180,7 @@ class _Acceptor:
     def __init__(self, listener: socket.socket, connections: Connections) -> None:
         self._listener = listener
         self._connections = connections
+        self._most = _files_for_connections()
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[Any]] = set()
         self._stopped = False
@@ -192,21 +200,41 @@ class _Acceptor:
     def _accept(self) -> None:
         try:
             for _ in range(ACCEPTED_AT_ONCE):
+                if len(self._connections.open) >= self._most:
+                    self._pause()
+                    return
                 client, _address = self._listener.accept()
                 self._begin(client)
         except BlockingIOError:
             return
         except OSError as error:
-            # Most likely too many files are open. Some will be closed.
-            log.error("api.cannot_accept", error=str(error))
-            self._loop.remove_reader(self._listener)
-            self._loop.call_later(TICK, self._start)
+            # Else it was that client's fault, or it has gone.
+            if error.errno in _NO_ROOM:
+                log.error("api.cannot_accept", error=str(error))
+                self._pause()
+
+    def _pause(self) -> None:
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(TICK, self._start)
 
     def _begin(self, client: socket.socket) -> None:
         client.setblocking(False)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(
             self._loop.connect_accepted_socket(self._connections.new, client)
         )
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
+
+
+def _files_for_connections() -> int:
+    """How many connections may be open: as many as the system allows, and files for the rest."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + OTHER_FILES
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    if now not in (resource.RLIM_INFINITY, most) and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        now = wanted
+    return MAX_CONNECTIONS if now == resource.RLIM_INFINITY else now - OTHER_FILES

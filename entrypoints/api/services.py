@@ -25,9 +25,10 @@ class Limits:
     max_body_bytes: int = 1024 * 1024
     # Orders in one transaction.
     max_batch: int = 100
-    # Orders that may wait for the next one. More would only wait longer, not be placed sooner.
+    # Requests in hand, orders and others each. More would only wait longer, not be served sooner.
     max_waiting: int = 500
-    # Seconds that a caller waits for its order, and that we wait for the caller's body.
+    # Seconds that a caller waits for its order, and that we wait for the caller, whether it sends a
+    # request or takes in an answer.
     patience: float = 10.0
 
 

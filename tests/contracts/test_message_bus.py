@@ -302,6 +302,22 @@ def test_two_consumers_share_the_messages_without_overlap(bus: MessageBus) -> No
     assert sorted([*first, *second]) == sorted(numbered(1_000))
 
 
+def test_threads_share_a_consumer_without_overlap(bus: MessageBus) -> None:
+    bus.publish(numbered(600))
+    with bus.consume() as consumer:
+
+        def take() -> list[bytes]:
+            taken: list[bytes] = []
+            while deliveries := consumer.receive(7, 1.0):
+                consumer.acknowledge(deliveries)
+                taken += bodies(deliveries)
+            return taken
+
+        taken = [body for part in race([take] * 4) for body in part]
+    assert sorted(taken) == sorted(numbered(600))
+    assert is_empty(bus)
+
+
 def test_publishers_in_many_threads_lose_nothing(bus: MessageBus) -> None:
     def publish(sender: int) -> list[bytes]:
         messages = [b"%d-%d" % (sender, number) for number in range(60)]

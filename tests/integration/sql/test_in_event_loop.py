@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from threading import Event, Thread
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from order_aggregator.adapters.sql import SqlStorage, create_engine
-from order_aggregator.adapters.sql.engine import write_turn
+from order_aggregator.adapters.sql.engine import POOL_OVERFLOW, POOL_SIZE, write_turn
 from order_aggregator.adapters.sql.errors import driver_errors_translated
 from order_aggregator.adapters.system.greenlets import Calls
 from order_aggregator.domain.errors import StorageUnavailable
@@ -113,6 +114,17 @@ def test_the_loop_goes_on_while_a_server_does_not_let_us_in() -> None:
         with pytest.raises(StorageUnavailable):
             called(lambda: ask(engine, "SELECT 1"), lambda: turns.append(5))
         assert turns == [5]
+
+
+def test_the_loop_goes_on_while_no_connection_is_free(postgresql: Engine) -> None:
+    storage = SqlStorage(postgresql)
+    stock_up(storage, "acme", apple=5)
+    with ExitStack() as taken:
+        for _ in range(POOL_SIZE + POOL_OVERFLOW):
+            taken.enter_context(postgresql.connect())
+        _, turns = called(lambda: Shop(storage).place(wish(apple=1)), meanwhile=taken.close)
+    assert turns >= 5
+    assert central(storage, "apple") == (5, 1)
 
 
 def test_a_connection_lost_in_the_middle_of_a_question_is_told(postgresql: Engine) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from threading import Event, Thread
+from threading import Barrier, Event, Thread
+from time import sleep
 from uuid import UUID, uuid4
 
 import pytest
@@ -32,6 +33,7 @@ from order_aggregator import (
     encode,
     highest_then_even,
 )
+from order_aggregator.entrypoints import worker
 from order_aggregator.entrypoints.worker import RetryRule, Verdict, Worker
 
 RULE = RetryRule(max_attempts=3, first_delay=timedelta(milliseconds=5))
@@ -280,6 +282,61 @@ def test_told_to_stop_it_finishes_and_acknowledges_the_batch_in_hand(shop: Shop)
     shop.worker(fulfil=fulfil).run()
     assert shop.order(order_id).status is OrderStatus.FULFILLED
     assert shop.queued() == 0
+
+
+def test_two_full_batches_are_in_work_at_a_time(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "BATCH", 1)
+    both = Barrier(2)
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        both.wait(5)
+        shop.stop.set()
+        return shop.fulfil(order_ids)
+
+    orders = [shop.place() for _ in range(2)]
+    shop.worker(fulfil=fulfil).run()
+    assert [shop.order(key).status for key in orders] == [OrderStatus.FULFILLED] * 2
+
+
+def test_what_comes_while_a_batch_that_is_not_full_is_in_work_is_the_next(shop: Shop) -> None:
+    first = shop.place()
+    batches: list[Sequence[UUID]] = []
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        batches.append(order_ids)
+        if first in order_ids:
+            later.extend(shop.place() for _ in range(2))
+            sleep(0.1)
+        else:
+            shop.stop.set()
+        return shop.fulfil(order_ids)
+
+    later: list[UUID] = []
+    shop.worker(fulfil=fulfil).run()
+    assert batches == [[first], later]
+
+
+def test_told_to_stop_it_receives_no_more(shop: Shop) -> None:
+    shop.place()
+    later: list[UUID] = []
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        later.append(shop.place())
+        shop.stop.set()
+        return shop.fulfil(order_ids)
+
+    shop.worker(fulfil=fulfil).run()
+    assert [shop.order(key).status for key in later] == [OrderStatus.RESERVED]
+
+
+def test_a_worker_that_fails_says_so_and_ends(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.place()
+    failing = shop.worker()
+    monkeypatch.setattr(failing, "handle", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        failing.run()
 
 
 def test_delays_double_with_each_attempt() -> None:

@@ -1,4 +1,4 @@
-"""The highest of many vendors, without looking at all of them."""
+"""The highest of many vendors: PostgreSQL finds them without looking at the others."""
 
 import sqlalchemy as sa
 from alembic import op

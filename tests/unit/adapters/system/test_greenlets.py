@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -122,3 +123,21 @@ def test_in_the_loop_what_blocks_may_fail() -> None:
         return "failed"
 
     assert made(call) == ["failed"]
+
+
+def test_what_a_call_had_in_hand_is_let_go_when_it_is_done() -> None:
+    class Body:
+        pass
+
+    async def main() -> None:
+        body = Body()
+        kept = weakref.ref(body)
+
+        def call(body: Body = body) -> None:
+            assert body
+
+        Calls().start(call)
+        del call, body
+        assert kept() is None
+
+    run(main())

@@ -279,8 +279,11 @@ def test_more_than_can_wait_are_refused_at_once_each_kind_for_itself(
             await clients[4].send(other)
             await until(lambda: gateway._free == {full == ORDER: 0, other == ORDER: 2})
             await until(lambda: len(application.asleep) == 3 - gateway._free[True])
+            # However much waits, we are alive.
+            await clients[5].send(HEALTH)
+            await until(lambda: len(application.asleep) == 4 - gateway._free[True])
             application.let_go()
-            for client in [*clients[:3], clients[4]]:
+            for client in [*clients[:3], *clients[4:]]:
                 assert (await client.receive()).status == 200
             assert gateway._free == {True: 3, False: 3}
             for client in clients:

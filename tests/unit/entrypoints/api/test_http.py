@@ -11,7 +11,8 @@ import pytest
 from werkzeug.exceptions import HTTPException
 
 from order_aggregator.entrypoints.api import http
-from order_aggregator.entrypoints.api.http import Answer, Connection, Connections, Request
+from order_aggregator.entrypoints.api.http import Connection, Connections
+from order_aggregator.entrypoints.api.messages import Answer, Request
 from wire import Client, Received, connect, run, ticking, until
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -449,3 +450,28 @@ def test_closing_does_not_wait_for_a_client_that_takes_in_nothing() -> None:
         await site.connections.close()
 
     talking(site, talk, buffer=1)
+
+
+def test_closing_answers_what_waits_behind_an_answer_that_is_taken_in_slowly() -> None:
+    site = Site(size=200_000)
+
+    async def talk(client: Client) -> list[int]:
+        await client.send(GET % b"/a" + GET % b"/b")
+        await until(lambda: bool(site.requests))
+        ending = asyncio.create_task(site.connections.close())
+        await asyncio.sleep(0.01)
+        answers = await client.receive_all()
+        await ending
+        return [answer.status for answer in answers]
+
+    assert talking(site, talk, buffer=1) == [200, 200]
+
+
+def test_headers_are_bounded_in_number() -> None:
+    assert statuses(b"GET / HTTP/1.1\r\n" + b"a:1\r\n" * 1_000 + b"\r\n", ends=False) == [200]
+    assert statuses(b"GET / HTTP/1.1\r\n" + b"a:1\r\n" * 3_000 + b"\r\n") == [431]
+
+
+def test_a_length_of_thousands_of_digits_is_refused() -> None:
+    head = b"POST / HTTP/1.1\r\nContent-Length: " + b"0" * 5_000 + b"2\r\n\r\n{}"
+    assert statuses(head) == [400]
