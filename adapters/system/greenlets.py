@@ -27,19 +27,17 @@ class _Greenlet(greenlet):
         super().__init__()
         self._idle = idle
 
-    def run(self, call: Callable[[], object]) -> None:
-        """Make a call, and those it is switched to with afterwards."""
-        while True:
+    def run(self) -> None:
+        """Wait for a call and make it, again and again."""
+        while len(self._idle) < MAX_IDLE:
+            self._idle.append(self)
+            call = self.loop.switch()
             try:
                 call()
             except Exception:
                 log.exception("a call in the event loop failed")
-            if len(self._idle) >= MAX_IDLE:
-                return
-            self._idle.append(self)
-            # Whatever the call has in hand is not to stay here until the next one.
+            # Whatever it has in hand is not to stay here until the next one.
             del call
-            call = self.loop.switch()
 
     @property
     def loop(self) -> greenlet:
@@ -57,7 +55,9 @@ class Calls:
 
     def start(self, call: Callable[[], object]) -> None:
         """Run a call until it is done or waits. For the event loop itself, not for such a call."""
-        (self._idle.pop() if self._idle else _Greenlet(self._idle)).switch(call)
+        if not self._idle:
+            _Greenlet(self._idle).switch()
+        self._idle.pop().switch(call)
 
 
 def in_call() -> bool:
