@@ -468,7 +468,7 @@ def test_closing_answers_what_waits_behind_an_answer_that_is_taken_in_slowly() -
 
 
 def test_headers_are_bounded_in_number() -> None:
-    assert statuses(b"GET / HTTP/1.1\r\n" + b"a:1\r\n" * 1_000 + b"\r\n", ends=False) == [200]
+    assert statuses(b"GET / HTTP/1.1\r\n" + b"a:1\r\n" * 1_000 + b"\r\n") == [200]
     assert statuses(b"GET / HTTP/1.1\r\n" + b"a:1\r\n" * 3_000 + b"\r\n") == [431]
 
 
