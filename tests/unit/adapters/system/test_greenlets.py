@@ -134,7 +134,7 @@ def test_what_a_call_had_in_hand_is_let_go_when_it_is_done() -> None:
         kept = weakref.ref(body)
 
         def call(body: Body = body) -> None:
-            assert body
+            assert isinstance(body, Body)
 
         Calls().start(call)
         del call, body
