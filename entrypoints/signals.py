@@ -22,12 +22,7 @@ def end_with_run() -> None:
     """If `order-aggregator run` started this process, end when that has died."""
     parent = os.environ.get(PARENT)
     if parent is not None:
-        end_with(int(parent))
-
-
-def end_with(parent: int) -> None:
-    """Send this process SIGTERM when its parent has died, even if it was killed."""
-    Thread(target=_watch, args=(parent,), name="end-with-parent", daemon=True).start()
+        Thread(target=_watch, args=(int(parent),), name="end-with-parent", daemon=True).start()
 
 
 def _watch(parent: int) -> None:

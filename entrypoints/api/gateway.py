@@ -61,7 +61,8 @@ class Gateway:
 
     def handle(self, request: Request, connection: Connection) -> None:
         """Answer a request, now or later."""
-        what = (request.method, path_of(request.target))
+        path, _query = path_and_query(request.target)
+        what = (request.method, path)
         in_loop = what == PLACE_ORDER
         if request.refusal is not None:
             self._refuse(request, connection, _answer_to(request.refusal))
@@ -132,11 +133,11 @@ class Gateway:
 
 def environ_of(request: Request, connection: Connection) -> WSGIEnvironment:
     """The request in WSGI's words (PEP 3333)."""
-    _, query = _path_and_query(request.target)
+    path, query = path_and_query(request.target)
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": path_of(request.target).decode("latin-1"),
+        "PATH_INFO": path.decode("latin-1"),
         "QUERY_STRING": query.decode("latin-1"),
         "SERVER_NAME": connection.server[0],
         "SERVER_PORT": str(connection.server[1]),
@@ -161,16 +162,11 @@ def environ_of(request: Request, connection: Connection) -> WSGIEnvironment:
     return environ
 
 
-def path_of(target: bytes) -> bytes:
-    """The path by which the application finds what is meant: it makes no other difference."""
-    path, _ = _path_and_query(target)
-    return b"/" + unquote_to_bytes(path).lstrip(b"/")
-
-
-def _path_and_query(target: bytes) -> tuple[bytes, bytes]:
+def path_and_query(target: bytes) -> tuple[bytes, bytes]:
+    """The path as the application finds by it what is meant, and the query as it was sent."""
     # As to a proxy, it begins with the server.
     path, _, query = _SERVER.sub(b"", target).partition(b"?")
-    return path, query
+    return b"/" + unquote_to_bytes(path).lstrip(b"/"), query
 
 
 @lru_cache(maxsize=128)

@@ -234,7 +234,6 @@ def _files_for_connections() -> int:
     wanted = MAX_CONNECTIONS + OTHER_FILES
     if most != resource.RLIM_INFINITY:
         wanted = min(wanted, most)
-    if now not in (resource.RLIM_INFINITY, most) and now < wanted:
+    if now != resource.RLIM_INFINITY and now < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-        now = wanted
-    return MAX_CONNECTIONS if now == resource.RLIM_INFINITY else now - OTHER_FILES
+    return wanted - OTHER_FILES
