@@ -8,9 +8,9 @@ from functools import partial
 import seeding
 from baselines import echo, pgbench_fulfil, pgbench_order
 from latency import latency
-from market import HOT, UNIFORM, VENDORS_300, Bench, Figures, Market, large
+from market import EMBEDDED, HOT, UNIFORM, VENDORS_300, Bench, Figures, Market, large
 from plan import Plan
-from throughput import accept, drain, embedded, overload, path, sold_out
+from throughput import accept, drain, overload, path, sold_out
 
 Arm = Callable[[Bench], Figures]
 
@@ -34,11 +34,11 @@ def arms(plan: Plan) -> Mapping[str, Arm]:
         "echo-own": partial(echo, kind="echo-own"),
         "sold-out": sold_out,
         "overload": overload,
-        "embedded": embedded,
     }
     markets: dict[str, Market] = {
         "hot": HOT,
         "uniform": UNIFORM,
+        "embedded": EMBEDDED,
         "vendors-300": VENDORS_300,
         "large": large_1000,
     }

@@ -38,8 +38,9 @@ class Spent:
         return cpu | self.counted_per_order(before, orders, *names)
 
     def counted_per_order(self, before: Spent, orders: int, *names: str) -> dict[str, float]:
-        """Of what the server counts, these."""
-        return {n: (self.counted[n] - before.counted[n]) / orders for n in names}
+        """Of what the server counts, these; a file counts nothing."""
+        counted = self.counted.keys() & names
+        return {name: (self.counted[name] - before.counted[name]) / orders for name in counted}
 
 
 def spent(pids: Mapping[str, int], counted: Mapping[str, float] | None = None) -> Spent:

@@ -12,13 +12,14 @@ import attrs
 import seeding
 from generators import Target
 from plan import Plan
-from product import Deployment, Product, on_postgresql, verify
+from product import Deployment, Product, on_postgresql, on_sqlite, verify
 from stage import Stage
 
 Figures = dict[str, float]
 
 FEW_VENDORS = "few_vendors"
 MANY_VENDORS = "many_vendors"
+SQLITE = "sqlite"
 LARGE = "large"
 
 
@@ -40,6 +41,8 @@ class Market:
 HOT = Market()
 UNIFORM = Market(products=seeding.PRODUCTS)
 SOLD_OUT = Market(first=seeding.SOLD_OUT)
+# The default of those who set nothing: a file, and no broker.
+EMBEDDED = Market(database=SQLITE)
 VENDORS_300 = Market(database=MANY_VENDORS, products=seeding.PRODUCTS)
 
 
@@ -68,6 +71,11 @@ class Bench:
         The large one is used in place: a copy would take minutes. Without the broker, what is
         accepted waits in the outbox.
         """
+        if market.database == SQLITE:
+            with on_sqlite(self.stage.folder, seeding.sqlite_stock) as deployment:
+                deployment.start(*commands)
+                yield deployment
+            return
         name = self.stage.once(market.database, partial(_fill, market.database, self.plan))
         if market.database == LARGE:
             with on_postgresql(self.stage, name, in_place=True, broker=broker) as deployment:

@@ -17,6 +17,7 @@ CLIENTS = {
     "echo-own": "our API, no database",
     "accept-hot": "accepted, one product",
     "accept-uniform": "accepted, 1,000 products",
+    "accept-embedded": "accepted, one product, SQLite",
 }
 LATENCIES = {
     "p50_ms": "p50, answer",

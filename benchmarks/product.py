@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -154,16 +155,20 @@ def on_postgresql(
 
 
 @contextmanager
-def on_sqlite(folder: Path) -> Iterator[Deployment]:
-    """A deployment on a new SQLite file without a broker, with its tables."""
-    file = folder / "orders.db"
-    with Product(folder, {**DEFAULTS, "DATABASE_URL": f"sqlite:///{file}"}) as service:
-        migrated = service.call("migrate")
-        assert migrated.returncode == 0, migrated.stderr
-        with closing(sqlite3.connect(file)) as connection:
-            yield Deployment(
-                service=service, value=lambda query: _first(connection.execute(query).fetchone())
-            )
+def on_sqlite(parent: Path, fill: Callable[[Path], None]) -> Iterator[Deployment]:
+    """A deployment on a new SQLite file without a broker; nothing runs yet."""
+    with tempfile.TemporaryDirectory(prefix="embedded-", dir=parent) as name:
+        folder = Path(name)
+        file = folder / "orders.db"
+        with Product(folder, {**DEFAULTS, "DATABASE_URL": f"sqlite:///{file}"}) as service:
+            migrated = service.call("migrate")
+            assert migrated.returncode == 0, migrated.stderr
+            fill(file)
+            with closing(sqlite3.connect(file)) as connection:
+                yield Deployment(
+                    service=service,
+                    value=lambda query: _first(connection.execute(query).fetchone()),
+                )
 
 
 def _first(row: tuple[Any, ...] | None) -> Any:

@@ -137,7 +137,7 @@ TARGETS = (
     ),
     Target(
         measure="accepted/s, embedded ÷ PostgreSQL, hot",
-        arm="embedded",
+        arm="accept-embedded",
         to_arm="accept-hot",
         at_least=0.8,
     ),

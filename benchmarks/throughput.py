@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import seeding
 from costs import Spent
 from generators import open_loop, open_loop_result
-from market import HOT, LARGE, SOLD_OUT, UNIFORM, Bench, Figures, Market
-from product import Deployment, on_sqlite
+from market import EMBEDDED, HOT, LARGE, SOLD_OUT, UNIFORM, Bench, Figures, Market
+from product import Deployment
 
 # Part of a load at whose beginning the queue still fills.
 LEAD = 0.2
@@ -31,7 +31,7 @@ def accept(bench: Bench, market: Market) -> Figures:
         figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
         rates = {plan.clients: answers.per_second(answers.accepted)}
         # Elsewhere, the peak is not asked for.
-        for clients in plan.more_clients if market in (HOT, UNIFORM) else ():
+        for clients in plan.more_clients if market in (HOT, UNIFORM, EMBEDDED) else ():
             more = product.order(target, clients, plan.seconds)
             rates[clients] = more.per_second(more.accepted)
         figures |= _finish(product, started, market, product.stored())
@@ -160,31 +160,6 @@ def overload(bench: Bench) -> Figures:
         "offered_per_second": answers.per_second(answers.sent),
         "unavailable_share": answers.unavailable / answers.total,
         **latencies,
-        **figures,
-    }
-
-
-def embedded(bench: Bench) -> Figures:
-    """The default database, a SQLite file, and no broker."""
-    plan = bench.plan
-    folder = bench.stage.folder / f"embedded-{datetime.now(UTC).timestamp()}"
-    folder.mkdir()
-    with on_sqlite(folder) as product:
-        seeding.sqlite_stock(folder / "orders.db")
-        product.start("api", "worker")
-        target = HOT.target(product.port)
-        product.order(target, plan.clients, plan.warm_up)
-        product.wait_until_fulfilled()
-        before = product.spent()
-        answers = product.order(target, plan.clients, plan.seconds)
-        product.wait_until_fulfilled()
-        figures = product.spent().per_order(before, answers.accepted)
-        product.stop()
-        product.check()
-    return {
-        "orders_per_second": answers.per_second(answers.accepted),
-        "p50_ms": answers.p50,
-        "p99_ms": answers.p99,
         **figures,
     }
 
