@@ -141,7 +141,7 @@ def on_postgresql(
     ours = f"id >= '{_lowest_id_from_now()}'" if in_place else "true"
     with (
         stage.broker.virtual_host() as broker_url,
-        psycopg.connect(stage.url(database)) as connection,
+        psycopg.connect(stage.url(database), autocommit=True) as connection,
         Product(folder, stage.settings(database, broker_url if broker else "")) as service,
     ):
         stage.settle_disks()

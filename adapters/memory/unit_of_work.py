@@ -199,12 +199,16 @@ class MemoryOutbox:
         for body in bodies:
             self._messages[self._storage.next_id()] = QueuedMessage(body=body)
 
-    def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
+    def claim(
+        self, limit: int, now: datetime, until: datetime, first: int = 0
+    ) -> list[OutboxMessage]:
         """Take what is due, and make it due later."""
         due = (
             (message_id, message)
             for message_id, message in sorted(self._messages.items())
-            if message is not None and (message.due_at is None or message.due_at <= now)
+            if message is not None
+            and message_id >= first
+            and (message.due_at is None or message.due_at <= now)
         )
         taken = list(islice(due, limit))
         for message_id, message in taken:

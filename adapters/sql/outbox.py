@@ -41,7 +41,7 @@ class OutboxStatements:
         )
         due = (
             select(outbox.c.id)
-            .where(is_due())
+            .where(is_due(), outbox.c.id >= bindparam("first", type_=ROW_NUMBER))
             .order_by(outbox.c.id)
             .limit(bindparam("limit", type_=Integer))
             .with_for_update(skip_locked=True)
@@ -73,10 +73,12 @@ class SqlOutbox:
             parameters = self._statements.bodies.bind([(body,) for body in bodies])
             self._transaction.write(self._statements.add, parameters)
 
-    def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
+    def claim(
+        self, limit: int, now: datetime, until: datetime, first: int = 0
+    ) -> list[OutboxMessage]:
         """A claim makes a message due later; one that another transaction claims is passed over."""
         rows = self._transaction.rows(
-            self._statements.claim, {"limit": limit, "now": now, "until": until}
+            self._statements.claim, {"limit": limit, "now": now, "until": until, "first": first}
         )
         return [OutboxMessage(id=key, body=body) for key, body, _attempts in sorted(rows)]
 

@@ -103,8 +103,13 @@ class Outbox(Protocol):
     def add(self, bodies: Sequence[bytes]) -> None:
         """Put messages in, due at once, whatever any clock says."""
 
-    def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
-        """Up to `limit` due messages, oldest first, that nobody else can claim before `until`."""
+    def claim(
+        self, limit: int, now: datetime, until: datetime, first: int = 0
+    ) -> list[OutboxMessage]:
+        """Up to `limit` due messages, oldest first, that nobody else can claim before `until`.
+
+        Only those whose id is `first` or higher.
+        """
 
     def remove(self, ids: Collection[int]) -> None:
         """Delete messages that were sent; unknown ids are passed over."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from ..ports.clock import Clock
 from ..ports.message_bus import MessageBus
@@ -12,6 +12,9 @@ from ..ports.unit_of_work import OutboxMessage, UnitOfWorkFactory
 BATCH = 1000
 # Longer than the bus takes to confirm a batch; after that the messages are sent again.
 LEASE = timedelta(seconds=30)
+# How often the whole outbox is looked through. In between, only its end: what was removed before
+# that, a database steps over each time until it has swept up, which an old snapshot can prevent.
+LOOK_BACK = timedelta(seconds=5)
 
 
 class RelayMessages:
@@ -26,6 +29,7 @@ class RelayMessages:
         self._bus = bus
         self._clock = clock
         self._sent: set[int] = set()
+        self._end = _End()
 
     def __call__(self) -> list[bytes]:
         """Relay one batch; the messages that were confirmed. Raises Unavailable or Conflict.
@@ -57,13 +61,44 @@ class RelayMessages:
         with self._unit_of_work() as uow:
             now = self._clock.now()
             uow.outbox.remove(self._sent)
-            messages = uow.outbox.claim(BATCH, now, now + LEASE)
+            messages = uow.outbox.claim(BATCH, now, now + LEASE, self._end.first(now))
             if messages or self._sent:
                 uow.commit()
         self._sent.clear()
+        self._end.found(messages, now)
         return messages
 
     def _release(self, unconfirmed: Collection[int]) -> None:
         with self._unit_of_work() as uow:
             uow.outbox.release(unconfirmed)
             uow.commit()
+
+
+class _End:
+    """Where in the outbox claims begin: at what was the oldest one, a look back before the last.
+
+    Ids are given before the commit, so a lower one may come later. It is missed only if that takes
+    longer than from one look back to the next, and then found by the one after.
+    """
+
+    def __init__(self) -> None:
+        self._begin = self._next_begin = self._newest = 0
+        self._looked_back: datetime | None = None
+
+    def first(self, now: datetime) -> int:
+        """The lowest id to claim."""
+        return 0 if self._is_due(now) else self._begin
+
+    def found(self, messages: Sequence[OutboxMessage], now: datetime) -> None:
+        """Remember what the claim of this moment has found."""
+        if self._is_due(now):
+            self._looked_back = now
+            self._begin = self._next_begin
+            self._next_begin = messages[0].id if messages else self._newest
+        if messages:
+            self._newest = messages[-1].id
+
+    def _is_due(self, now: datetime) -> bool:
+        # A clock that was set back does not put it off.
+        last = self._looked_back
+        return last is None or not last <= now < last + LOOK_BACK

@@ -30,6 +30,14 @@ def test_messages_are_claimed_oldest_first_up_to_the_limit(storage: Storage) -> 
     assert claimed(storage, LEASE_END) == []
 
 
+def test_only_messages_from_the_first_id_on_are_claimed(storage: Storage) -> None:
+    _put(storage, b"1", b"2", b"3")
+    messages = claimed(storage, LEASE_END)
+    work(storage, lambda uow: uow.outbox.release([message.id for message in messages]))
+    with storage.unit_of_work() as uow:
+        assert uow.outbox.claim(9, NOW, LEASE_END, messages[1].id) == messages[1:]
+
+
 def test_every_body_comes_back_as_it_went_in(storage: Storage) -> None:
     messages = [b"", b"\x00", bytes(range(256)), b"'\"\\{},", "ä".encode(), b"x" * 100_000]
     _put(storage, *messages)

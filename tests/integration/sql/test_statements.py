@@ -136,3 +136,18 @@ def test_no_statement_reads_a_whole_table_of_sqlite(sqlite: Engine) -> None:
                 for step in steps
                 for table in TABLES
             ), (sql, steps)
+
+
+def test_no_statement_reads_all_that_is_not_fulfilled(postgresql: Engine) -> None:
+    """Few are, when PostgreSQL looks; and millions, after an hour without a worker."""
+    shop = Shop(SqlStorage(postgresql))
+    shop.sync("acme", PRODUCTS)
+    shop.fulfil(*placed(shop, 500))
+    with postgresql.begin() as connection:
+        connection.exec_driver_sql("ANALYZE")
+    with recorded(postgresql) as statements:
+        shop.fulfil(*(shop.accepted(p000=1) for _ in range(50)))
+    with postgresql.connect() as connection:
+        for sql, parameters in statements:
+            plan = connection.exec_driver_sql(f"EXPLAIN {sql}", parameters).scalars().all()
+            assert not any("orders_not_fulfilled" in step for step in plan), plan

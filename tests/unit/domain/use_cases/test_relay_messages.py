@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import attrs
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from order_aggregator.adapters.memory import MemoryMessageBus
 from order_aggregator.domain.errors import BrokerUnavailable
 from order_aggregator.domain.ports.message_bus import Consumer
-from order_aggregator.domain.use_cases.relay_messages import BATCH, LEASE
+from order_aggregator.domain.use_cases.relay_messages import BATCH, LEASE, LOOK_BACK
 from shop import Shop
 
 
@@ -113,6 +114,60 @@ def test_what_a_dead_relay_had_claimed_is_sent_after_its_lease(shop: Shop, bus: 
     shop.clock.advance(LEASE)
     assert len(shop.relay_messages()) == 1
     assert _received(bus) == [b"1"]
+
+
+def test_what_is_due_again_far_back_is_sent_at_the_next_look_back(shop: Shop, bus: WeakBus) -> None:
+    """Claims do not begin there each time: a database would step over all that was removed."""
+    _put(shop, b"far back")
+    with shop.storage.unit_of_work() as uow:
+        [far_back] = uow.outbox.claim(1, shop.clock.now(), shop.clock.now() + LEASE)
+        uow.commit()
+    for number in range(3):
+        _put(shop, b"%d" % number)
+        assert shop.relay_messages() == [b"%d" % number]
+        shop.clock.advance(LOOK_BACK)
+    _put(shop, b"3")
+    assert shop.relay_messages() == [b"3"]
+    with shop.storage.unit_of_work() as uow:
+        uow.outbox.release([far_back.id])
+        uow.commit()
+    _put(shop, b"4")
+    shop.clock.advance(LOOK_BACK - timedelta(microseconds=1))
+    assert shop.relay_messages() == [b"4"]
+    shop.clock.advance(timedelta(microseconds=1))
+    assert shop.relay_messages() == [b"far back"]
+
+
+def test_what_comes_late_with_an_id_of_before_is_not_missed(shop: Shop) -> None:
+    """As ids are given before the commit: here by a claim that is given back."""
+    _put(shop, b"early")
+    assert shop.relay_messages() == [b"early"]
+    shop.clock.advance(LOOK_BACK)
+    _put(shop, b"slow", b"fast")
+    with shop.storage.unit_of_work() as uow:
+        [slow] = uow.outbox.claim(1, shop.clock.now(), shop.clock.now() + LEASE)
+        uow.commit()
+    assert shop.relay_messages() == [b"fast"]
+    with shop.storage.unit_of_work() as uow:
+        uow.outbox.release([slow.id])
+        uow.commit()
+    assert shop.relay_messages() == [b"slow"]
+
+
+def test_a_clock_that_is_set_back_does_not_put_off_the_look_back(shop: Shop) -> None:
+    _put(shop, b"far back")
+    with shop.storage.unit_of_work() as uow:
+        [far_back] = uow.outbox.claim(1, shop.clock.now(), shop.clock.now() + LEASE)
+        uow.commit()
+    for number in range(4):
+        _put(shop, b"%d" % number)
+        assert shop.relay_messages() == [b"%d" % number]
+        shop.clock.advance(LOOK_BACK)
+    with shop.storage.unit_of_work() as uow:
+        uow.outbox.release([far_back.id])
+        uow.commit()
+    shop.clock.advance(timedelta(hours=-1))
+    assert shop.relay_messages() == [b"far back"]
 
 
 def test_no_transaction_is_open_while_the_bus_is_at_work(shop: Shop, bus: WeakBus) -> None:
