@@ -22,7 +22,7 @@ class Plan:
     # Parts of the peak at which latency is measured, besides a half.
     more_loads: tuple[float, ...] = (0.25, 0.75)
     # Connections that share the schedule when more is offered than can be served.
-    overload_clients: int = 1_200
+    overload_clients: int = 1_100
     drained_orders: int = 50_000
     stored_orders: int = 5_000_000
     stored_products: int = 1_000_000

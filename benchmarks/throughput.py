@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import seeding
 from costs import Spent
 from generators import open_loop, open_loop_result
-from market import EMBEDDED, HOT, LARGE, SOLD_OUT, UNIFORM, Bench, Figures, Market
+from market import LARGE, SOLD_OUT, UNIFORM, Bench, Figures, Market
 from product import Deployment
 
 # Part of a load at whose beginning the queue still fills.
@@ -30,8 +30,7 @@ def accept(bench: Bench, market: Market) -> Figures:
         answers = product.order(target, plan.clients, plan.seconds)
         figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
         rates = {plan.clients: answers.per_second(answers.accepted)}
-        # Elsewhere, the peak is not asked for.
-        for clients in plan.more_clients if market in (HOT, UNIFORM, EMBEDDED) else ():
+        for clients in plan.more_clients:
             more = product.order(target, clients, plan.seconds)
             rates[clients] = more.per_second(more.accepted)
         figures |= _finish(product, started, market, product.stored())

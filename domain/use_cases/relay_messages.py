@@ -29,7 +29,7 @@ class RelayMessages:
         self._bus = bus
         self._clock = clock
         self._sent: set[int] = set()
-        self._end = _End()
+        self._look_back = _LookBack()
 
     def __call__(self) -> list[bytes]:
         """Relay one batch; the messages that were confirmed. Raises Unavailable or Conflict.
@@ -61,11 +61,11 @@ class RelayMessages:
         with self._unit_of_work() as uow:
             now = self._clock.now()
             uow.outbox.remove(self._sent)
-            messages = uow.outbox.claim(BATCH, now, now + LEASE, self._end.first(now))
+            messages = uow.outbox.claim(BATCH, now, now + LEASE, self._look_back.first(now))
             if messages or self._sent:
                 uow.commit()
         self._sent.clear()
-        self._end.found(messages, now)
+        self._look_back.found(messages, now)
         return messages
 
     def _release(self, unconfirmed: Collection[int]) -> None:
@@ -74,11 +74,11 @@ class RelayMessages:
             uow.commit()
 
 
-class _End:
-    """Where in the outbox claims begin: at what was the oldest one, a look back before the last.
+class _LookBack:
+    """Decides where claims begin: at what was the oldest message, the look back before the last.
 
-    Ids are given before the commit, so a lower one may come later. It is missed only if that takes
-    longer than from one look back to the next, and then found by the one after.
+    Ids are given before the commit, so a lower one may come later. If that takes so long that it is
+    missed, the next look back finds it.
     """
 
     def __init__(self) -> None:
