@@ -39,8 +39,9 @@ class Spent:
 
     def counted_per_order(self, before: Spent, orders: int, *names: str) -> dict[str, float]:
         """Of what the server counts, these; a file counts nothing."""
-        counted = self.counted.keys() & names
-        return {name: (self.counted[name] - before.counted[name]) / orders for name in counted}
+        if not self.counted:
+            return {}
+        return {n: (self.counted[n] - before.counted[n]) / orders for n in names}
 
 
 def spent(pids: Mapping[str, int], counted: Mapping[str, float] | None = None) -> Spent:

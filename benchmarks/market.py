@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from statistics import median
 
@@ -69,24 +69,25 @@ class Bench:
         """Commands of the product on a fresh copy of the market's database.
 
         The large one is used in place: a copy would take minutes. Without the broker, what is
-        accepted waits in the outbox.
+        accepted waits in the outbox; SQLite never has one.
         """
+        with self._empty(market, broker) as deployment:
+            self.stage.settle_disks()
+            deployment.start(*commands)
+            yield deployment
+
+    @contextmanager
+    def _empty(self, market: Market, broker: bool) -> Iterator[Deployment]:
         if market.database == SQLITE:
             with on_sqlite(self.stage.folder, seeding.sqlite_stock) as deployment:
-                deployment.start(*commands)
                 yield deployment
             return
+        in_place = market.database == LARGE
         name = self.stage.once(market.database, partial(_fill, market.database, self.plan))
-        if market.database == LARGE:
-            with on_postgresql(self.stage, name, in_place=True, broker=broker) as deployment:
-                deployment.start(*commands)
-                yield deployment
-            return
         with (
-            self.stage.database(name) as copy,
-            on_postgresql(self.stage, copy, in_place=False, broker=broker) as deployment,
+            nullcontext(name) if in_place else self.stage.database(name) as database,
+            on_postgresql(self.stage, database, in_place=in_place, broker=broker) as deployment,
         ):
-            deployment.start(*commands)
             yield deployment
 
     def verify_in_place(self) -> None:

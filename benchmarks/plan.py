@@ -21,7 +21,8 @@ class Plan:
     more_clients: tuple[int, ...] = (16, 128, 256)
     # Parts of the peak at which latency is measured, besides a half.
     more_loads: tuple[float, ...] = (0.25, 0.75)
-    # Connections that share the schedule when more is offered than can be served.
+    # Connections that share the schedule when more is offered than can be served: more than the
+    # processes have in hand, and few more, as their timers are wrk's work.
     overload_clients: int = 1_100
     drained_orders: int = 50_000
     stored_orders: int = 5_000_000

@@ -141,10 +141,10 @@ def on_postgresql(
     ours = f"id >= '{_lowest_id_from_now()}'" if in_place else "true"
     with (
         stage.broker.virtual_host() as broker_url,
+        # In a transaction it would keep a snapshot, and PostgreSQL every old version of a row.
         psycopg.connect(stage.url(database), autocommit=True) as connection,
         Product(folder, stage.settings(database, broker_url if broker else "")) as service,
     ):
-        stage.settle_disks()
         yield Deployment(
             service=service,
             value=lambda query: _first(connection.execute(query.encode()).fetchone()),

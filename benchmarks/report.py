@@ -49,10 +49,11 @@ ABOUT_RATES = """\
 Rates are of orders (of refusals, where sold out). `pgbench` does an order a transaction with 16
 clients; `echo` is a POST of the same schemas on the same server without a database, `echo-own` our
 own application without one. `accept` is the API alone, `path` the API, RabbitMQ and one worker: the
-lower of what is accepted and fulfilled meanwhile. `embedded` is one product on SQLite, where no
-RabbitMQ is needed. `drain` is a worker that finds the orders in the queue. Where several numbers of
-clients were tried, the best counts; milliseconds are of 64 clients, in `latency` of an open loop at
-half of the peak of `path`.
+lower of what is accepted and fulfilled meanwhile. `drain` is a worker that finds the orders in the
+queue. `hot` is one product, `uniform` 1,000 of three vendors each, `vendors-300` of 300, `large`
+1,000 out of many; `embedded` is one product on SQLite, which needs no RabbitMQ. Of `accept` and
+`echo`, the best number of clients counts, `path` has 256; milliseconds are of 64, in `latency` of
+an open loop at half of the peak of `path`.
 """
 ABOUT_COSTS = """\
 CPU milliseconds an order, by group of processes, from the first order until all are sent or

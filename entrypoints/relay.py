@@ -18,7 +18,7 @@ from .patience import Stopped, patiently
 
 log = structlog.get_logger()
 
-# How late a message is at most when the process that committed it died before sending it.
+# How late a message is sent when the process that committed it has died.
 POLL = timedelta(seconds=0.2)
 # What comes within this time is sent together: a batch costs a commit here, and one in a worker.
 GATHER = timedelta(seconds=0.01)

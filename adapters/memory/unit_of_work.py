@@ -200,14 +200,14 @@ class MemoryOutbox:
             self._messages[self._storage.next_id()] = QueuedMessage(body=body)
 
     def claim(
-        self, limit: int, now: datetime, until: datetime, first: int = 0
+        self, limit: int, now: datetime, until: datetime, from_id: int = 0
     ) -> list[OutboxMessage]:
         """Take what is due, and make it due later."""
         due = (
             (message_id, message)
             for message_id, message in sorted(self._messages.items())
             if message is not None
-            and message_id >= first
+            and message_id >= from_id
             and (message.due_at is None or message.due_at <= now)
         )
         taken = list(islice(due, limit))

@@ -38,13 +38,14 @@ _POSTGRESQL_PARAMETERS: dict[str, object] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-# Rows are always looked up by key. Without `enable_seqscan = off`, a plan made while a table was
-# still small, and kept, would go on reading all of it when it has grown.
+# Rows are always looked up by key, and read in its order. Without these, a plan made while a table
+# was still small, and kept, would go on reading or sorting all of it when it has grown.
 _POSTGRESQL_SESSION = """
     SET timezone = 'UTC';
     SET statement_timeout = '30s';
     SET idle_in_transaction_session_timeout = '60s';
     SET enable_seqscan = off;
+    SET enable_bitmapscan = off;
     SET jit = off
 """
 # `synchronous = FULL`: a commit has reached the disk. Writers wait for `write_turn`; the timeout is

@@ -165,7 +165,7 @@ class SqlConsumer:
             with Transaction(self._engine) as transaction:
                 rows = transaction.rows(
                     self._outbox.claim,
-                    {"limit": limit, "now": now, "until": now + LEASE, "first": 0},
+                    {"limit": limit, "now": now, "until": now + LEASE, "from_id": 0},
                 )
                 worn_out = [(key, count) for key, _, count in rows if count > DELIVERY_LIMIT]
                 if worn_out:

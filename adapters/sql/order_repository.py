@@ -85,7 +85,7 @@ class OrderStatements:
     def _build_settle(self, dialect: Dialect) -> None:
         self.ends = bulk_rows(dialect, id=Uuid(), status=Text(), failure=Text(), updated_at=MOMENT)
         # In a subquery, so that PostgreSQL does not see that the index of what is not fulfilled
-        # applies: believing those few, it would read them all, for each batch.
+        # applies: where it thinks there are few, it would read them all for each batch.
         reserved = select(literal(RESERVED, Text)).scalar_subquery()
         self.settle = (
             update(orders)

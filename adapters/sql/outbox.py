@@ -41,7 +41,7 @@ class OutboxStatements:
         )
         due = (
             select(outbox.c.id)
-            .where(is_due(), outbox.c.id >= bindparam("first", type_=ROW_NUMBER))
+            .where(is_due(), outbox.c.id >= bindparam("from_id", type_=ROW_NUMBER))
             .order_by(outbox.c.id)
             .limit(bindparam("limit", type_=Integer))
             .with_for_update(skip_locked=True)
@@ -74,11 +74,11 @@ class SqlOutbox:
             self._transaction.write(self._statements.add, parameters)
 
     def claim(
-        self, limit: int, now: datetime, until: datetime, first: int = 0
+        self, limit: int, now: datetime, until: datetime, from_id: int = 0
     ) -> list[OutboxMessage]:
         """A claim makes a message due later; one that another transaction claims is passed over."""
         rows = self._transaction.rows(
-            self._statements.claim, {"limit": limit, "now": now, "until": until, "first": first}
+            self._statements.claim, {"limit": limit, "now": now, "until": until, "from_id": from_id}
         )
         return [OutboxMessage(id=key, body=body) for key, body, _attempts in sorted(rows)]
 

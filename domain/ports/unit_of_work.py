@@ -104,11 +104,11 @@ class Outbox(Protocol):
         """Put messages in, due at once, whatever any clock says."""
 
     def claim(
-        self, limit: int, now: datetime, until: datetime, first: int = 0
+        self, limit: int, now: datetime, until: datetime, from_id: int = 0
     ) -> list[OutboxMessage]:
         """Up to `limit` due messages, oldest first, that nobody else can claim before `until`.
 
-        Only those whose id is `first` or higher.
+        Only those whose id is `from_id` or higher. Ids are above 0, and grow with each message.
         """
 
     def remove(self, ids: Collection[int]) -> None:

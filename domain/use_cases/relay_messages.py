@@ -10,10 +10,10 @@ from ..ports.message_bus import MessageBus
 from ..ports.unit_of_work import OutboxMessage, UnitOfWorkFactory
 
 BATCH = 1000
-# Longer than the bus takes to confirm a batch; after that the messages are sent again.
+# Longer than the bus takes to confirm a batch; after that the messages may be sent again.
 LEASE = timedelta(seconds=30)
-# How often the whole outbox is looked through. In between, only its end: what was removed before
-# that, a database steps over each time until it has swept up, which an old snapshot can prevent.
+# How often a claim begins at the first id. The others begin further on, as a database may have to
+# step over everything that was removed.
 LOOK_BACK = timedelta(seconds=5)
 
 
@@ -61,11 +61,12 @@ class RelayMessages:
         with self._unit_of_work() as uow:
             now = self._clock.now()
             uow.outbox.remove(self._sent)
-            messages = uow.outbox.claim(BATCH, now, now + LEASE, self._look_back.first(now))
+            from_id = self._look_back.from_id(now)
+            messages = uow.outbox.claim(BATCH, now, now + LEASE, from_id)
             if messages or self._sent:
                 uow.commit()
         self._sent.clear()
-        self._look_back.found(messages, now)
+        self._look_back.found(messages, self._clock.now())
         return messages
 
     def _release(self, unconfirmed: Collection[int]) -> None:
@@ -75,30 +76,30 @@ class RelayMessages:
 
 
 class _LookBack:
-    """Decides where claims begin: at what was the oldest message, the look back before the last.
+    """Where claims begin: at the oldest message that was found one look back earlier.
 
-    Ids are given before the commit, so a lower one may come later. If that takes so long that it is
-    missed, the next look back finds it.
+    Ids are given before the commit, so a lower one may come later. If that takes longer than from
+    one look back to the next, another one has to find it.
     """
 
     def __init__(self) -> None:
         self._begin = self._next_begin = self._newest = 0
-        self._looked_back: datetime | None = None
+        self._last: datetime | None = None
+        self._looking = False
 
-    def first(self, now: datetime) -> int:
+    def from_id(self, now: datetime) -> int:
         """The lowest id to claim."""
-        return 0 if self._is_due(now) else self._begin
+        # A clock that was set back does not put it off.
+        due = self._last is None or not self._last <= now < self._last + LOOK_BACK
+        # Never twice in a row: if it fails, or takes long, messages are sent all the same.
+        self._looking = due and not self._looking
+        return 0 if self._looking else self._begin
 
     def found(self, messages: Sequence[OutboxMessage], now: datetime) -> None:
-        """Remember what the claim of this moment has found."""
-        if self._is_due(now):
-            self._looked_back = now
+        """Remember what was claimed."""
+        if self._looking:
+            self._last = now
             self._begin = self._next_begin
             self._next_begin = messages[0].id if messages else self._newest
         if messages:
             self._newest = messages[-1].id
-
-    def _is_due(self, now: datetime) -> bool:
-        # A clock that was set back does not put it off.
-        last = self._looked_back
-        return last is None or not last <= now < last + LOOK_BACK

@@ -138,7 +138,7 @@ def test_no_statement_reads_a_whole_table_of_sqlite(sqlite: Engine) -> None:
             ), (sql, steps)
 
 
-def test_no_statement_reads_all_that_is_not_fulfilled(postgresql: Engine) -> None:
+def test_fulfilling_never_reads_all_that_is_not_fulfilled(postgresql: Engine) -> None:
     """Few are, when PostgreSQL looks; and millions, after an hour without a worker."""
     shop = Shop(SqlStorage(postgresql))
     shop.sync("acme", PRODUCTS)
@@ -147,7 +147,23 @@ def test_no_statement_reads_all_that_is_not_fulfilled(postgresql: Engine) -> Non
         connection.exec_driver_sql("ANALYZE")
     with recorded(postgresql) as statements:
         shop.fulfil(*(shop.accepted(p000=1) for _ in range(50)))
+    assert any("UPDATE orders" in sql for sql, _ in statements)
     with postgresql.connect() as connection:
         for sql, parameters in statements:
             plan = connection.exec_driver_sql(f"EXPLAIN {sql}", parameters).scalars().all()
             assert not any("orders_not_fulfilled" in step for step in plan), plan
+
+
+def test_a_claim_reads_no_more_than_it_takes(postgresql: Engine) -> None:
+    """Not all that waits, to sort it: not even where PostgreSQL has not counted yet."""
+    shop = Shop(SqlStorage(postgresql))
+    for _ in range(12):
+        with recorded(postgresql) as statements:
+            shop.relay_messages()
+        with postgresql.connect() as connection:
+            for sql, parameters in statements:
+                plan = connection.exec_driver_sql(f"EXPLAIN {sql}", parameters).scalars().all()
+                assert not any("Sort" in step or "Bitmap" in step for step in plan), plan
+        with shop.storage.unit_of_work() as uow:
+            uow.outbox.add([b"body"] * 100)
+            uow.commit()
