@@ -42,6 +42,8 @@ MAX_CONNECTIONS = 16_384
 OTHER_FILES = 150
 TICK = 1.0
 ACCEPTED_AT_ONCE = 8
+# Seconds for which a process that has accepted some leaves what comes next to the others.
+REST = 0.002
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -198,24 +200,29 @@ class _Acceptor:
             self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
+        accepted = False
         try:
             for _ in range(ACCEPTED_AT_ONCE):
                 if len(self._connections.open) >= self._most:
-                    self._pause()
+                    self._pause(TICK)
                     return
                 client, _address = self._listener.accept()
                 self._begin(client)
+                accepted = True
         except BlockingIOError:
-            return
+            pass
         except OSError as error:
             # Else it was that client's fault, or it has gone.
             if error.errno in _NO_ROOM:
                 log.error("api.cannot_accept", error=str(error))
-                self._pause()
+                self._pause(TICK)
+                return
+        if accepted:
+            self._pause(REST)
 
-    def _pause(self) -> None:
+    def _pause(self, seconds: float) -> None:
         self._loop.remove_reader(self._listener)
-        self._loop.call_later(TICK, self._start)
+        self._loop.call_later(seconds, self._start)
 
     def _begin(self, client: socket.socket) -> None:
         client.setblocking(False)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -55,6 +56,32 @@ def test_a_process_that_is_killed_is_replaced(
         service.wait_until_ready()
         assert service.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
         assert httpx.get(f"{service.root}/metrics").status_code == HTTPStatus.OK
+
+
+def test_processes_share_connections_that_come_all_at_once(
+    service: Service, api: subprocess.Popen[bytes]
+) -> None:
+    """Or one would have all the work."""
+    address = urlsplit(service.root)
+    time.sleep(1)  # One of them may have begun later.
+    with ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket()) for _ in range(128)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex((address.hostname or "", address.port or 0))
+        time.sleep(0.5)
+        os.kill(children(api.pid)[0], signal.SIGKILL)
+        time.sleep(0.5)
+        assert 16 <= sum(map(is_closed, clients)) <= 112
+
+
+def is_closed(connection: socket.socket) -> bool:
+    try:
+        return not connection.recv(1)
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
