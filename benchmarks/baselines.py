@@ -10,7 +10,7 @@ import psycopg
 
 import seeding
 from costs import spent
-from generators import PGBENCH_CLIENTS, Target, pgbench, wrk
+from generators import PGBENCH_CLIENTS, Target, best_of, pgbench, wrk
 from market import Bench, Figures
 from product import Product, WrongAnswer
 from service import eventually
@@ -73,19 +73,10 @@ def echo(bench: Bench, kind: str) -> Figures:
         before = spent(pids)
         answers = wrk(target, plan.clients, plan.seconds)
         costs = spent(pids).per_order(before, answers.accepted)
-        rates = {plan.clients: answers.per_second(answers.accepted)}
-        for clients in plan.more_clients:
-            more = wrk(target, clients, plan.seconds)
-            rates[clients] = more.per_second(more.accepted)
+        more = {clients: wrk(target, clients, plan.seconds) for clients in plan.more_clients}
     if answers.accepted != answers.total:
         raise WrongAnswer(f"not every order was answered as it should be: {answers}")
-    return {
-        "orders_per_second": max(rates.values()),
-        **{f"clients.{clients}": rate for clients, rate in rates.items()},
-        "p50_ms": answers.p50,
-        "p99_ms": answers.p99,
-        **costs,
-    }
+    return best_of({plan.clients: answers, **more}) | costs
 
 
 def _answers(service: Product) -> bool:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,26 @@ class Answers:
         """All answers."""
         return self.accepted + self.refused + self.unavailable + self.other
 
+    @property
+    def decided(self) -> int:
+        """Orders accepted, and those refused because nothing was left."""
+        return self.accepted + self.refused
+
     def per_second(self, count: int) -> float:
         """A count as a rate."""
         return count / self.seconds
+
+
+def best_of(found: Mapping[int, Answers]) -> dict[str, float]:
+    """Of several numbers of clients: all rates, the best of them, and the first one's latencies."""
+    rates = {clients: answers.per_second(answers.decided) for clients, answers in found.items()}
+    first = next(iter(found.values()))
+    return {
+        "orders_per_second": max(rates.values()),
+        **{f"clients.{clients}": rate for clients, rate in rates.items()},
+        "p50_ms": first.p50,
+        "p99_ms": first.p99,
+    }
 
 
 @attrs.frozen

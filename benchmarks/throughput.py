@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import seeding
 from costs import Spent
-from generators import open_loop, open_loop_result
+from generators import best_of, open_loop, open_loop_result
 from market import LARGE, SOLD_OUT, UNIFORM, Bench, Figures, Market
 from product import Deployment
 
@@ -29,18 +29,9 @@ def accept(bench: Bench, market: Market) -> Figures:
         before = product.spent()
         answers = product.order(target, plan.clients, plan.seconds)
         figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
-        rates = {plan.clients: answers.per_second(answers.accepted)}
-        for clients in plan.more_clients:
-            more = product.order(target, clients, plan.seconds)
-            rates[clients] = more.per_second(more.accepted)
+        more = {n: product.order(target, n, plan.seconds) for n in plan.more_clients}
         figures |= _finish(product, started, market, product.stored())
-    return {
-        "orders_per_second": max(rates.values()),
-        **{f"clients.{clients}": rate for clients, rate in rates.items()},
-        "p50_ms": answers.p50,
-        "p99_ms": answers.p99,
-        **figures,
-    }
+    return best_of({plan.clients: answers, **more}) | figures
 
 
 def path(bench: Bench, market: Market) -> Figures:
@@ -119,21 +110,11 @@ def sold_out(bench: Bench) -> Figures:
         before = product.spent()
         answers = product.order(target, plan.clients, plan.seconds, sold_out=True)
         figures = product.spent().per_order(before, answers.refused, "wal_bytes")
-        rates = {plan.clients: answers.per_second(answers.refused)}
-        refused = warm_up.refused + answers.refused
-        for clients in plan.more_clients:
-            more = product.order(target, clients, plan.seconds, sold_out=True)
-            rates[clients] = more.per_second(more.refused)
-            refused += more.refused
+        more = {n: product.order(target, n, plan.seconds, sold_out=True) for n in plan.more_clients}
         product.unseen = 0
+        refused = sum(each.refused for each in (warm_up, answers, *more.values()))
         figures |= _finish(product, started, SOLD_OUT, refused)
-    return {
-        "orders_per_second": max(rates.values()),
-        **{f"clients.{clients}": rate for clients, rate in rates.items()},
-        "p50_ms": answers.p50,
-        "p99_ms": answers.p99,
-        **figures,
-    }
+    return best_of({plan.clients: answers, **more}) | figures
 
 
 def overload(bench: Bench) -> Figures:

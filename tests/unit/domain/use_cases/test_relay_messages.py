@@ -64,6 +64,14 @@ def _received(bus: WeakBus) -> list[bytes]:
     return list(each())
 
 
+def _claimed_elsewhere(shop: Shop) -> int:
+    """The id of the oldest due message, which another relay has just claimed."""
+    with shop.storage.unit_of_work() as uow:
+        [message] = uow.outbox.claim(1, shop.clock.now(), shop.clock.now() + LEASE)
+        uow.commit()
+    return message.id
+
+
 def test_messages_are_published_in_order_and_once(shop: Shop, bus: WeakBus) -> None:
     _put(shop, b"1", b"2")
     _put(shop, b"3")
@@ -108,22 +116,11 @@ def test_when_the_broker_is_down_the_messages_are_given_back_at_once(
 
 def test_what_a_dead_relay_had_claimed_is_sent_after_its_lease(shop: Shop, bus: WeakBus) -> None:
     _put(shop, b"1")
-    with shop.storage.unit_of_work() as uow:
-        now = shop.clock.now()
-        assert uow.outbox.claim(10, now, now + LEASE)
-        uow.commit()
+    _claimed_elsewhere(shop)
     assert len(shop.relay_messages()) == 0
     shop.clock.advance(LEASE)
     assert len(shop.relay_messages()) == 1
     assert _received(bus) == [b"1"]
-
-
-def _claimed_elsewhere(shop: Shop) -> int:
-    """The id of the oldest due message, which another relay has just claimed."""
-    with shop.storage.unit_of_work() as uow:
-        [message] = uow.outbox.claim(1, shop.clock.now(), shop.clock.now() + LEASE)
-        uow.commit()
-    return message.id
 
 
 def _released(shop: Shop, message_id: int) -> None:
@@ -138,13 +135,19 @@ def _look_back(shop: Shop) -> None:
     assert shop.relay_messages() == shop.relay_messages() == []
 
 
-def test_what_is_due_again_far_back_is_sent_at_the_next_look_back(shop: Shop) -> None:
-    """Claims do not begin there each time: a database would step over all that was removed."""
+def _claimed_far_back(shop: Shop) -> int:
+    """The id of a message that another relay claimed several look backs ago."""
     _put(shop, b"far back", b"1")
     far_back = _claimed_elsewhere(shop)
     assert shop.relay_messages() == [b"1"]
     for _ in range(3):
         _look_back(shop)
+    return far_back
+
+
+def test_what_is_due_again_far_back_is_sent_at_the_next_look_back(shop: Shop) -> None:
+    """Claims do not begin there each time: a database would step over all that was removed."""
+    far_back = _claimed_far_back(shop)
     _released(shop, far_back)
     shop.clock.advance(LOOK_BACK - timedelta(microseconds=1))
     assert shop.relay_messages() == []
@@ -166,11 +169,7 @@ def test_what_comes_late_with_an_id_of_before_is_not_missed(shop: Shop) -> None:
 
 
 def test_a_clock_that_is_set_back_does_not_put_off_the_look_back(shop: Shop) -> None:
-    _put(shop, b"far back", b"1")
-    far_back = _claimed_elsewhere(shop)
-    assert shop.relay_messages() == [b"1"]
-    for _ in range(3):
-        _look_back(shop)
+    far_back = _claimed_far_back(shop)
     assert shop.relay_messages() == []
     _released(shop, far_back)
     shop.clock.advance(timedelta(hours=-1))
