@@ -43,6 +43,8 @@ INITDB_OPTIONS = [
     "--no-sync",
 ]
 
+_chosen_ports: set[int] = set()
+
 
 @contextmanager
 def postgres() -> Iterator[Server]:
@@ -138,9 +140,13 @@ def _free_port() -> int:
         port = random.randrange(15_000, 32_000)
         with socket.socket() as probe:
             try:
-                probe.bind(("127.0.0.1", port))
+                # All addresses: RabbitMQ does not start with a port that is taken on any of them.
+                probe.bind(("", port))
             except OSError:
                 continue
+        if port not in _chosen_ports:
+            # It may be long before the one that is chosen is listened on.
+            _chosen_ports.add(port)
             return port
 
 
