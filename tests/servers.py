@@ -16,7 +16,6 @@ import base64
 import json
 import os
 import pwd
-import random
 import secrets
 import signal
 import socket
@@ -29,6 +28,7 @@ from pathlib import Path
 
 import psycopg
 
+from ports import free_ports
 from server_processes import Container, Guard, Program, Runner, Server, ServerUnavailable
 from server_programs import PATH, find_docker, find_postgresql, find_rabbitmq, install
 
@@ -43,13 +43,11 @@ INITDB_OPTIONS = [
     "--no-sync",
 ]
 
-_chosen_ports: set[int] = set()
-
 
 @contextmanager
 def postgres() -> Iterator[Server]:
     """Run a PostgreSQL server with an empty database `postgres`, durable as by default."""
-    port = _free_port()
+    port = free_ports()
     url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
     with _guarded_folder() as (folder, guard):
         server = Server(
@@ -62,7 +60,7 @@ def postgres() -> Iterator[Server]:
 @contextmanager
 def rabbitmq() -> Iterator[Broker]:
     """Run a RabbitMQ broker with its management API; user and password are `guest`."""
-    port, api_port = _free_port(), _free_port()
+    port, api_port = free_ports(), free_ports()
     url = f"amqp://guest:guest@127.0.0.1:{port}/%2F"
     api = ManagementApi(f"http://127.0.0.1:{api_port}/api")
     with _guarded_folder() as (folder, guard):
@@ -129,25 +127,6 @@ def _guarded_folder() -> Iterator[tuple[Path, Guard]]:
         yield folder, guard
     finally:
         guard.close()
-
-
-def _free_port() -> int:
-    """Choose a free port below those that the system lends to outgoing connections.
-
-    From among those, another connection could take the port while its server is down for a moment.
-    """
-    while True:
-        port = random.randrange(15_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                # All addresses: RabbitMQ does not start with a port that is taken on any of them.
-                probe.bind(("", port))
-            except OSError:
-                continue
-        if port not in _chosen_ports:
-            # It may be long before the one that is chosen is listened on.
-            _chosen_ports.add(port)
-            return port
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:
@@ -238,7 +217,7 @@ def _local_rabbitmq(
     (folder / "advanced.config").write_text("[].\n")
     (folder / "enabled_plugins").write_text("[rabbitmq_management].\n")
     (folder / "rabbitmq-env.conf").touch()
-    epmd_port = str(_free_port())
+    epmd_port = str(free_ports())
     environment = _rabbitmq_environment(folder, epmd_port)
     # Erlang would start a port mapper that outlives the broker; this one is ours to end.
     mapper = Program(
@@ -260,7 +239,7 @@ def _rabbitmq_environment(folder: Path, epmd_port: str) -> dict[str, str]:
         # Otherwise the script stays as the parent of the broker, which signals would then miss.
         "RUNNING_UNDER_SYSTEMD": "1",
         "RABBITMQ_NODENAME": f"{folder.name}@localhost",
-        "RABBITMQ_DIST_PORT": str(_free_port()),
+        "RABBITMQ_DIST_PORT": str(free_ports()),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),
         "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),

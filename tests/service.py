@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,8 @@ from typing import Any, Self
 
 import httpx
 
-PORTS = 4  # the API and three mock vendors
+from ports import free_ports
+
 COMMAND = [sys.executable, "-m", "order_aggregator.entrypoints.cli"]
 
 
@@ -29,28 +29,6 @@ def eventually(check: Callable[[], bool], within: float = 20.0, what: str = "") 
     while not check():
         assert time.monotonic() < end, f"not within {within} s: {what or check}"
         time.sleep(0.02)
-
-
-# Test processes side by side each look in ports of their own, and never twice at the same.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_ports = iter(range(20_000 + 1_000 * (_WORKER % 10), 21_000 + 1_000 * (_WORKER % 10), PORTS))
-
-
-def free_ports() -> int:
-    """The first of four consecutive ports that nobody listens on."""
-    for first in _ports:
-        sockets = [socket.socket() for _ in range(PORTS)]
-        try:
-            for offset, probe in enumerate(sockets):
-                probe.bind(("127.0.0.1", first + offset))
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for probe in sockets:
-                probe.close()
-    raise AssertionError("no free ports")
 
 
 class Service:

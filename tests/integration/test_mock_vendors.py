@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -28,6 +27,7 @@ from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from order_aggregator.domain.use_cases.sync_vendor import SyncVendor
 from order_aggregator.entrypoints.mock_vendors import CannotListen, MockVendors
+from ports import free_ports
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SEEDS = {snapshot.vendor.id: snapshot for snapshot in seed_snapshots()}
@@ -107,22 +107,8 @@ def test_pages_that_there_are_not(vendors: MockVendors, page: str) -> None:
     assert httpx.get(f"{vendors.urls['northside']}?page={page}").status_code == 404
 
 
-def _three_free_ports() -> int:
-    """The first of three ports in a row that nobody listens on."""
-    for first in range(21_000, 29_000, 3):
-        with ExitStack() as stack:
-            try:
-                for port in range(first, first + 3):
-                    probe = stack.enter_context(socket.socket())
-                    probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
-    pytest.fail("no three free ports in a row")
-
-
 def test_a_port_in_use_is_named_and_nothing_is_left_running() -> None:
-    first = _three_free_ports()
+    first = free_ports()
     with socket.create_server(("127.0.0.1", first + 1)):
         with pytest.raises(
             CannotListen, match=f"port {first + 1}: Address already in use"
@@ -154,7 +140,7 @@ def test_stopped_they_are_unavailable_and_can_be_started_again(clock: ManualCloc
 
 
 def test_ports_in_a_row_are_where_the_gateways_look(clock: ManualClock) -> None:
-    first = _three_free_ports()
+    first = free_ports()
     with MockVendors(first_port=first):
         found = [g.fetch() for g in mock_vendor_gateways("127.0.0.1", first, clock)]
     assert found == list(SEEDS.values())
