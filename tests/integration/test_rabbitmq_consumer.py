@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,6 +15,7 @@ from order_aggregator.adapters.rabbitmq.consumer import RabbitConsumer
 from order_aggregator.adapters.rabbitmq.topology import DELIVERY_LIMIT
 from order_aggregator.domain.ports.message_bus import Delivery
 from service import eventually
+from started_threads import StartedThreads
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def publish(bus: RabbitMessageBus, count: int) -> list[bytes]:
 
 
 def test_making_a_consumer_does_nothing() -> None:
-    before = threading.active_count()
+    started = StartedThreads()
     RabbitMessageBus("amqp://nowhere.invalid/").consume()
-    assert threading.active_count() == before
+    assert started.running() == 0
 
 
 def test_acknowledged_messages_are_gone_from_the_broker(
@@ -86,18 +86,18 @@ def test_unsettled_messages_go_back_when_the_consumer_is_left(bus: RabbitMessage
 
 
 def test_leaving_ends_thread_and_connection(bus: RabbitMessageBus, fresh_broker_url: str) -> None:
-    before = threading.active_count()
+    started = StartedThreads()
     with bus.consume() as consumer:
         consumer.receive(1, 0.5)
-        assert threading.active_count() == before + 1
-    assert threading.active_count() == before
+        assert started.running() == 1
+    assert started.running() == 0
 
 
 def test_leaving_before_the_connection_is_up() -> None:
-    before = threading.active_count()
+    started = StartedThreads()
     with RabbitMessageBus("amqp://127.0.0.1:1/").consume():
         pass
-    assert threading.active_count() == before
+    assert started.running() == 0
 
 
 def test_attempts_are_counted(bus: RabbitMessageBus) -> None:

@@ -13,6 +13,7 @@ from order_aggregator.adapters.rabbitmq import RabbitMessageBus
 from order_aggregator.domain.errors import BrokerUnavailable
 from servers import Broker
 from service import eventually
+from started_threads import StartedThreads
 
 # Seconds for a broker to start and for both connections to find it.
 RECOVERY = 60.0
@@ -163,7 +164,7 @@ def test_receive_and_ping_while_the_broker_is_away(bus: RabbitMessageBus, broker
 
 
 def test_leaving_while_the_broker_is_away(bus: RabbitMessageBus, broker: Broker) -> None:
-    before = threading.active_count()
+    started = StartedThreads()
     with bus.consume() as consumer:
         bus.publish([b"x"])
         (delivery,) = consumer.receive(1, 10)
@@ -173,4 +174,4 @@ def test_leaving_while_the_broker_is_away(bus: RabbitMessageBus, broker: Broker)
         started_at = time.monotonic()
     bus.close()
     assert time.monotonic() - started_at < 3
-    assert threading.active_count() <= before
+    assert started.running() == 0

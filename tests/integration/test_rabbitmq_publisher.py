@@ -15,6 +15,7 @@ from amqp import FaultyNetwork, channel_to, depth
 from order_aggregator.adapters.rabbitmq import RabbitMessageBus, publisher, session
 from order_aggregator.domain.errors import BrokerUnavailable
 from service import eventually
+from started_threads import StartedThreads
 
 
 @pytest.fixture
@@ -46,9 +47,9 @@ def distant_bus(
 
 
 def test_constructor_does_nothing() -> None:
-    before = threading.active_count()
+    started = StartedThreads()
     RabbitMessageBus("amqp://nowhere.invalid/")
-    assert threading.active_count() == before
+    assert started.running() == 0
 
 
 def test_publishing_nothing_needs_no_broker() -> None:

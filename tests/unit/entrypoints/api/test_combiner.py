@@ -30,6 +30,7 @@ from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.entrypoints.api.combiner import Combiner, Decision, Overloaded, _Entry
 from order_aggregator.entrypoints.api.concurrency import Sleep, Threads, Turns
 from shop import Shop, wish
+from started_threads import StartedThreads
 from wire import run
 
 Outcome = Order | OrderRefused
@@ -156,11 +157,11 @@ def test_a_batch_is_what_queued_during_the_last_commit_in_its_order(
 
 
 def test_no_thread_runs_before_the_first_order(desk: Desk) -> None:
-    before = threading.active_count()
+    started = StartedThreads()
     with combining(desk) as combiner:
-        assert threading.active_count() == before
+        assert started.running() == 0
         combiner.submit(wish(BOLT=1))
-        assert threading.active_count() == before + 1
+        assert started.running() == 1
 
 
 def test_the_guilty_order_fails_alone(desk: Desk, pool: ThreadPoolExecutor) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from order_aggregator.entrypoints.api.concurrency import SLICE, Concurrency, Sleep, Threads, Turns
+from started_threads import StartedThreads
 from wire import run, until
 
 
@@ -108,7 +109,8 @@ def test_thousands_of_calls_sleep_side_by_side_in_one_thread() -> None:
     asleep: list[Sleep] = []
     woken: list[bool] = []
 
-    async def main() -> int:
+    async def main() -> None:
+        started = StartedThreads()
         turns = Turns()
 
         def call() -> None:
@@ -118,12 +120,12 @@ def test_thousands_of_calls_sleep_side_by_side_in_one_thread() -> None:
         for _ in range(3000):
             turns.start(call)
         await until(lambda: len(asleep) == 3000)
+        assert started.running() == 0
         for sleep in asleep:
             sleep.wake()
         await turns.finished()
-        return threading.active_count()
 
-    assert run(main()) == threading.active_count()
+    run(main())
     assert woken == [True] * 3000
 
 
