@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import socket
+import tempfile
+from pathlib import Path
+from typing import IO
 
 # The API and three mock vendors; who needs fewer takes the first ones.
 IN_A_ROW = 4
 # Below those that the system lends to outgoing connections: one of these could take a port while
 # its server is down for a moment.
-_LOWEST = 15_000
-_OF_A_WORKER = 1_700
-# Test processes side by side each look in ports of their own, and never twice at the same: it may
-# be long before a port is listened on. The order is another each time, as whole runs may be side by
-# side as well.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
-_BEGIN = _LOWEST + _OF_A_WORKER * _WORKER
-_ROWS = range(_BEGIN, _BEGIN + _OF_A_WORKER, IN_A_ROW)
+_ROWS = range(15_000, 32_000, IN_A_ROW)
 _rows = iter(random.sample(_ROWS, len(_ROWS)))
+# It may be long before a port is listened on, and other tests run beside these: a row is theirs
+# whose lock they hold, until their process ends.
+_LOCKS = Path(tempfile.gettempdir()) / f"order-aggregator-ports-{os.getuid()}"
+_held: list[IO[bytes]] = []
 
 
 def free_ports() -> int:
-    """The first of four consecutive ports that nobody listens on."""
+    """The first of four consecutive ports that nobody listens on, nor was given."""
     for first in _rows:
-        if all(map(_is_free, range(first, first + IN_A_ROW))):
+        if _is_ours(first) and all(map(_is_free, range(first, first + IN_A_ROW))):
             return first
     raise AssertionError("no free ports")
+
+
+def _is_ours(first: int) -> bool:
+    _LOCKS.mkdir(exist_ok=True)
+    lock = (_LOCKS / str(first)).open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    _held.append(lock)
+    return True
 
 
 def _is_free(port: int) -> bool:
