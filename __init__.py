@@ -45,7 +45,7 @@ from .domain.errors import (
     VendorShortage,
     VendorUnavailable,
 )
-from .domain.events import OrderAccepted, decode, encode
+from .domain.events import OrdersAccepted, decode, encode
 from .domain.order import Allocation, Order, OrderLine, OrderStatus
 from .domain.ports.clock import Clock
 from .domain.ports.message_bus import Consumer, Delivery, MessageBus
@@ -81,6 +81,7 @@ from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.resend_orders import ResendOrders
+from .domain.use_cases.separate_orders import SeparateOrders
 from .domain.use_cases.sync_vendor import SyncResult, SyncVendor
 from .domain.vendor_sync import Snapshot, StockAdjustment, StockReport, reconcile
 
@@ -116,12 +117,12 @@ __all__ = [
     "MessageBus",
     "Offer",
     "Order",
-    "OrderAccepted",
     "OrderAggregatorError",
     "OrderLine",
     "OrderRefused",
     "OrderRepository",
     "OrderStatus",
+    "OrdersAccepted",
     "Outbox",
     "OutboxMessage",
     "Page",
@@ -135,6 +136,7 @@ __all__ = [
     "ResendOrders",
     "Reservations",
     "RuleViolated",
+    "SeparateOrders",
     "Shortage",
     "Snapshot",
     "StockAdjustment",

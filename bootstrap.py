@@ -22,6 +22,7 @@ from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.resend_orders import ResendOrders
+from .domain.use_cases.separate_orders import SeparateOrders
 from .domain.use_cases.sync_vendor import SyncVendor
 
 
@@ -87,6 +88,7 @@ class Container(containers.DeclarativeContainer):
         FulfilOrders, unit_of_work, clock, settings.provided.allocation_policy
     )
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
+    separate_orders = providers.Singleton(SeparateOrders, unit_of_work)
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, clock)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     resend_orders = providers.Singleton(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from uuid import UUID
 
 import attrs
@@ -10,30 +11,44 @@ import attrs
 from .errors import MalformedMessage
 
 VERSION = 1
+# Orders that one message announces, at most: the fewer, the better they spread over the workers.
+# With so many, a message costs next to nothing for each.
+TOGETHER = 20
 
 
 @attrs.frozen(kw_only=True)
-class OrderAccepted:
-    """An order is reserved and waits to be fulfilled."""
+class OrdersAccepted:
+    """These orders are reserved and wait to be fulfilled."""
 
-    order_id: UUID
-
-
-def encode(event: OrderAccepted) -> bytes:
-    """The event as the JSON message {"version", "order_id"}."""
-    return b'{"version": %d, "order_id": "%s"}' % (VERSION, str(event.order_id).encode())
+    order_ids: tuple[UUID, ...]
 
 
-def decode(body: bytes) -> OrderAccepted:
+def encode(event: OrdersAccepted) -> bytes:
+    """The event as the JSON message {"version", "order_ids"}."""
+    order_ids = '", "'.join(map(str, event.order_ids))
+    return f'{{"version": {VERSION}, "order_ids": ["{order_ids}"]}}'.encode()
+
+
+def announce(order_ids: Sequence[UUID], together: int = TOGETHER) -> list[bytes]:
+    """Messages for these orders, of so many each."""
+    return [
+        encode(OrdersAccepted(order_ids=tuple(order_ids[begin : begin + together])))
+        for begin in range(0, len(order_ids), together)
+    ]
+
+
+def decode(body: bytes) -> OrdersAccepted:
     """The event in a message; raises MalformedMessage when it is not one we know."""
     try:
         message = json.loads(body.decode())
-        version, order_id = message["version"], message["order_id"]
+        version, order_ids = message["version"], message["order_ids"]
     except (ValueError, RecursionError, TypeError, KeyError) as error:
-        raise MalformedMessage("not a JSON object with version and order_id") from error
+        raise MalformedMessage("not a JSON object with version and order_ids") from error
     if version != VERSION or isinstance(version, bool):
         raise MalformedMessage(f"unknown message version: {version!r}")
+    if not isinstance(order_ids, list) or not order_ids:
+        raise MalformedMessage(f"order_ids is not a list of UUIDs: {order_ids!r}")
     try:
-        return OrderAccepted(order_id=UUID(order_id))
+        return OrdersAccepted(order_ids=tuple(map(UUID, order_ids)))
     except (ValueError, AttributeError, TypeError) as error:
-        raise MalformedMessage(f"order_id is not a UUID: {order_id!r}") from error
+        raise MalformedMessage(f"order_ids is not a list of UUIDs: {order_ids!r}") from error

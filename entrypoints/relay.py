@@ -86,7 +86,7 @@ class Relay:
             return False
         bodies = patiently(self._relay_messages, self._stop, "relay.waiting")
         if bodies:
-            log.info("orders.sent", order_ids=[_order_id(body) for body in bodies])
+            log.info("orders.sent", order_ids=[key for body in bodies for key in _order_ids(body)])
         return bool(bodies)
 
     def _finish(self) -> None:
@@ -101,8 +101,8 @@ class Relay:
             log.warning("orders.resent", order_ids=[str(order_id) for order_id in order_ids])
 
 
-def _order_id(body: bytes) -> str:
+def _order_ids(body: bytes) -> list[str]:
     try:
-        return str(decode(body).order_id)
+        return list(map(str, decode(body).order_ids))
     except MalformedMessage:
-        return repr(body)  # the worker will park it
+        return [repr(body)]  # the worker will park it

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from enum import Enum, auto
 from threading import Event, Lock
+from typing import NamedTuple
 from uuid import UUID
 
 import attrs
@@ -29,7 +30,7 @@ BATCH = 200
 LANES = 2
 # What comes within this time is fulfilled together, where there is not much to do.
 GATHER = timedelta(seconds=0.01)
-# From this attempt on, an order is tried alone.
+# From this attempt on, each order is tried alone.
 SUSPECT = 3
 # How long an idle worker takes to notice that it is to stop.
 IDLE_WAIT = timedelta(seconds=0.5)
@@ -37,12 +38,12 @@ IDLE_WAIT = timedelta(seconds=0.5)
 Outcome = Order | Exception
 Fulfil = Callable[[Sequence[UUID]], Mapping[UUID, Outcome]]
 Fail = Callable[[Mapping[UUID, str]], None]
+AnnounceAlone = Callable[[Sequence[UUID]], None]
 
 
 class Verdict(Enum):
-    """What becomes of a delivery."""
+    """What becomes of the message of an order that failed."""
 
-    ACKNOWLEDGE = auto()
     RETRY = auto()
     PARK = auto()
     FAIL_AND_PARK = auto()
@@ -55,11 +56,9 @@ class RetryRule:
     max_attempts: int
     first_delay: timedelta
 
-    def verdict(self, outcome: Outcome, attempt: int) -> Verdict:
-        """What to do with a delivery that came out so, at this attempt (1 is the first)."""
-        match outcome:
-            case Order():
-                return Verdict.ACKNOWLEDGE
+    def verdict(self, error: Exception, attempt: int) -> Verdict:
+        """What to do with a message whose order failed so, at this attempt (1 is the first)."""
+        match error:
             case UnknownOrder():
                 return Verdict.PARK
             case _ if attempt < self.max_attempts:
@@ -75,14 +74,34 @@ class RetryRule:
         return self.first_delay.total_seconds() * float(2 ** (attempt - 1))
 
 
+class Announced(NamedTuple):
+    """A message that makes sense."""
+
+    order_ids: tuple[UUID, ...]
+    delivery: Delivery
+
+    @property
+    def alone(self) -> bool:
+        """Whether it announces one order only."""
+        return len(self.order_ids) == 1
+
+
 class Worker:
     """One consumer of the queue."""
 
     def __init__(
-        self, bus: MessageBus, fulfil: Fulfil, fail: Fail, rule: RetryRule, stop: Event
+        self,
+        *,
+        bus: MessageBus,
+        fulfil: Fulfil,
+        announce_alone: AnnounceAlone,
+        fail: Fail,
+        rule: RetryRule,
+        stop: Event,
     ) -> None:
         self._bus = bus
         self._fulfil = fulfil
+        self._announce_alone = announce_alone
         self._fail = fail
         self._rule = rule
         self._stop = stop
@@ -127,58 +146,75 @@ class Worker:
                 self._stop,
                 "worker.waiting",
             )
-            if len(deliveries) < BATCH:
-                self.handle(consumer, deliveries)
+            announced = self.read(consumer, deliveries)
+            if sum(len(each.order_ids) for each in announced) < BATCH:
+                self.handle(consumer, announced)
                 self._stop.wait(GATHER.total_seconds())
                 return
-        self.handle(consumer, deliveries)
+        self.handle(consumer, announced)
 
-    def handle(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
-        """Fulfil the orders of these deliveries, then settle each delivery.
+    def read(self, consumer: Consumer, deliveries: Iterable[Delivery]) -> list[Announced]:
+        """What these deliveries announce; those that make no sense are parked."""
+        announced = []
+        for delivery in deliveries:
+            try:
+                order_ids = decode(delivery.body).order_ids
+            except MalformedMessage as error:
+                self._park(consumer, delivery, str(error))
+                log.error("message.parked", body=repr(delivery.body[:200]), reason=str(error))
+            else:
+                announced.append(Announced(order_ids, delivery))
+        return announced
+
+    def handle(self, consumer: Consumer, announced: Sequence[Announced]) -> None:
+        """Fulfil the orders, then settle their deliveries.
 
         While the storage is away it waits, so nothing more is received. Raises Stopped if told to
         stop meanwhile.
         """
-        readable = list(self._readable(consumer, deliveries))
-        fresh = [each for each in readable if each[1].attempt < SUSPECT]
-        suspects = [each for each in readable if each[1].attempt >= SUSPECT]
+        fresh = [each for each in announced if each.delivery.attempt < SUSPECT]
+        suspects = [each for each in announced if each.delivery.attempt >= SUSPECT]
         # One of them may bring down this process, and what is in the same batch comes back with it.
         # Alone, and in another order each time, the others get through before it does so again.
-        random.shuffle(suspects)
-        for batch in (fresh, *([each] for each in suspects)):
-            if batch:
-                self._fulfil_batch(consumer, batch)
+        together = [each for each in suspects if not each.alone]
+        self._separate([order_id for each in together for order_id in each.order_ids])
+        self._acknowledge(consumer, together)
+        alone = [each for each in suspects if each.alone]
+        random.shuffle(alone)
+        for batch in (*_batches(fresh), *([each] for each in alone)):
+            self._fulfil_batch(consumer, batch)
 
-    def _fulfil_batch(self, consumer: Consumer, readable: Sequence[tuple[UUID, Delivery]]) -> None:
-        order_ids = list(dict.fromkeys(order_id for order_id, _ in readable))
+    def _fulfil_batch(self, consumer: Consumer, batch: Sequence[Announced]) -> None:
+        order_ids = list(dict.fromkeys(order_id for each in batch for order_id in each.order_ids))
         outcomes = self._outcomes(order_ids)
-        verdicts = [
-            (order_id, delivery, self._rule.verdict(outcomes[order_id], delivery.attempt))
-            for order_id, delivery in readable
+        errors = {key: error for key, error in outcomes.items() if isinstance(error, Exception)}
+        failed = [
+            each for each in batch if each.alone and not errors.keys().isdisjoint(each.order_ids)
         ]
-        done = [delivery for _, delivery, verdict in verdicts if verdict is Verdict.ACKNOWLEDGE]
-        if done:
-            patiently(lambda: consumer.acknowledge(done), self._stop, "worker.waiting")
-            fulfilled = [
-                str(order_id)
-                for order_id, outcome in outcomes.items()
-                if isinstance(outcome, Order) and outcome.status is OrderStatus.FULFILLED
-            ]
+        done = [each for each in batch if each not in failed]
+        # Only an order that is alone in its message can be returned without others.
+        self._separate([key for each in done for key in each.order_ids if key in errors])
+        self._acknowledge(consumer, done)
+        fulfilled = [
+            str(order_id)
+            for order_id, outcome in outcomes.items()
+            if isinstance(outcome, Order) and outcome.status is OrderStatus.FULFILLED
+        ]
+        if fulfilled:
             log.info("orders.fulfilled", order_ids=fulfilled)
-        for order_id, delivery, verdict in verdicts:
-            if verdict is Verdict.ACKNOWLEDGE:
-                continue
-            self._settle_failed(consumer, delivery, order_id, outcomes[order_id], verdict)
+        for each in failed:
+            [order_id] = each.order_ids
+            self._settle_failed(consumer, each.delivery, order_id, errors[order_id])
 
-    def _readable(
-        self, consumer: Consumer, deliveries: Iterable[Delivery]
-    ) -> Iterable[tuple[UUID, Delivery]]:
-        for delivery in deliveries:
-            try:
-                yield decode(delivery.body).order_id, delivery
-            except MalformedMessage as error:
-                self._park(consumer, delivery, str(error))
-                log.error("message.parked", body=repr(delivery.body[:200]), reason=str(error))
+    def _separate(self, order_ids: Sequence[UUID]) -> None:
+        if order_ids:
+            patiently(lambda: self._announce_alone(order_ids), self._stop, "worker.waiting")
+            log.warning("orders.separated", order_ids=list(map(str, order_ids)))
+
+    def _acknowledge(self, consumer: Consumer, announced: Sequence[Announced]) -> None:
+        deliveries = [each.delivery for each in announced]
+        if deliveries:
+            patiently(lambda: consumer.acknowledge(deliveries), self._stop, "worker.waiting")
 
     def _outcomes(self, order_ids: Sequence[UUID]) -> Mapping[UUID, Outcome]:
         try:
@@ -200,33 +236,50 @@ class Worker:
         consumer: Consumer,
         delivery: Delivery,
         order_id: UUID,
-        outcome: Outcome,
-        verdict: Verdict,
+        error: Exception,
     ) -> None:
-        said = log.bind(order_id=str(order_id), attempt=delivery.attempt, reason=_reason(outcome))
+        reason = storable(f"{type(error).__name__}: {error}")
+        said = log.bind(order_id=str(order_id), attempt=delivery.attempt, reason=reason)
+        verdict = self._rule.verdict(error, delivery.attempt)
         if verdict is Verdict.RETRY:
             delay = self._rule.delay(delivery.attempt)
             patiently(lambda: consumer.retry(delivery, delay), self._stop, "worker.waiting")
             said.warning("order.returned", retry_in=delay)
         elif verdict is Verdict.FAIL_AND_PARK:
-            reasons = {order_id: _reason(outcome)}
-            patiently(lambda: self._fail(reasons), self._stop, "worker.waiting")
-            self._park(consumer, delivery, _reason(outcome))
+            patiently(lambda: self._fail({order_id: reason}), self._stop, "worker.waiting")
+            self._park(consumer, delivery, reason)
             said.error("order.failed")
         elif verdict is Verdict.PARK:
-            self._park(consumer, delivery, _reason(outcome))
+            self._park(consumer, delivery, reason)
             said.error("order.parked")
 
     def _park(self, consumer: Consumer, delivery: Delivery, reason: str) -> None:
         patiently(lambda: consumer.park(delivery, reason), self._stop, "worker.waiting")
 
 
-def _reason(outcome: Outcome) -> str:
-    return storable(f"{type(outcome).__name__}: {outcome}")
+def _batches(announced: Iterable[Announced]) -> Iterator[list[Announced]]:
+    """Of so many orders as one transaction takes."""
+    batch: list[Announced] = []
+    size = 0
+    for each in announced:
+        if batch and size + len(each.order_ids) > BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += len(each.order_ids)
+    if batch:
+        yield batch
 
 
 def worker_of(container: Container, stop: Event) -> Worker:
     """A worker on this container's parts."""
     settings = container.settings()
     rule = RetryRule(max_attempts=settings.max_attempts, first_delay=settings.retry_delay)
-    return Worker(container.bus(), container.fulfil_orders(), container.fail_orders(), rule, stop)
+    return Worker(
+        bus=container.bus(),
+        fulfil=container.fulfil_orders(),
+        announce_alone=container.separate_orders(),
+        fail=container.fail_orders(),
+        rule=rule,
+        stop=stop,
+    )

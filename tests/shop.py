@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Protocol
@@ -13,16 +13,18 @@ import attrs
 from order_aggregator.adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
 from order_aggregator.domain.allocation import AllocationPolicy, highest_then_even
 from order_aggregator.domain.errors import OrderRefused
+from order_aggregator.domain.events import decode
 from order_aggregator.domain.order import Order, OrderLine
-from order_aggregator.domain.ports.message_bus import MessageBus
+from order_aggregator.domain.ports.message_bus import Delivery, MessageBus
 from order_aggregator.domain.ports.read_model import Discrepancy, Ledger, ReadModel, StockLevel
-from order_aggregator.domain.ports.unit_of_work import UnitOfWork
+from order_aggregator.domain.ports.unit_of_work import OutboxMessage, UnitOfWork
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.fail_orders import FailOrders
 from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders, Outcome
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from order_aggregator.domain.use_cases.relay_messages import RelayMessages
 from order_aggregator.domain.use_cases.resend_orders import ResendOrders
+from order_aggregator.domain.use_cases.separate_orders import SeparateOrders
 from order_aggregator.domain.use_cases.sync_vendor import SyncResult, SyncVendor
 from order_aggregator.domain.vendor_sync import Snapshot, StockReport
 
@@ -76,6 +78,11 @@ def reserved_order(at: datetime, **quantities: int) -> Order:
     return Order(id=next_order_id(), lines=lines(quantities), created_at=at, updated_at=at)
 
 
+def announced(messages: Iterable[Delivery | OutboxMessage]) -> list[UUID]:
+    """The orders that these announce."""
+    return [order_id for each in messages for order_id in decode(each.body).order_ids]
+
+
 def snapshot(vendor_id: str, quantities: Mapping[str, int], as_of: datetime) -> Snapshot:
     """A vendor's report of these units by product."""
     return Snapshot(
@@ -106,6 +113,7 @@ class Shop:
         self.fail_orders = FailOrders(unit_of_work, self.clock)
         self.relay_messages = RelayMessages(unit_of_work, self.bus, self.clock)
         self.resend_orders = ResendOrders(unit_of_work, self.clock, RESEND_AFTER)
+        self.separate_orders = SeparateOrders(unit_of_work)
         self.sync_vendor = SyncVendor(unit_of_work, self.clock)
 
     def pass_time(self, **span: float) -> None:

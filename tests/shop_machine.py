@@ -13,7 +13,7 @@ from uuid import UUID
 
 import attrs
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from order_aggregator.adapters.memory import MemoryMessageBus, MemoryStorage
 from order_aggregator.domain.allocation import POLICIES
@@ -25,11 +25,10 @@ from order_aggregator.domain.errors import (
     UnknownProducts,
     VendorShortage,
 )
-from order_aggregator.domain.events import decode
 from order_aggregator.domain.order import Order
 from order_aggregator.domain.ports.message_bus import Consumer
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
-from shop import RESEND_AFTER, Shop, Storage, lines, next_order_id
+from shop import RESEND_AFTER, Shop, Storage, announced, lines, next_order_id
 
 PRODUCTS = ("apple", "fig", "pear")
 VENDORS = ("acme", "bert", "cleo")
@@ -163,12 +162,19 @@ class ShopMachine(RuleBasedStateMachine):
         resent = self.shop.resend_orders()
         assert all(self.orders[order_id].status == "reserved" for order_id in resent)
 
+    @precondition(lambda self: self.orders)
+    @rule(data=st.data())
+    def separate(self, data: st.DataObject) -> None:
+        """Whatever their status: a message too many changes nothing."""
+        known = st.sampled_from(sorted(self.orders))
+        self.shop.separate_orders(data.draw(st.lists(known, min_size=1, max_size=3)))
+
     @rule(limit=st.integers(1, 5), dies=st.booleans())
     def work(self, limit: int, *, dies: bool) -> None:
         """A worker fulfils what it receives; one that dies has its messages delivered again."""
         with self.bus.consume() as consumer:
             deliveries = consumer.receive(limit, 0)
-            self._fulfil([decode(delivery.body).order_id for delivery in deliveries])
+            self._fulfil(announced(deliveries))
             if not dies:
                 consumer.acknowledge(deliveries)
 
@@ -218,7 +224,7 @@ class ShopMachine(RuleBasedStateMachine):
             pass
         with self.bus.consume() as consumer:
             deliveries = consumer.receive(10_000, 0)
-            self._fulfil([decode(delivery.body).order_id for delivery in deliveries])
+            self._fulfil(announced(deliveries))
         assert "reserved" not in {order.status for order in self.orders.values()}
         self.balances_equal_the_model()
         self.the_ledger_finds_nothing_wrong()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from ..events import OrderAccepted, encode
+from ..events import announce
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWorkFactory
 
@@ -27,7 +27,6 @@ class ResendOrders:
             now = self._clock.now()
             order_ids = uow.orders.take_unsettled(now - self._after, now, BATCH)
             if order_ids:
-                bodies = [encode(OrderAccepted(order_id=order_id)) for order_id in order_ids]
-                uow.outbox.add(bodies)
+                uow.outbox.add(announce(order_ids))
                 uow.commit()
         return order_ids

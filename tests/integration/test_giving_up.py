@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from amqp import channel_to, depth
-from order_aggregator import OrderAccepted, encode
+from order_aggregator import OrdersAccepted, encode
 from order_aggregator.adapters.sql import SqlMessageBus, create_engine
 from order_aggregator.adapters.system.clock import SystemClock
 from service import Service, eventually
@@ -105,8 +105,8 @@ def test_a_later_report_saves_an_order_that_is_being_retried(service: Service) -
     "body",
     [
         b"hello",
-        encode(OrderAccepted(order_id=uuid4())),
-        b'{"version": 2, "order_id": "%s"}' % str(uuid4()).encode(),
+        encode(OrdersAccepted(order_ids=(uuid4(),))),
+        b'{"version": 2, "order_ids": ["%s"]}' % str(uuid4()).encode(),
     ],
     ids=["not JSON", "unknown order", "unknown version"],
 )
@@ -120,6 +120,18 @@ def test_a_poison_message_is_parked_at_once(service: Service, body: bytes) -> No
     assert "order.returned" not in service.said()
     assert service.order("tea").status_code == HTTPStatus.ACCEPTED
     service.wait_until_settled()
+
+
+def test_an_unknown_order_is_announced_alone_and_then_parked(service: Service) -> None:
+    service.start("worker")
+    order_id = UUID(service.order("tea").json()["id"])
+    service.wait_until_settled()
+    unknown = uuid4()
+    Queue(service).put(encode(OrdersAccepted(order_ids=(order_id, unknown))))
+    eventually(lambda: Queue(service).parked() == 1)
+    eventually(lambda: {"orders.separated", "order.parked"} <= set(service.events_of(str(unknown))))
+    assert "orders.separated" not in service.events_of(str(order_id))
+    service.verify()
 
 
 def test_a_vendor_that_is_no_longer_configured_is_taken_off_sale_by_retiring_it(

@@ -11,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from order_aggregator.domain.errors import MalformedMessage
-from order_aggregator.domain.events import OrderAccepted, decode, encode
+from order_aggregator.domain.events import OrdersAccepted, announce, decode, encode
 
 ORDER_ID = "0199aaaa-0000-7000-8000-000000000001"
+OTHER_ID = "0199aaaa-0000-7000-8000-000000000002"
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -22,26 +23,34 @@ _JSON = st.recursive(
 )
 
 
-@given(st.uuids())
-def test_decoding_gives_back_what_was_encoded(order_id: UUID) -> None:
-    event = OrderAccepted(order_id=order_id)
+@given(st.lists(st.uuids(), min_size=1))
+def test_decoding_gives_back_what_was_encoded(order_ids: list[UUID]) -> None:
+    event = OrdersAccepted(order_ids=tuple(order_ids))
     assert decode(encode(event)) == event
 
 
-def test_the_message_is_json_with_version_and_order_id() -> None:
+@given(st.lists(st.uuids()), st.integers(1, 10))
+def test_each_order_is_announced_once_in_its_turn(order_ids: list[UUID], together: int) -> None:
+    announced = [decode(body).order_ids for body in announce(order_ids, together)]
+    assert [order_id for each in announced for order_id in each] == order_ids
+    assert all(len(each) == together for each in announced[:-1])
+    assert all(1 <= len(each) <= together for each in announced)
+
+
+def test_the_message_is_json_with_version_and_order_ids() -> None:
     """Other programs read it: a change of this form needs a new version."""
-    body = encode(OrderAccepted(order_id=UUID(ORDER_ID)))
-    assert json.loads(body) == {"version": 1, "order_id": ORDER_ID}
+    body = encode(OrdersAccepted(order_ids=(UUID(ORDER_ID), UUID(OTHER_ID))))
+    assert json.loads(body) == {"version": 1, "order_ids": [ORDER_ID, OTHER_ID]}
 
 
 def test_further_fields_are_passed_over() -> None:
-    body = json.dumps({"version": 1, "order_id": ORDER_ID, "sender": "shop"}).encode()
-    assert decode(body) == OrderAccepted(order_id=UUID(ORDER_ID))
+    body = json.dumps({"version": 1, "order_ids": [ORDER_ID], "sender": "shop"}).encode()
+    assert decode(body) == OrdersAccepted(order_ids=(UUID(ORDER_ID),))
 
 
 def _decodes_or_is_malformed(body: bytes) -> None:
     with suppress(MalformedMessage):
-        assert isinstance(decode(body), OrderAccepted)
+        assert isinstance(decode(body), OrdersAccepted)
 
 
 @given(st.binary())
@@ -59,16 +68,19 @@ def test_any_json_decodes_or_is_malformed(value: object) -> None:
     _decodes_or_is_malformed(json.dumps(value).encode())
 
 
-@given(version=_JSON | st.just(1), order_id=_JSON | st.just(ORDER_ID))
-def test_any_fields_decode_or_are_malformed(version: object, order_id: object) -> None:
-    _decodes_or_is_malformed(json.dumps({"version": version, "order_id": order_id}).encode())
+@given(
+    version=_JSON | st.just(1),
+    order_ids=_JSON | st.lists(_JSON | st.just(ORDER_ID), min_size=1, max_size=3),
+)
+def test_any_fields_decode_or_are_malformed(version: object, order_ids: object) -> None:
+    _decodes_or_is_malformed(json.dumps({"version": version, "order_ids": order_ids}).encode())
 
 
 @pytest.mark.parametrize("depth", [*range(100, 1100, 7), 5_000, 50_000])
-@pytest.mark.parametrize("field", ["version", "order_id"])
+@pytest.mark.parametrize("field", ["version", "order_ids"])
 def test_no_depth_of_nesting_breaks_decoding(depth: int, field: str) -> None:
     nested = "[" * depth + "]" * depth
-    fields = {"version": "1", "order_id": f'"{ORDER_ID}"', field: nested}
+    fields = {"version": "1", "order_ids": f'["{ORDER_ID}"]', field: nested}
     body = ", ".join(f'"{key}": {value}' for key, value in fields.items())
     with pytest.raises(MalformedMessage):
         decode(b"{%s}" % body.encode())
@@ -79,20 +91,27 @@ def test_no_depth_of_nesting_breaks_decoding(depth: int, field: str) -> None:
     [
         {},
         {"version": 1},
-        {"order_id": ORDER_ID},
-        {"version": 0, "order_id": ORDER_ID},
-        {"version": 2, "order_id": ORDER_ID},
-        {"version": True, "order_id": ORDER_ID},
-        {"version": "1", "order_id": ORDER_ID},
-        {"version": None, "order_id": ORDER_ID},
-        {"version": 1, "order_id": None},
-        {"version": 1, "order_id": ""},
-        {"version": 1, "order_id": "no uuid"},
-        {"version": 1, "order_id": ORDER_ID[:-1]},
-        {"version": 1, "order_id": 7},
-        {"version": 1, "order_id": True},
-        {"version": 1, "order_id": [ORDER_ID]},
-        {"version": 1, "order_id": {"hex": ORDER_ID}},
+        {"order_ids": [ORDER_ID]},
+        {"version": 0, "order_ids": [ORDER_ID]},
+        {"version": 2, "order_ids": [ORDER_ID]},
+        {"version": True, "order_ids": [ORDER_ID]},
+        {"version": "1", "order_ids": [ORDER_ID]},
+        {"version": None, "order_ids": [ORDER_ID]},
+        {"version": 1, "order_ids": None},
+        {"version": 1, "order_ids": []},
+        {"version": 1, "order_ids": {}},
+        {"version": 1, "order_ids": {ORDER_ID: 1}},
+        {"version": 1, "order_ids": ORDER_ID},
+        {"version": 1, "order_ids": 7},
+        {"version": 1, "order_ids": True},
+        {"version": 1, "order_ids": [None]},
+        {"version": 1, "order_ids": [""]},
+        {"version": 1, "order_ids": ["no uuid"]},
+        {"version": 1, "order_ids": [ORDER_ID, ORDER_ID[:-1]]},
+        {"version": 1, "order_ids": [ORDER_ID, 7]},
+        {"version": 1, "order_ids": [[ORDER_ID]]},
+        {"version": 1, "order_ids": [{"hex": ORDER_ID}]},
+        {"version": 1, "order_id": ORDER_ID},
         [],
         [1, ORDER_ID],
         "version",

@@ -18,18 +18,21 @@ from order_aggregator import (
     MemoryMessageBus,
     MemoryStorage,
     Order,
-    OrderAccepted,
     OrderLine,
+    OrdersAccepted,
     OrderStatus,
     PlaceOrder,
     PlaceOrders,
     Product,
+    RelayMessages,
     RuleViolated,
+    SeparateOrders,
     StockAdjustment,
     StockChange,
     StorageUnavailable,
     Vendor,
     VendorStock,
+    decode,
     encode,
     highest_then_even,
 )
@@ -49,6 +52,8 @@ class Shop:
         self.stop = Event()
         self.fulfil = FulfilOrders(self.storage.unit_of_work, self.clock, highest_then_even)
         self.fail = FailOrders(self.storage.unit_of_work, self.clock)
+        self.separate = SeparateOrders(self.storage.unit_of_work)
+        self.relay = RelayMessages(self.storage.unit_of_work, self.bus, self.clock)
         self.stock("tea", units)
 
     def stock(self, product_id: str, units: int) -> None:
@@ -94,14 +99,20 @@ class Shop:
             uow.commit()
 
     def place(self, product_id: str = "tea", quantity: int = 1) -> UUID:
-        """Place and announce an order."""
-        command = PlaceOrder(
-            order_id=uuid4(), lines=(OrderLine(product_id=product_id, quantity=quantity),)
-        )
-        [order] = PlaceOrders(self.storage.unit_of_work, self.clock)([command])
-        assert isinstance(order, Order), order
-        self.bus.publish([encode(OrderAccepted(order_id=order.id))])
-        return order.id
+        """Place an order, and announce it alone."""
+        [order_id] = self.place_together((product_id, quantity))
+        return order_id
+
+    def place_together(self, *wishes: tuple[str, int]) -> list[UUID]:
+        """Place orders of so much of a product each, and announce them in one message."""
+        commands = [
+            PlaceOrder(order_id=uuid4(), lines=(OrderLine(product_id=key, quantity=quantity),))
+            for key, quantity in wishes
+        ]
+        orders = PlaceOrders(self.storage.unit_of_work, self.clock)(commands)
+        assert all(isinstance(order, Order) for order in orders), orders
+        assert len(self.relay()) == 1
+        return [command.order_id for command in commands]
 
     def order(self, order_id: UUID) -> Order:
         order = self.storage.read_model.order(order_id)
@@ -112,6 +123,7 @@ class Shop:
         parts: dict[str, object] = {
             "bus": self.bus,
             "fulfil": self.fulfil,
+            "announce_alone": self.separate,
             "fail": self.fail,
             "rule": RULE,
             "stop": self.stop,
@@ -122,7 +134,8 @@ class Shop:
         """Receive and handle so many batches."""
         with self.bus.consume() as consumer:
             for _ in range(times):
-                worker.handle(consumer, consumer.receive(100, timeout))
+                worker.handle(consumer, worker.read(consumer, consumer.receive(100, timeout)))
+                self.relay()
 
     def queued(self) -> int:
         with self.bus.consume() as consumer:
@@ -146,9 +159,10 @@ def test_a_batch_is_fulfilled_and_acknowledged(shop: Shop) -> None:
 
 def test_a_redelivered_order_is_acknowledged_and_deducted_once(shop: Shop) -> None:
     order_id = shop.place(quantity=2)
-    shop.bus.publish([encode(OrderAccepted(order_id=order_id))] * 2)
+    body = encode(OrdersAccepted(order_ids=(order_id, order_id)))
+    shop.bus.publish([body] * 2)
     shop.step(shop.worker(), times=1)
-    shop.bus.publish([encode(OrderAccepted(order_id=order_id))])
+    shop.bus.publish([body])
     shop.step(shop.worker(), times=1)
     assert shop.queued() == 0
     assert shop.storage.read_model.stock(0, 1).items[0].on_hand == 8
@@ -156,7 +170,7 @@ def test_a_redelivered_order_is_acknowledged_and_deducted_once(shop: Shop) -> No
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"not json", b"[]", b'{"version": 1}', b'{"version": 2, "order_id": "x"}', b"\xff"],
+    [b"", b"not json", b"[]", b'{"version": 1}', b'{"version": 2, "order_ids": ["x"]}', b"\xff"],
 )
 def test_an_unreadable_message_is_parked_at_once(shop: Shop, body: bytes) -> None:
     order_id = shop.place()
@@ -168,7 +182,7 @@ def test_an_unreadable_message_is_parked_at_once(shop: Shop, body: bytes) -> Non
 
 
 def test_an_unknown_order_is_parked_at_once(shop: Shop) -> None:
-    body = encode(OrderAccepted(order_id=uuid4()))
+    body = encode(OrdersAccepted(order_ids=(uuid4(),)))
     shop.bus.publish([body])
     shop.step(shop.worker())
     assert [parked for parked, _ in shop.bus.parked] == [body]
@@ -193,6 +207,73 @@ def test_a_short_order_is_returned_then_failed_and_parked_and_releases_its_stock
     assert len(shop.bus.parked) == 1
     level = shop.storage.read_model.stock(0, 1, "cup").items[0]
     assert (level.on_hand, level.reserved, level.available) == (2, 0, 2)
+
+
+def test_a_short_order_is_announced_alone_and_harms_none_that_were_announced_with_it(
+    shop: Shop,
+) -> None:
+    shop.stock("cup", 5)
+    first, short, last = shop.place_together(("tea", 1), ("cup", 5), ("tea", 1))
+    shop.lose("cup", 3)
+    worker = shop.worker()
+    shop.step(worker)
+    statuses = [shop.order(key).status for key in (first, short, last)]
+    assert statuses == [OrderStatus.FULFILLED, OrderStatus.RESERVED, OrderStatus.FULFILLED]
+    # Alone, it has all its attempts.
+    shop.step(worker, times=RULE.max_attempts - 1)
+    assert shop.order(short).status is OrderStatus.RESERVED
+    shop.step(worker)
+    assert shop.order(short).status is OrderStatus.FAILED
+    assert [decode(body).order_ids for body, _reason in shop.bus.parked] == [(short,)]
+    assert shop.queued() == 0
+
+
+def test_an_unknown_order_is_parked_without_those_that_were_announced_with_it(shop: Shop) -> None:
+    order_id, unknown = shop.place(), uuid4()
+    with shop.bus.consume() as consumer:
+        consumer.acknowledge(consumer.receive(1, 1))
+    shop.bus.publish([encode(OrdersAccepted(order_ids=(unknown, order_id)))])
+    shop.step(shop.worker(), times=2)
+    assert shop.order(order_id).status is OrderStatus.FULFILLED
+    assert [decode(body).order_ids for body, _reason in shop.bus.parked] == [(unknown,)]
+    assert shop.queued() == 0
+
+
+def test_a_failed_order_stays_announced_until_it_is_announced_alone(shop: Shop) -> None:
+    shop.stock("cup", 5)
+    shop.place_together(("tea", 1), ("cup", 5))
+    shop.lose("cup", 3)
+
+    class Killed(BaseException):
+        """As if the process were gone."""
+
+    def announce_alone(order_ids: Sequence[UUID]) -> None:
+        raise Killed
+
+    with suppress(Killed):
+        shop.step(shop.worker(announce_alone=announce_alone))
+    assert shop.queued() == 1
+
+
+def test_one_transaction_takes_no_more_orders_than_a_batch_has(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.stock("pot", 9)
+    monkeypatch.setattr(worker, "BATCH", 5)
+    orders = [order_id for _ in range(3) for order_id in shop.place_together(*[("tea", 1)] * 3)]
+    sizes: list[int] = []
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        sizes.append(len(order_ids))
+        return shop.fulfil(order_ids)
+
+    shop.step(shop.worker(fulfil=fulfil))
+    assert sizes == [3, 3, 3]
+    monkeypatch.setattr(worker, "BATCH", 6)
+    more = [order_id for _ in range(3) for order_id in shop.place_together(*[("pot", 1)] * 3)]
+    shop.step(shop.worker(fulfil=fulfil))
+    assert sizes == [3, 3, 3, 6, 3]
+    assert {shop.order(key).status for key in orders + more} == {OrderStatus.FULFILLED}
 
 
 def test_an_order_that_keeps_crashing_is_parked_and_stays_reserved(shop: Shop) -> None:
@@ -220,8 +301,13 @@ def test_an_order_that_brings_its_batch_down_does_not_harm_its_neighbours(shop: 
     assert statuses[2] is OrderStatus.RESERVED
 
 
-def test_an_order_that_kills_its_worker_does_not_keep_its_neighbours_back(shop: Shop) -> None:
-    orders = [shop.place() for _ in range(6)]
+@pytest.mark.parametrize("together", [False, True])
+def test_an_order_that_kills_its_worker_does_not_keep_its_neighbours_back(
+    shop: Shop, together: bool
+) -> None:
+    orders = (
+        shop.place_together(*[("tea", 1)] * 6) if together else [shop.place() for _ in range(6)]
+    )
 
     class Killed(BaseException):
         """As if the process were gone."""
@@ -231,9 +317,10 @@ def test_an_order_that_kills_its_worker_does_not_keep_its_neighbours_back(shop: 
             raise Killed
         return shop.fulfil(order_ids)
 
-    for _ in range(15):
+    for _ in range(20):
         with suppress(Killed):
             shop.step(shop.worker(fulfil=fulfil), timeout=0.01)
+        shop.relay()
     statuses = [shop.order(order_id).status for order_id in orders]
     assert statuses.count(OrderStatus.FULFILLED) == 5
 
@@ -300,6 +387,28 @@ def test_two_full_batches_are_in_work_at_a_time(
     orders = [shop.place() for _ in range(2)]
     shop.worker(fulfil=fulfil).run()
     assert [shop.order(key).status for key in orders] == [OrderStatus.FULFILLED] * 2
+
+
+def test_a_batch_is_full_of_orders_not_of_messages(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "BATCH", 2)
+    both = Barrier(2)
+    first = shop.place_together(("tea", 1), ("tea", 1))
+    second: list[UUID] = []
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        try:
+            if first[0] in order_ids:
+                second.extend(shop.place_together(("tea", 1), ("tea", 1)))
+            both.wait(5)
+        finally:
+            shop.stop.set()
+        return shop.fulfil(order_ids)
+
+    shop.worker(fulfil=fulfil).run()
+    statuses = {shop.order(order_id).status for order_id in first + second}
+    assert statuses == {OrderStatus.FULFILLED}
 
 
 def test_what_comes_while_a_batch_that_is_not_full_is_in_work_waits(shop: Shop) -> None:

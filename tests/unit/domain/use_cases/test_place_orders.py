@@ -16,11 +16,10 @@ from order_aggregator.domain.errors import (
     Shortage,
     UnknownProducts,
 )
-from order_aggregator.domain.events import decode
 from order_aggregator.domain.order import Order, OrderStatus
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.use_cases.place_orders import ATTEMPTS, PlaceOrder, PlaceOrders
-from shop import Shop, lines, next_order_id, wish
+from shop import Shop, announced, lines, next_order_id, wish
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def _announced(shop: Shop) -> list[UUID]:
     with shop.bus.consume() as consumer:
         deliveries = consumer.receive(1000, 0)
         consumer.acknowledge(deliveries)
-    return [decode(delivery.body).order_id for delivery in deliveries]
+    return announced(deliveries)
 
 
 def test_an_accepted_order_is_stored_reserved_and_announced(shop: Shop) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from order_aggregator.domain.events import decode
 from order_aggregator.domain.use_cases.resend_orders import BATCH
-from shop import RESEND_AFTER, Shop, wish
+from shop import RESEND_AFTER, Shop, announced, wish
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def test_an_order_that_stays_reserved_too_long_is_announced_again(shop: Shop) ->
     with shop.bus.consume() as consumer:
         deliveries = consumer.receive(10, 0)
         consumer.acknowledge(deliveries)
-    assert [decode(delivery.body).order_id for delivery in deliveries] == [order.id, order.id]
+    assert announced(deliveries) == [order.id, order.id]
 
 
 def test_it_is_announced_once_in_each_such_span(shop: Shop) -> None:
