@@ -29,7 +29,7 @@ BATCH = 200
 # database is busy with the other.
 LANES = 2
 # What comes within this time is fulfilled together, where there is not much to do.
-GATHER = timedelta(seconds=0.01)
+GATHER = timedelta(seconds=0.02)
 # From this attempt on, each order is tried alone.
 SUSPECT = 3
 # How long an idle worker takes to notice that it is to stop.
