@@ -195,13 +195,14 @@ class SqlStock:
     def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
         """Every vendor's row of these products."""
         statements = self._statements
-        return _levels(
-            self._transaction.rows(statements.of_vendors, statements.ids.bind(product_ids))
-        )
+        keys = statements.ids.bind(product_ids)
+        self._transaction.write(statements.lock, keys)
+        return _levels(self._transaction.rows(statements.of_vendors, keys))
 
     def highest_of_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
         """Chosen by the database: the others never leave it."""
         statements = self._statements
+        self._transaction.write(statements.lock, statements.ids.bind(counts))
         return _levels(
             self._transaction.rows(statements.highest, statements.counts.bind([*counts.items()]))
         )

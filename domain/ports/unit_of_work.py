@@ -31,12 +31,12 @@ class StockRepository(Protocol):
         """
 
     def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
-        """The vendor stock of products that the caller has locked."""
+        """All vendor stock of these products, which are locked like by `lock`."""
 
     def highest_of_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
         """Of each product so many vendors, those with the highest stock, ties by vendor id.
 
-        None that have nothing. The caller has locked the products.
+        None that have nothing. The products are locked like by `lock`.
         """
 
     def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:

@@ -40,7 +40,6 @@ class FulfilOrders:
                 if order_id in orders and orders[order_id].status is OrderStatus.RESERVED
             ]
             demand = units_of(open_orders)
-            uow.stock.lock(demand)
             allocations = VendorAllocations(self._stock(uow.stock, demand), self._policy)
             planned = {order.id: _plan(order, allocations) for order in open_orders}
             # As late as can be: a report of the time before it cannot have counted these units.

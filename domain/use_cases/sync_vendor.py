@@ -79,7 +79,6 @@ class SyncVendor:
             now = self._clock.now()
             products = [Product(id=report.product_id, name=report.name) for report in chunk]
             uow.stock.add_products(products, now)
-            uow.stock.lock(quantities)
             levels = uow.stock.of_vendors(quantities)
             known = {level.product_id: level for level in levels if level.vendor_id == vendor_id}
             uncounted = uow.orders.allocated_since(vendor_id, quantities, snapshot.as_of)

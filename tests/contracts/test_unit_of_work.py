@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event
 
 import pytest
 
 from order_aggregator.domain.errors import RuleViolated
-from order_aggregator.domain.ports.unit_of_work import UnitOfWork
-from order_aggregator.domain.stock import CentralStock, Product, StockChange, Vendor
+from order_aggregator.domain.ports.unit_of_work import StockRepository, UnitOfWork
+from order_aggregator.domain.stock import (
+    CentralStock,
+    Product,
+    StockChange,
+    Vendor,
+    VendorStock,
+    VendorStockChange,
+)
 from shop import Storage, reserved_order
 from shop_work import NOW, bodies, central, claimed, level, stock_up, work
 
@@ -144,6 +152,35 @@ def test_whoever_locks_a_product_second_waits_and_then_sees_what_the_first_commi
             uow.stock.change(RESERVE_ONE, NOW)
             uow.commit()
         assert answer.result(10) == CentralStock(product_id="apple", on_hand=5, reserved=1)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda stock: stock.of_vendors(["apple"]),
+        lambda stock: stock.highest_of_vendors({"apple": 1}),
+    ],
+    ids=["of_vendors", "highest_of_vendors"],
+)
+def test_whoever_looks_at_vendors_locks_their_products(
+    storage: Storage, look: Callable[[StockRepository], list[VendorStock]]
+) -> None:
+    stock_up(storage, "acme", apple=5)
+    with ThreadPoolExecutor(1) as pool:
+        with storage.unit_of_work() as uow:
+            look(uow.stock)
+            reservation = pool.submit(work, storage, lambda uow: uow.stock.lock(["apple"]))
+            assert not wait([reservation], 0.2).done
+        assert reservation.result(10)
+        with storage.unit_of_work() as uow:
+            uow.stock.lock(["apple"])
+            levels = pool.submit(work, storage, lambda uow: look(uow.stock))
+            assert not wait([levels], 0.2).done
+            uow.stock.change_vendors(
+                [VendorStockChange(product_id="apple", vendor_id="acme", available=-2)]
+            )
+            uow.commit()
+        assert [level.available for level in levels.result(10)] == [3]
 
 
 def test_whoever_locks_an_order_second_waits_and_then_sees_what_the_first_committed(
