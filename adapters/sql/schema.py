@@ -108,16 +108,15 @@ vendor_stock = Table(
     Column("available", BigInteger, nullable=False),
     Column("reported", BigInteger, nullable=False),
     Column("as_of", MOMENT, nullable=False),
-    PrimaryKeyConstraint("product_id", "vendor_id"),
+    # In this order for the products of one vendor; the vendors of one product have the index below.
+    PrimaryKeyConstraint("vendor_id", "product_id"),
     CheckConstraint("available >= 0", name="available_not_negative"),
     CheckConstraint("reported >= 0", name="reported_not_negative"),
-    # For the products of one vendor.
-    Index(None, "vendor_id", "product_id"),
     # A row's next version finds room beside the last: one page to write instead of two.
     postgresql_with={"fillfactor": "50"},
     sqlite_with_rowid=False,
 )
-# For the highest of many vendors.
+# For the vendors of one product, and the highest of many.
 Index(
     "vendor_stock_by_available",
     vendor_stock.c.product_id,

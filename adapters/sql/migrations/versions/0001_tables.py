@@ -63,7 +63,7 @@ def _create_stock() -> None:
         sa.Column("available", sa.BigInteger, nullable=False),
         sa.Column("reported", sa.BigInteger, nullable=False),
         sa.Column("as_of", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("product_id", "vendor_id", name="vendor_stock_pkey"),
+        sa.PrimaryKeyConstraint("vendor_id", "product_id", name="vendor_stock_pkey"),
         sa.ForeignKeyConstraint(
             ["product_id"], ["central_stock.product_id"], name="vendor_stock_product_id_fkey"
         ),
@@ -72,9 +72,6 @@ def _create_stock() -> None:
         sa.CheckConstraint("reported >= 0", name="vendor_stock_reported_not_negative"),
         postgresql_with={"fillfactor": "50"},
         sqlite_with_rowid=False,
-    )
-    op.create_index(
-        "vendor_stock_vendor_id_product_id", "vendor_stock", ["vendor_id", "product_id"]
     )
 
 

@@ -1,4 +1,4 @@
-"""The highest of many vendors: PostgreSQL finds them without looking at the others."""
+"""The vendors of a product, the highest first: PostgreSQL finds the few it needs of many."""
 
 import sqlalchemy as sa
 from alembic import op
