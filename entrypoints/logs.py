@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import TextIO, TypeVar, cast
 
 import structlog
+
+T = TypeVar("T")
+
+# Where logs are gathered, a line that is too long is cut off or lost.
+ORDERS_IN_A_LINE = 200
 
 
 class _Unbreakable:
@@ -54,6 +60,12 @@ def configure_logs(level: str) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # pika logs each failed connection attempt with a traceback; the adapter says it in one line.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def parts_of(order_ids: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many orders as a line of the log names at a time."""
+    for begin in range(0, len(order_ids), ORDERS_IN_A_LINE):
+        yield order_ids[begin : begin + ORDERS_IN_A_LINE]
 
 
 def _renderer() -> structlog.typing.Processor:

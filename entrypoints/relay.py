@@ -14,6 +14,7 @@ import structlog
 
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
 from ..domain.events import decode
+from .logs import parts_of
 from .patience import Stopped, patiently
 
 log = structlog.get_logger()
@@ -86,7 +87,8 @@ class Relay:
             return False
         bodies = patiently(self._relay_messages, self._stop, "relay.waiting")
         if bodies:
-            log.info("orders.sent", order_ids=[key for body in bodies for key in _order_ids(body)])
+            for part in parts_of([key for body in bodies for key in _order_ids(body)]):
+                log.info("orders.sent", order_ids=part)
         return bool(bodies)
 
     def _finish(self) -> None:

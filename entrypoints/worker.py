@@ -20,6 +20,7 @@ from ..domain.events import decode
 from ..domain.order import Order, OrderStatus
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
 from ..domain.values import storable
+from .logs import parts_of
 from .patience import Stopped, patiently
 
 log = structlog.get_logger()
@@ -38,7 +39,7 @@ IDLE_WAIT = timedelta(seconds=0.5)
 Outcome = Order | Exception
 Fulfil = Callable[[Sequence[UUID]], Mapping[UUID, Outcome]]
 Fail = Callable[[Mapping[UUID, str]], None]
-AnnounceAlone = Callable[[Sequence[UUID]], None]
+AnnounceAlone = Callable[[Sequence[UUID]], Sequence[UUID]]
 
 
 class Verdict(Enum):
@@ -170,7 +171,7 @@ class Worker:
         """Fulfil the orders, then settle their deliveries.
 
         While the storage is away it waits, so nothing more is received. Raises Stopped if told to
-        stop meanwhile.
+        stop: after the batch in hand, or while it waits.
         """
         fresh = [each for each in announced if each.delivery.attempt < SUSPECT]
         suspects = [each for each in announced if each.delivery.attempt >= SUSPECT]
@@ -183,6 +184,8 @@ class Worker:
         random.shuffle(alone)
         for batch in (*_batches(fresh), *([each] for each in alone)):
             self._fulfil_batch(consumer, batch)
+            if self._stop.is_set():
+                raise Stopped
 
     def _fulfil_batch(self, consumer: Consumer, batch: Sequence[Announced]) -> None:
         order_ids = list(dict.fromkeys(order_id for each in batch for order_id in each.order_ids))
@@ -207,9 +210,11 @@ class Worker:
             self._settle_failed(consumer, each.delivery, order_id, errors[order_id])
 
     def _separate(self, order_ids: Sequence[UUID]) -> None:
-        if order_ids:
-            patiently(lambda: self._announce_alone(order_ids), self._stop, "worker.waiting")
-            log.warning("orders.separated", order_ids=list(map(str, order_ids)))
+        if not order_ids:
+            return
+        announced = patiently(lambda: self._announce_alone(order_ids), self._stop, "worker.waiting")
+        for part in parts_of(announced):
+            log.warning("orders.separated", order_ids=list(map(str, part)))
 
     def _acknowledge(self, consumer: Consumer, announced: Sequence[Announced]) -> None:
         deliveries = [each.delivery for each in announced]
@@ -228,6 +233,8 @@ class Worker:
         # One of them brought the whole batch down: each alone, so that only that one fails.
         outcomes: dict[UUID, Outcome] = {}
         for order_id in order_ids:
+            if self._stop.is_set():
+                raise Stopped
             outcomes.update(self._outcomes([order_id]))
         return outcomes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from .storage import MemoryStorage
 
 T = TypeVar("T")
+
+_BY_VENDOR = attrgetter("vendor_id", "product_id")
 
 
 class MemoryReadModel:
@@ -41,7 +44,7 @@ class MemoryReadModel:
                 central=_stock_level(tables, product_id),
                 vendors=tuple(
                     _vendor_stock_level(tables, level)
-                    for _, level in sorted(tables.vendor_stock.items())
+                    for level in sorted(tables.vendor_stock.values(), key=_BY_VENDOR)
                     if level.product_id == product_id
                 ),
             )
@@ -53,11 +56,11 @@ class MemoryReadModel:
         vendor_id: str | None = None,
         product_id: str | None = None,
     ) -> Page[VendorStockLevel]:
-        """By product id, then vendor id."""
+        """By vendor id, then product id."""
         with self._storage.committed() as tables:
             levels = [
                 _vendor_stock_level(tables, level)
-                for _, level in sorted(tables.vendor_stock.items())
+                for level in sorted(tables.vendor_stock.values(), key=_BY_VENDOR)
                 if vendor_id in (None, level.vendor_id) and product_id in (None, level.product_id)
             ]
         return _page(levels, offset, limit)

@@ -135,13 +135,13 @@ class SqlReadModel:
         vendor_id: str | None = None,
         product_id: str | None = None,
     ) -> Page[VendorStockLevel]:
-        """By product id, then vendor id."""
+        """By vendor id, then product id: as the key has it."""
         levels = select(*vendor_stock.c)
         if vendor_id is not None:
             levels = levels.where(vendor_stock.c.vendor_id == vendor_id)
         if product_id is not None:
             levels = levels.where(vendor_stock.c.product_id == product_id)
-        key = (vendor_stock.c.product_id, vendor_stock.c.vendor_id)
+        key = (vendor_stock.c.vendor_id, vendor_stock.c.product_id)
         page = _cut(levels.order_by(*key), offset, limit)
         total = _count(levels)
         rows = self._rows(
@@ -149,7 +149,7 @@ class SqlReadModel:
             .select_from(
                 total.outerjoin(page, true()).outerjoin(vendors, vendors.c.id == page.c.vendor_id)
             )
-            .order_by(page.c.product_id, page.c.vendor_id)
+            .order_by(page.c.vendor_id, page.c.product_id)
         )
         items = tuple(_vendor_stock_level(row) for row in rows if row.product_id is not None)
         return Page(items=items, total=rows[0].total)

@@ -71,7 +71,7 @@ class ReadModel(Protocol):
         vendor_id: str | None = None,
         product_id: str | None = None,
     ) -> Page[VendorStockLevel]:
-        """Vendor stock by product id, then vendor id."""
+        """Vendor stock by vendor id, then product id."""
 
     def order(self, order_id: UUID) -> Order | None:
         """One order; its allocations by product id, then vendor id."""

@@ -6,17 +6,29 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from ..events import announce
+from ..order import OrderStatus
 from ..ports.unit_of_work import UnitOfWorkFactory
 
 
 class SeparateOrders:
-    """Puts a message of its own into the outbox for each order."""
+    """Puts a message of its own into the outbox for each order that has not ended."""
 
     def __init__(self, unit_of_work: UnitOfWorkFactory) -> None:
         self._unit_of_work = unit_of_work
 
-    def __call__(self, order_ids: Sequence[UUID]) -> None:
-        """Announce each of them alone. Raises Unavailable or Conflict."""
+    def __call__(self, order_ids: Sequence[UUID]) -> list[UUID]:
+        """Announce each alone, unknown ones too; those announced. Raises Unavailable or Conflict.
+
+        One that is unknown has a message that others must not be parked with.
+        """
         with self._unit_of_work() as uow:
-            uow.outbox.add(announce(order_ids, together=1))
-            uow.commit()
+            known = uow.orders.lock(order_ids)
+            left = [
+                order_id
+                for order_id in dict.fromkeys(order_ids)
+                if order_id not in known or known[order_id].status is OrderStatus.RESERVED
+            ]
+            if left:
+                uow.outbox.add(announce(left, together=1))
+                uow.commit()
+        return left

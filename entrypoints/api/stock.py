@@ -67,7 +67,7 @@ def get_stock(product_id: str) -> dict[str, Any]:
     refusals={503: "Problem"},
 )
 def list_vendor_stock(query: dict[str, Any]) -> Listing:
-    """Vendor stock, by product and vendor."""
+    """Vendor stock, by vendor and product."""
     paging = Paging.take_from(query)
     page = running().services.read_model.vendor_stock(paging.offset, paging.size, **query)
     return page.items, 200, paging.headers(page.total)

@@ -103,11 +103,11 @@ def test_a_vendor_stock_level_tells_everything(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
-def test_vendor_stock_is_listed_by_product_then_vendor(shop: Shop, limit: int) -> None:
+def test_vendor_stock_is_listed_by_vendor_then_product(shop: Shop, limit: int) -> None:
     for vendor_id in ("b", "B", "a"):
         shop.sync(vendor_id, {"pear": 1, "Pear": 0, "apple": 2})
     levels = _pages(shop.storage.read_model.vendor_stock, limit)
-    keys = [(level.product_id, level.vendor_id) for level in levels]
+    keys = [(level.vendor_id, level.product_id) for level in levels]
     assert keys == sorted(keys)
     assert len(keys) == 9
 

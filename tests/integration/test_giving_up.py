@@ -106,7 +106,7 @@ def test_a_later_report_saves_an_order_that_is_being_retried(service: Service) -
     [
         b"hello",
         encode(OrdersAccepted(order_ids=(uuid4(),))),
-        b'{"version": 2, "order_ids": ["%s"]}' % str(uuid4()).encode(),
+        b'{"version": 3, "order_ids": ["%s"]}' % str(uuid4()).encode(),
     ],
     ids=["not JSON", "unknown order", "unknown version"],
 )

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from order_aggregator.domain.errors import MalformedMessage
-from order_aggregator.domain.events import OrdersAccepted, announce, decode, encode
+from order_aggregator.domain.events import MOST, OrdersAccepted, announce, decode, encode
 
 ORDER_ID = "0199aaaa-0000-7000-8000-000000000001"
 OTHER_ID = "0199aaaa-0000-7000-8000-000000000002"
@@ -23,13 +23,13 @@ _JSON = st.recursive(
 )
 
 
-@given(st.lists(st.uuids(), min_size=1))
+@given(st.lists(st.uuids(), min_size=1, unique=True))
 def test_decoding_gives_back_what_was_encoded(order_ids: list[UUID]) -> None:
     event = OrdersAccepted(order_ids=tuple(order_ids))
     assert decode(encode(event)) == event
 
 
-@given(st.lists(st.uuids()), st.integers(1, 10))
+@given(st.lists(st.uuids(), unique=True), st.integers(1, 10))
 def test_each_order_is_announced_once_in_its_turn(order_ids: list[UUID], together: int) -> None:
     announced = [decode(body).order_ids for body in announce(order_ids, together)]
     assert [order_id for each in announced for order_id in each] == order_ids
@@ -40,11 +40,22 @@ def test_each_order_is_announced_once_in_its_turn(order_ids: list[UUID], togethe
 def test_the_message_is_json_with_version_and_order_ids() -> None:
     """Other programs read it: a change of this form needs a new version."""
     body = encode(OrdersAccepted(order_ids=(UUID(ORDER_ID), UUID(OTHER_ID))))
-    assert json.loads(body) == {"version": 1, "order_ids": [ORDER_ID, OTHER_ID]}
+    assert json.loads(body) == {"version": 2, "order_ids": [ORDER_ID, OTHER_ID]}
+
+
+def test_an_order_that_is_named_twice_is_announced_once() -> None:
+    body = json.dumps({"version": 2, "order_ids": [ORDER_ID, OTHER_ID, ORDER_ID]}).encode()
+    assert decode(body) == OrdersAccepted(order_ids=(UUID(ORDER_ID), UUID(OTHER_ID)))
+
+
+def test_too_many_orders_are_malformed_and_the_reason_does_not_name_them() -> None:
+    body = encode(OrdersAccepted(order_ids=tuple(UUID(int=number) for number in range(MOST + 1))))
+    with pytest.raises(MalformedMessage, match="not a list of 1 to 200 UUIDs"):
+        decode(body)
 
 
 def test_further_fields_are_passed_over() -> None:
-    body = json.dumps({"version": 1, "order_ids": [ORDER_ID], "sender": "shop"}).encode()
+    body = json.dumps({"version": 2, "order_ids": [ORDER_ID], "sender": "shop"}).encode()
     assert decode(body) == OrdersAccepted(order_ids=(UUID(ORDER_ID),))
 
 
@@ -69,7 +80,7 @@ def test_any_json_decodes_or_is_malformed(value: object) -> None:
 
 
 @given(
-    version=_JSON | st.just(1),
+    version=_JSON | st.just(2),
     order_ids=_JSON | st.lists(_JSON | st.just(ORDER_ID), min_size=1, max_size=3),
 )
 def test_any_fields_decode_or_are_malformed(version: object, order_ids: object) -> None:
@@ -80,7 +91,7 @@ def test_any_fields_decode_or_are_malformed(version: object, order_ids: object) 
 @pytest.mark.parametrize("field", ["version", "order_ids"])
 def test_no_depth_of_nesting_breaks_decoding(depth: int, field: str) -> None:
     nested = "[" * depth + "]" * depth
-    fields = {"version": "1", "order_ids": f'["{ORDER_ID}"]', field: nested}
+    fields = {"version": "2", "order_ids": f'["{ORDER_ID}"]', field: nested}
     body = ", ".join(f'"{key}": {value}' for key, value in fields.items())
     with pytest.raises(MalformedMessage):
         decode(b"{%s}" % body.encode())
@@ -90,30 +101,31 @@ def test_no_depth_of_nesting_breaks_decoding(depth: int, field: str) -> None:
     "message",
     [
         {},
-        {"version": 1},
+        {"version": 2},
         {"order_ids": [ORDER_ID]},
         {"version": 0, "order_ids": [ORDER_ID]},
-        {"version": 2, "order_ids": [ORDER_ID]},
+        {"version": 1, "order_ids": [ORDER_ID]},
+        {"version": 3, "order_ids": [ORDER_ID]},
         {"version": True, "order_ids": [ORDER_ID]},
-        {"version": "1", "order_ids": [ORDER_ID]},
+        {"version": "2", "order_ids": [ORDER_ID]},
         {"version": None, "order_ids": [ORDER_ID]},
-        {"version": 1, "order_ids": None},
-        {"version": 1, "order_ids": []},
-        {"version": 1, "order_ids": {}},
-        {"version": 1, "order_ids": {ORDER_ID: 1}},
-        {"version": 1, "order_ids": ORDER_ID},
-        {"version": 1, "order_ids": 7},
-        {"version": 1, "order_ids": True},
-        {"version": 1, "order_ids": [None]},
-        {"version": 1, "order_ids": [""]},
-        {"version": 1, "order_ids": ["no uuid"]},
-        {"version": 1, "order_ids": [ORDER_ID, ORDER_ID[:-1]]},
-        {"version": 1, "order_ids": [ORDER_ID, 7]},
-        {"version": 1, "order_ids": [[ORDER_ID]]},
-        {"version": 1, "order_ids": [{"hex": ORDER_ID}]},
-        {"version": 1, "order_id": ORDER_ID},
+        {"version": 2, "order_ids": None},
+        {"version": 2, "order_ids": []},
+        {"version": 2, "order_ids": {}},
+        {"version": 2, "order_ids": {ORDER_ID: 1}},
+        {"version": 2, "order_ids": ORDER_ID},
+        {"version": 2, "order_ids": 7},
+        {"version": 2, "order_ids": True},
+        {"version": 2, "order_ids": [None]},
+        {"version": 2, "order_ids": [""]},
+        {"version": 2, "order_ids": ["no uuid"]},
+        {"version": 2, "order_ids": [ORDER_ID, ORDER_ID[:-1]]},
+        {"version": 2, "order_ids": [ORDER_ID, 7]},
+        {"version": 2, "order_ids": [[ORDER_ID]]},
+        {"version": 2, "order_ids": [{"hex": ORDER_ID}]},
+        {"version": 2, "order_id": ORDER_ID},
         [],
-        [1, ORDER_ID],
+        [2, ORDER_ID],
         "version",
         1,
         None,

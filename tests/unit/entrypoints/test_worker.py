@@ -170,7 +170,7 @@ def test_a_redelivered_order_is_acknowledged_and_deducted_once(shop: Shop) -> No
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"not json", b"[]", b'{"version": 1}', b'{"version": 2, "order_ids": ["x"]}', b"\xff"],
+    [b"", b"not json", b"[]", b'{"version": 2}', b'{"version": 2, "order_ids": ["x"]}', b"\xff"],
 )
 def test_an_unreadable_message_is_parked_at_once(shop: Shop, body: bytes) -> None:
     order_id = shop.place()
@@ -239,15 +239,19 @@ def test_an_unknown_order_is_parked_without_those_that_were_announced_with_it(sh
     assert shop.queued() == 0
 
 
-def test_a_failed_order_stays_announced_until_it_is_announced_alone(shop: Shop) -> None:
+@pytest.mark.parametrize("attempt", [1, worker.SUSPECT])
+def test_an_order_stays_announced_until_it_is_announced_alone(shop: Shop, attempt: int) -> None:
     shop.stock("cup", 5)
     shop.place_together(("tea", 1), ("cup", 5))
     shop.lose("cup", 3)
+    for _ in range(attempt - 1):
+        with shop.bus.consume() as consumer:
+            assert consumer.receive(1, 1)
 
     class Killed(BaseException):
         """As if the process were gone."""
 
-    def announce_alone(order_ids: Sequence[UUID]) -> None:
+    def announce_alone(order_ids: Sequence[UUID]) -> Sequence[UUID]:
         raise Killed
 
     with suppress(Killed):
@@ -428,6 +432,36 @@ def test_what_comes_while_a_batch_that_is_not_full_is_in_work_waits(shop: Shop) 
 
     shop.worker(fulfil=fulfil).run()
     assert shop.queued() == 0
+
+
+def test_told_to_stop_it_leaves_all_but_the_batch_in_hand(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "BATCH", 2)
+    orders = [shop.place_together(("tea", 1), ("tea", 1)) for _ in range(2)]
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        shop.stop.set()
+        return shop.fulfil(order_ids)
+
+    shop.worker(fulfil=fulfil).run()
+    first, second = ({shop.order(order_id).status for order_id in pair} for pair in orders)
+    assert (first, second) == ({OrderStatus.FULFILLED}, {OrderStatus.RESERVED})
+    assert shop.queued() == 1
+
+
+def test_told_to_stop_it_tries_no_more_orders_of_a_batch_that_came_down(shop: Shop) -> None:
+    shop.place_together(*[("tea", 1)] * 3)
+    calls: list[int] = []
+
+    def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        shop.stop.set()
+        calls.append(len(order_ids))
+        raise RuleViolated("a constraint")
+
+    shop.worker(fulfil=fulfil).run()
+    assert calls == [3]
+    assert shop.queued() == 1
 
 
 def test_told_to_stop_it_receives_no_more(shop: Shop) -> None:
