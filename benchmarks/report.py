@@ -50,10 +50,10 @@ Rates are of orders (of refusals, where sold out). `pgbench` does an order a tra
 clients; `echo` is a POST of the same schemas on the same server without a database, `echo-own` our
 own application without one. `accept` is the API alone, `path` the API, RabbitMQ and one worker: the
 lower of what is accepted and fulfilled meanwhile. `drain` is a worker that finds the orders in the
-queue, each in a message of its own. `hot` is one product, `uniform` 1,000 of three vendors each, `vendors-300` of 300, `large`
-1,000 out of many; `embedded` is one product on SQLite, which needs no RabbitMQ. Of `accept`,
-`sold-out` and `echo`, the best number of clients counts, `path` has 256; milliseconds are of 64, in
-`latency` of an open loop at half of the peak of `path`.
+queue, each in a message of its own. `hot` is one product, `uniform` 1,000 of three vendors each,
+`vendors-300` of 300, `large` 1,000 out of many; `embedded` is one product on SQLite, which needs no
+RabbitMQ. Of `accept`, `sold-out` and `echo`, the best number of clients counts, `path` has 256;
+milliseconds are of 64, in `latency` of an open loop at half of the peak of `path`.
 """
 ABOUT_COSTS = """\
 CPU milliseconds an order, by group of processes, from the first order until all are sent or
