@@ -17,9 +17,9 @@ class SeparateOrders:
         self._unit_of_work = unit_of_work
 
     def __call__(self, order_ids: Sequence[UUID]) -> list[UUID]:
-        """Announce each alone, unknown ones too; those announced. Raises Unavailable or Conflict.
+        """Announce each alone; those announced. Raises Unavailable or Conflict.
 
-        One that is unknown has a message that others must not be parked with.
+        Unknown ones too: their messages will be parked, and others must not be parked with them.
         """
         with self._unit_of_work() as uow:
             known = uow.orders.lock(order_ids)
