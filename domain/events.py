@@ -8,6 +8,7 @@ from uuid import UUID
 
 import attrs
 
+from .batches import batches_of
 from .errors import MalformedMessage
 
 VERSION = 2
@@ -34,8 +35,7 @@ def encode(event: OrdersAccepted) -> bytes:
 def announce(order_ids: Sequence[UUID], together: int = TOGETHER) -> list[bytes]:
     """Messages for these orders, of so many each."""
     return [
-        encode(OrdersAccepted(order_ids=tuple(order_ids[begin : begin + together])))
-        for begin in range(0, len(order_ids), together)
+        encode(OrdersAccepted(order_ids=tuple(batch))) for batch in batches_of(order_ids, together)
     ]
 
 

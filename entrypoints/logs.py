@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TextIO, TypeVar, cast
+from typing import TextIO, cast
+from uuid import UUID
 
 import structlog
 
-T = TypeVar("T")
+from ..domain.batches import batches_of
 
 # Where logs are gathered, a line that is too long is cut off or lost.
 ORDERS_IN_A_LINE = 200
@@ -62,10 +63,10 @@ def configure_logs(level: str) -> None:
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
-def parts_of(order_ids: Sequence[T]) -> Iterator[Sequence[T]]:
-    """As many orders as a line of the log names at a time."""
-    for begin in range(0, len(order_ids), ORDERS_IN_A_LINE):
-        yield order_ids[begin : begin + ORDERS_IN_A_LINE]
+def log_orders(say: Callable[..., object], event: str, order_ids: Sequence[UUID | str]) -> None:
+    """Name orders in as many lines of the log as that takes; none, if there are none."""
+    for batch in batches_of(order_ids, ORDERS_IN_A_LINE):
+        say(event, order_ids=list(map(str, batch)))
 
 
 def _renderer() -> structlog.typing.Processor:

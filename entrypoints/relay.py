@@ -14,7 +14,7 @@ import structlog
 
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
 from ..domain.events import decode
-from .logs import parts_of
+from .logs import log_orders
 from .patience import Stopped, patiently
 
 log = structlog.get_logger()
@@ -86,9 +86,7 @@ class Relay:
         if self._relay_messages is None:
             return False
         bodies = patiently(self._relay_messages, self._stop, "relay.waiting")
-        if bodies:
-            for part in parts_of([key for body in bodies for key in _order_ids(body)]):
-                log.info("orders.sent", order_ids=part)
+        log_orders(log.info, "orders.sent", [key for body in bodies for key in _order_ids(body)])
         return bool(bodies)
 
     def _finish(self) -> None:
@@ -99,8 +97,7 @@ class Relay:
 
     def _resend(self) -> None:
         order_ids = patiently(self._resend_orders, self._stop, "relay.waiting")
-        if order_ids:
-            log.warning("orders.resent", order_ids=[str(order_id) for order_id in order_ids])
+        log_orders(log.warning, "orders.resent", order_ids)
 
 
 def _order_ids(body: bytes) -> list[str]:

@@ -20,7 +20,7 @@ from ..domain.events import decode
 from ..domain.order import Order, OrderStatus
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
 from ..domain.values import storable
-from .logs import parts_of
+from .logs import log_orders
 from .patience import Stopped, patiently
 
 log = structlog.get_logger()
@@ -148,7 +148,7 @@ class Worker:
                 "worker.waiting",
             )
             announced = self.read(consumer, deliveries)
-            if sum(len(each.order_ids) for each in announced) < BATCH:
+            if len(_orders_of(announced)) < BATCH:
                 self.handle(consumer, announced)
                 self._stop.wait(GATHER.total_seconds())
                 return
@@ -178,7 +178,7 @@ class Worker:
         # One of them may bring down this process, and what is in the same batch comes back with it.
         # Alone, and in another order each time, the others get through before it does so again.
         together = [each for each in suspects if not each.alone]
-        self._separate([order_id for each in together for order_id in each.order_ids])
+        self._separate(_orders_of(together))
         self._acknowledge(consumer, together)
         alone = [each for each in suspects if each.alone]
         random.shuffle(alone)
@@ -188,23 +188,21 @@ class Worker:
                 raise Stopped
 
     def _fulfil_batch(self, consumer: Consumer, batch: Sequence[Announced]) -> None:
-        order_ids = list(dict.fromkeys(order_id for each in batch for order_id in each.order_ids))
-        outcomes = self._outcomes(order_ids)
+        outcomes = self._outcomes(list(dict.fromkeys(_orders_of(batch))))
         errors = {key: error for key, error in outcomes.items() if isinstance(error, Exception)}
-        failed = [
-            each for each in batch if each.alone and not errors.keys().isdisjoint(each.order_ids)
-        ]
-        done = [each for each in batch if each not in failed]
-        # Only an order that is alone in its message can be returned without others.
-        self._separate([key for each in done for key in each.order_ids if key in errors])
+        done: list[Announced] = []
+        failed: list[Announced] = []
+        for each in batch:
+            # Only an order that is alone in its message can be returned without others.
+            (failed if each.alone and each.order_ids[0] in errors else done).append(each)
+        self._separate([order_id for order_id in _orders_of(done) if order_id in errors])
         self._acknowledge(consumer, done)
         fulfilled = [
-            str(order_id)
+            order_id
             for order_id, outcome in outcomes.items()
             if isinstance(outcome, Order) and outcome.status is OrderStatus.FULFILLED
         ]
-        if fulfilled:
-            log.info("orders.fulfilled", order_ids=fulfilled)
+        log_orders(log.info, "orders.fulfilled", fulfilled)
         for each in failed:
             [order_id] = each.order_ids
             self._settle_failed(consumer, each.delivery, order_id, errors[order_id])
@@ -213,8 +211,7 @@ class Worker:
         if not order_ids:
             return
         announced = patiently(lambda: self._announce_alone(order_ids), self._stop, "worker.waiting")
-        for part in parts_of(announced):
-            log.warning("orders.separated", order_ids=list(map(str, part)))
+        log_orders(log.warning, "orders.separated", announced)
 
     def _acknowledge(self, consumer: Consumer, announced: Sequence[Announced]) -> None:
         deliveries = [each.delivery for each in announced]
@@ -262,6 +259,10 @@ class Worker:
 
     def _park(self, consumer: Consumer, delivery: Delivery, reason: str) -> None:
         patiently(lambda: consumer.park(delivery, reason), self._stop, "worker.waiting")
+
+
+def _orders_of(announced: Iterable[Announced]) -> list[UUID]:
+    return [order_id for each in announced for order_id in each.order_ids]
 
 
 def _batches(announced: Iterable[Announced]) -> Iterator[list[Announced]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import islice
 
 import attrs
 
+from ..batches import batches_of
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_gateway import VendorGateway
@@ -48,7 +48,7 @@ class SyncVendor:
         adjustments: list[StockAdjustment] = []
         outdated = False
         try:
-            for chunk in _chunks(self._all_reports(snapshot), CHUNK):
+            for chunk in batches_of(self._all_reports(snapshot), CHUNK):
                 adjustments += self._apply(snapshot, chunk)
         except _Outdated:
             outdated = True
@@ -114,9 +114,3 @@ def _accept(uow: UnitOfWork, snapshot: Snapshot) -> None:
 
 def _available(level: VendorStock | None) -> int:
     return 0 if level is None else level.available
-
-
-def _chunks(reports: Iterable[StockReport], size: int) -> Iterator[list[StockReport]]:
-    iterator = iter(reports)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

@@ -42,6 +42,10 @@ from order_aggregator.entrypoints.worker import RetryRule, Verdict, Worker
 RULE = RetryRule(max_attempts=3, first_delay=timedelta(milliseconds=5))
 
 
+class Killed(BaseException):
+    """As if the process were gone."""
+
+
 class Shop:
     """A storage with stock of one vendor, a queue and a worker."""
 
@@ -248,9 +252,6 @@ def test_an_order_stays_announced_until_it_is_announced_alone(shop: Shop, attemp
         with shop.bus.consume() as consumer:
             assert consumer.receive(1, 1)
 
-    class Killed(BaseException):
-        """As if the process were gone."""
-
     def announce_alone(order_ids: Sequence[UUID]) -> Sequence[UUID]:
         raise Killed
 
@@ -312,9 +313,6 @@ def test_an_order_that_kills_its_worker_does_not_keep_its_neighbours_back(
     orders = (
         shop.place_together(*[("tea", 1)] * 6) if together else [shop.place() for _ in range(6)]
     )
-
-    class Killed(BaseException):
-        """As if the process were gone."""
 
     def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
         if orders[1] in order_ids:
