@@ -88,7 +88,7 @@ class Container(containers.DeclarativeContainer):
         FulfilOrders, unit_of_work, clock, settings.provided.allocation_policy
     )
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
-    separate_orders = providers.Singleton(SeparateOrders, unit_of_work)
+    separate_orders = providers.Singleton(SeparateOrders, unit_of_work, clock)
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, clock)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     resend_orders = providers.Singleton(

@@ -46,7 +46,7 @@ def sqlite_stock(file: Path) -> None:
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     vendors = [f"vendor-{number}" for number in range(1, VENDORS + 1)]
     with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("INSERT INTO products VALUES ('sku-0', 'Product 0')")
+        connection.execute("INSERT INTO products (id, name) VALUES ('sku-0', 'Product 0')")
         connection.execute(
             "INSERT INTO central_stock VALUES ('sku-0', ?, 0, ?)", (VENDORS * UNITS, now)
         )

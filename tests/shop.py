@@ -113,7 +113,7 @@ class Shop:
         self.fail_orders = FailOrders(unit_of_work, self.clock)
         self.relay_messages = RelayMessages(unit_of_work, self.bus, self.clock)
         self.resend_orders = ResendOrders(unit_of_work, self.clock, RESEND_AFTER)
-        self.separate_orders = SeparateOrders(unit_of_work)
+        self.separate_orders = SeparateOrders(unit_of_work, self.clock)
         self.sync_vendor = SyncVendor(unit_of_work, self.clock)
 
     def pass_time(self, **span: float) -> None:

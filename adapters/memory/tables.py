@@ -19,6 +19,7 @@ class QueuedMessage:
     """An outbox row."""
 
     body: bytes
+    created_at: datetime
     # None: at once.
     due_at: datetime | None = None
 

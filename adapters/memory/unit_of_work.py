@@ -194,10 +194,10 @@ class MemoryOutbox:
         self._storage = storage
         self._messages = tables.outbox
 
-    def add(self, bodies: Sequence[bytes]) -> None:
+    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
         """Append."""
         for body in bodies:
-            self._messages[self._storage.next_id()] = QueuedMessage(body=body)
+            self._messages[self._storage.next_id()] = QueuedMessage(body=body, created_at=at)
 
     def claim(
         self, limit: int, now: datetime, until: datetime, from_id: int = 0

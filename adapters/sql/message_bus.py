@@ -59,7 +59,7 @@ class SqlMessageBus:
         """All or none, in one transaction."""
         try:
             with Transaction(self._engine) as transaction:
-                SqlOutbox(transaction, self._outbox).add(bodies)
+                SqlOutbox(transaction, self._outbox).add(bodies, self._clock.now())
                 transaction.commit()
         except CommitOutcomeUnknown:
             return [False] * len(bodies)

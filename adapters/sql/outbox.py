@@ -36,8 +36,8 @@ class OutboxStatements:
         self.ids = bulk_keys(dialect, ROW_NUMBER)
         self.bodies = bulk_rows(dialect, body=LargeBinary())
         self.add = insert(outbox).from_select(
-            ["body", "attempts"],
-            select(self.bodies.c.body, literal(0)),
+            ["body", "created_at", "attempts"],
+            select(self.bodies.c.body, bindparam("at", type_=MOMENT), literal(0)),
         )
         due = (
             select(outbox.c.id)
@@ -67,11 +67,11 @@ class SqlOutbox:
         self._transaction = transaction
         self._statements = statements
 
-    def add(self, bodies: Sequence[bytes]) -> None:
+    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
         """Append."""
         if bodies:
             parameters = self._statements.bodies.bind([(body,) for body in bodies])
-            self._transaction.write(self._statements.add, parameters)
+            self._transaction.write(self._statements.add, parameters | {"at": at})
 
     def claim(
         self, limit: int, now: datetime, until: datetime, from_id: int = 0

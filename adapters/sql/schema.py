@@ -71,6 +71,8 @@ products = Table(
     metadata,
     Column("id", TEXT_ID, primary_key=True),
     Column("name", Text, nullable=False),
+    # The vendor whose feed gave the name.
+    Column("named_by", Text),
     sqlite_with_rowid=False,
 )
 
@@ -149,6 +151,9 @@ orders = Table(
     Column("created_at", MOMENT, nullable=False),
     Column("updated_at", MOMENT, nullable=False),
     Column("sent_at", MOMENT, nullable=False),
+    # Attempts to fulfil it that failed, and that a worker lived to record.
+    Column("failed_attempts", Integer, nullable=False, server_default="0"),
+    CheckConstraint("failed_attempts >= 0", name="failed_attempts_not_negative"),
     CheckConstraint(
         "status IN ('reserved', 'fulfilled', 'failed', 'cancelled')", name="status_known"
     ),
@@ -218,11 +223,21 @@ outbox = Table(
     metadata,
     Column("id", ROW_NUMBER, Identity(), primary_key=True),
     Column("body", LargeBinary, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
     # Null: at once, whatever any clock says.
     Column("due_at", MOMENT),
     Column("attempts", Integer, nullable=False),
     # A number is never given twice, so that a late settlement cannot hit another message.
     sqlite_autoincrement=True,
+)
+
+# One row: when somebody last logged that the outbox is not being sent.
+outbox_alarm = Table(
+    "outbox_alarm",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("raised_at", MOMENT),
+    CheckConstraint("id = 1", name="one_row"),
 )
 
 parked_messages = Table(

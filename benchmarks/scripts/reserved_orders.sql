@@ -5,7 +5,7 @@ INSERT INTO order_lines (order_id, product_id, quantity, position)
 UPDATE central_stock SET reserved = lines.units
     FROM (SELECT product_id, sum(quantity) AS units FROM order_lines GROUP BY product_id) lines
     WHERE lines.product_id = central_stock.product_id;
-INSERT INTO outbox (body, attempts)
-    SELECT convert_to(format('{{"version": 2, "order_ids": ["%s"]}}', {order_id}), 'UTF8'), 0
+INSERT INTO outbox (body, created_at, attempts)
+    SELECT convert_to(format('{{"version": 2, "order_ids": ["%s"]}}', {order_id}), 'UTF8'), now(), 0
     FROM generate_series(1, {orders}) n ORDER BY n;
 VACUUM ANALYZE;

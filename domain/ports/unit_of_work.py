@@ -100,8 +100,8 @@ class OutboxMessage:
 class Outbox(Protocol):
     """Messages that are committed with the data they announce."""
 
-    def add(self, bodies: Sequence[bytes]) -> None:
-        """Put messages in, due at once, whatever any clock says."""
+    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
+        """Put messages in, created `at`, and due at once, whatever any clock says."""
 
     def claim(
         self, limit: int, now: datetime, until: datetime, from_id: int = 0

@@ -69,7 +69,7 @@ class PlaceOrders:
                 now = self._clock.now()
                 uow.stock.change(batch.reservations.changes(), now)
                 uow.orders.add(batch.accepted)
-                uow.outbox.add(announce([order.id for order in batch.accepted]))
+                uow.outbox.add(announce([order.id for order in batch.accepted]), now)
                 uow.commit()
         return outcomes
 

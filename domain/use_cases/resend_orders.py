@@ -27,6 +27,6 @@ class ResendOrders:
             now = self._clock.now()
             order_ids = uow.orders.take_unsettled(now - self._after, now, BATCH)
             if order_ids:
-                uow.outbox.add(announce(order_ids))
+                uow.outbox.add(announce(order_ids), now)
                 uow.commit()
         return order_ids

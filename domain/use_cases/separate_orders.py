@@ -7,14 +7,16 @@ from uuid import UUID
 
 from ..events import announce
 from ..order import OrderStatus
+from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWorkFactory
 
 
 class SeparateOrders:
     """Puts a message of its own into the outbox for each order that has not ended."""
 
-    def __init__(self, unit_of_work: UnitOfWorkFactory) -> None:
+    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock) -> None:
         self._unit_of_work = unit_of_work
+        self._clock = clock
 
     def __call__(self, order_ids: Sequence[UUID]) -> list[UUID]:
         """Announce each alone; those announced. Raises Unavailable or Conflict.
@@ -29,6 +31,6 @@ class SeparateOrders:
                 if order_id not in known or known[order_id].status is OrderStatus.RESERVED
             ]
             if left:
-                uow.outbox.add(announce(left, together=1))
+                uow.outbox.add(announce(left, together=1), self._clock.now())
                 uow.commit()
         return left

@@ -15,7 +15,7 @@ LEASE_END = NOW + 30 * SECOND
 
 
 def _put(storage: Storage, *messages: bytes) -> None:
-    work(storage, lambda uow: uow.outbox.add(messages))
+    work(storage, lambda uow: uow.outbox.add(messages, NOW))
 
 
 def _remove(storage: Storage, messages: Sequence[OutboxMessage]) -> None:
@@ -87,7 +87,7 @@ def test_unknown_messages_are_passed_over(storage: Storage) -> None:
     work(storage, lambda uow: uow.outbox.remove([987_654_321]))
     work(storage, lambda uow: uow.outbox.remove([]))
     work(storage, lambda uow: uow.outbox.release([]))
-    work(storage, lambda uow: uow.outbox.add([]))
+    work(storage, lambda uow: uow.outbox.add([], NOW))
     assert claimed(storage, LEASE_END) == [message]
     _remove(storage, [message])
     work(storage, lambda uow: uow.outbox.release([message.id]))

@@ -41,7 +41,7 @@ def _change_everything(uow: UnitOfWork) -> None:
         NOW,
     )
     uow.orders.add([reserved_order(NOW, apple=1)])
-    uow.outbox.add([b"message"])
+    uow.outbox.add([b"message"], NOW)
 
 
 def _counts(storage: Storage) -> tuple[int, int, int, tuple[int, int]]:
@@ -122,7 +122,7 @@ def test_a_unit_of_work_sees_its_own_changes(storage: Storage) -> None:
         order = reserved_order(NOW, apple=1)
         uow.orders.add([order])
         assert uow.orders.find([order.id], []) == [order]
-        uow.outbox.add([b"message"])
+        uow.outbox.add([b"message"], NOW)
         assert bodies(uow.outbox.claim(9, NOW, NOW)) == [b"message"]
 
 

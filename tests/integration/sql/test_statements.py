@@ -13,6 +13,7 @@ from order_aggregator.adapters.sql import SqlStorage, connection
 from order_aggregator.adapters.sql.connection import Step, in_words_of_the_driver
 from order_aggregator.domain.order import Order
 from shop import Shop, wish
+from shop_work import NOW
 
 TABLES = ("orders", "order_lines", "allocations", "outbox", "vendor_stock", "central_stock")
 PRODUCTS = {f"p{number:03}": 100_000 for number in range(300)}
@@ -165,5 +166,5 @@ def test_a_claim_reads_no_more_than_it_takes(postgresql: Engine) -> None:
                 plan = connection.exec_driver_sql(f"EXPLAIN {sql}", parameters).scalars().all()
                 assert not any("Sort" in step or "Bitmap" in step for step in plan), plan
         with shop.storage.unit_of_work() as uow:
-            uow.outbox.add([b"body"] * 100)
+            uow.outbox.add([b"body"] * 100, NOW)
             uow.commit()

@@ -56,7 +56,7 @@ class Shop:
         self.stop = Event()
         self.fulfil = FulfilOrders(self.storage.unit_of_work, self.clock, highest_then_even)
         self.fail = FailOrders(self.storage.unit_of_work, self.clock)
-        self.separate = SeparateOrders(self.storage.unit_of_work)
+        self.separate = SeparateOrders(self.storage.unit_of_work, self.clock)
         self.relay = RelayMessages(self.storage.unit_of_work, self.bus, self.clock)
         self.stock("tea", units)
 

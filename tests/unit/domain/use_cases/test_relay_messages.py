@@ -50,7 +50,7 @@ def shop(bus: WeakBus) -> Shop:
 
 def _put(shop: Shop, *bodies: bytes) -> None:
     with shop.storage.unit_of_work() as uow:
-        uow.outbox.add(bodies)
+        uow.outbox.add(bodies, shop.clock.now())
         uow.commit()
 
 
