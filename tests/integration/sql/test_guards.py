@@ -16,8 +16,8 @@ from shop_work import NOW, stock_up, work
 
 FAR = "'ffffffff-ffff-7fff-bfff-ffffffffffff'"
 NEW_ORDER = (
-    "INSERT INTO orders SELECT {id}, status, failure, {key}, created_at, updated_at, sent_at"
-    " FROM orders"
+    "INSERT INTO orders (id, status, failure, idempotency_key, created_at, updated_at, sent_at)"
+    " SELECT {id}, status, failure, {key}, created_at, updated_at, sent_at FROM orders"
 )
 
 REFUSED = {
@@ -35,6 +35,8 @@ REFUSED = {
     "an adjustment of no stock": "INSERT INTO stock_adjustments"
     " (vendor_id, product_id, delta, cause, at)"
     " SELECT 'nobody', product_id, 1, 'x', as_of FROM vendor_stock",
+    "failed attempts below 0": "UPDATE orders SET failed_attempts = -1",
+    "a second alarm": "INSERT INTO outbox_alarm (id) VALUES (2)",
     "an unknown status": "UPDATE orders SET status = 'lost'",
     "a failure without a reason": "UPDATE orders SET status = 'failed'",
     "a reason without a failure": "UPDATE orders SET failure = 'x'",
