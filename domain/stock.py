@@ -19,6 +19,8 @@ class Product:
 
     id: str = attrs.field(validator=values.text_id)
     name: str = attrs.field(validator=values.name)
+    # The vendor whose feed gave the name; None if no feed gave one.
+    named_by: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -50,6 +50,11 @@ def check_aware(value: object, field: str) -> None:
         raise InvalidValue(field, "must lie in the years 1 to 9999 of UTC") from error
 
 
+def timestamp_text(timestamp: datetime) -> str:
+    """The timestamp as ISO 8601 in UTC, always with six digits of a second: it sorts by time."""
+    return timestamp.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 def text_id(_instance: object, attribute: Any, value: Any) -> None:
     """Validate an attrs field as a product or vendor id."""
     check_text(value, attribute.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,15 +10,16 @@ import attrs
 
 from . import values
 from .errors import InvalidSnapshot
-from .stock import Vendor, VendorStock
+from .stock import Product, Vendor, VendorStock
 
 
 @attrs.frozen(kw_only=True)
 class StockReport:
-    """A vendor's statement about one product: so many units."""
+    """A vendor's statement about one product: so many units, and what the vendor calls it."""
 
     product_id: str = attrs.field(validator=values.text_id)
-    name: str = attrs.field(validator=values.name)
+    # None: the vendor does not name it.
+    name: str | None = attrs.field(default=None, validator=attrs.validators.optional(values.name))
     quantity: int = attrs.field(validator=values.stock_level)
 
 
@@ -75,3 +76,42 @@ def reconcile(
         if after != known.get(product_id):
             changed.append(after)
     return changed
+
+
+def new_products(
+    vendor_id: str, reports: Iterable[StockReport], known: Mapping[str, Product]
+) -> list[Product]:
+    """The reported products that are not known yet. One without a name is called by its id."""
+    return [
+        Product(
+            id=report.product_id,
+            name=report.product_id if report.name is None else report.name,
+            named_by=None if report.name is None else vendor_id,
+        )
+        for report in reports
+        if report.product_id not in known
+    ]
+
+
+def renamed_products(
+    vendor_id: str,
+    reports: Iterable[StockReport],
+    known: Mapping[str, Product],
+    levels: Iterable[VendorStock],
+) -> list[Product]:
+    """The products that this vendor's report gives another name.
+
+    A product's name follows the feed of the vendor that gave it. Once that vendor has no stock of
+    the product (see `levels`: the stock of all vendors before the report), another that has some
+    may name it. So vendors that disagree do not rename a product in turns.
+    """
+    stocked = {(level.product_id, level.vendor_id) for level in levels if level.reported}
+    renamed = []
+    for report in reports:
+        product = known.get(report.product_id)
+        if product is None or report.name in (None, product.name):
+            continue
+        named_elsewhere = (product.id, product.named_by) in stocked or not report.quantity
+        if product.named_by == vendor_id or not named_elsewhere:
+            renamed.append(Product(id=product.id, name=str(report.name), named_by=vendor_id))
+    return renamed

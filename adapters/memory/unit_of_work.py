@@ -117,6 +117,17 @@ class MemoryStock:
         self._tables.reported_at[vendor.id] = as_of
         return True
 
+    def products(self, product_ids: Collection[str]) -> dict[str, Product]:
+        """Look up."""
+        known = self._tables.products
+        return {key: known[key] for key in product_ids if key in known}
+
+    def rename_products(self, products: Sequence[Product]) -> None:
+        """Replace."""
+        for product in products:
+            if product.id in self._tables.products:
+                self._tables.products[product.id] = product
+
     def add_products(self, products: Sequence[Product], at: datetime) -> None:
         """Insert what is new."""
         for product in products:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -143,12 +144,18 @@ class StockStatements:
             set_={"name": vendor.excluded.name, "as_of": vendor.excluded.as_of},
             where=vendors.c.as_of <= vendor.excluded.as_of,
         ).returning(vendors.c.id)
-        self.products = bulk_rows(dialect, id=TEXT_ID, name=Text())
+        self.products = bulk_rows(dialect, id=TEXT_ID, name=Text(), named_by=Text())
         self.add_products = (
             self._upsert(products)
-            .from_select(["id", "name"], select(self.products.source).where(true()))
+            .from_select(["id", "name", "named_by"], select(self.products.source).where(true()))
             .on_conflict_do_nothing()
         )
+        self.rename_products = (
+            update(products)
+            .values(name=self.products.c.name, named_by=self.products.c.named_by)
+            .where(products.c.id == self.products.c.id)
+        )
+        self.known_products = select(*products.c).where(self.ids.contain(products.c.id))
         self.add_central = (
             self._upsert(central_stock)
             .from_select(
@@ -254,10 +261,25 @@ class SqlStock:
         if not products:
             return
         statements = self._statements
-        rows = sorted((product.id, product.name) for product in products)
-        parameters = statements.products.bind(rows)
+        parameters = self._bind_products(products)
         self._transaction.write(statements.add_products, parameters)
         self._transaction.write(statements.add_central, parameters | {"at": at})
+
+    def products(self, product_ids: Collection[str]) -> dict[str, Product]:
+        """One question."""
+        statements = self._statements
+        rows = self._transaction.rows(statements.known_products, statements.ids.bind(product_ids))
+        return {key: Product(id=key, name=name, named_by=by) for key, name, by in rows}
+
+    def rename_products(self, products: Sequence[Product]) -> None:
+        """One statement."""
+        if products:
+            parameters = self._bind_products(products)
+            self._transaction.write(self._statements.rename_products, parameters)
+
+    def _bind_products(self, products: Sequence[Product]) -> dict[str, object]:
+        by_id = sorted(products, key=attrgetter("id"))
+        return self._statements.products.bind([(p.id, p.name, p.named_by) for p in by_id])
 
 
 def _levels(rows: Iterable[Sequence[Any]]) -> list[VendorStock]:

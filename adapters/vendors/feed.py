@@ -214,8 +214,8 @@ def _whole_number(cell: str) -> int | str:
 def _report(
     place: str, feed_format: FeedFormat, product_id: Any, name: Any, quantity: Any
 ) -> StockReport:
-    if name is None or name == "":
-        name = product_id
+    if name == "":
+        name = None
     values = {"product_id": product_id, "name": name, "quantity": quantity}
     try:
         return StockReport(**values)

@@ -58,8 +58,14 @@ class StockRepository(Protocol):
         locked until the unit of work ends. To be called before any other lock is taken.
         """
 
+    def products(self, product_ids: Collection[str]) -> dict[str, Product]:
+        """These products, not locked; unknown ones are left out."""
+
     def add_products(self, products: Sequence[Product], at: datetime) -> None:
-        """Add those products that are not known yet, with no stock; a known one keeps its name."""
+        """Add those products that are not known yet, with no stock; known ones stay as they are."""
+
+    def rename_products(self, products: Sequence[Product]) -> None:
+        """Set the names of known products that the caller has locked, and who gave them."""
 
 
 class OrderRepository(Protocol):

@@ -11,8 +11,15 @@ from ..batches import batches_of
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_gateway import VendorGateway
-from ..stock import Product, StockChange, VendorStock
-from ..vendor_sync import Snapshot, StockAdjustment, StockReport, reconcile
+from ..stock import StockChange, VendorStock
+from ..vendor_sync import (
+    Snapshot,
+    StockAdjustment,
+    StockReport,
+    new_products,
+    reconcile,
+    renamed_products,
+)
 
 # Products a transaction: orders for them wait while it runs.
 CHUNK = 1000
@@ -67,7 +74,7 @@ class SyncVendor:
             known = uow.stock.products_of(snapshot.vendor.id)
             uow.commit()
         gone = known - {report.product_id for report in snapshot.reports}
-        zeros = [StockReport(product_id=key, name=key, quantity=0) for key in gone]
+        zeros = [StockReport(product_id=key, quantity=0) for key in gone]
         # In one order for all vendors, so that syncs side by side cannot block each other.
         return sorted([*snapshot.reports, *zeros], key=lambda report: report.product_id)
 
@@ -77,9 +84,10 @@ class SyncVendor:
         with self._unit_of_work() as uow:
             _accept(uow, snapshot)
             now = self._clock.now()
-            products = [Product(id=report.product_id, name=report.name) for report in chunk]
-            uow.stock.add_products(products, now)
+            products = uow.stock.products(quantities)
+            uow.stock.add_products(new_products(vendor_id, chunk, products), now)
             levels = uow.stock.of_vendors(quantities)
+            uow.stock.rename_products(renamed_products(vendor_id, chunk, products, levels))
             known = {level.product_id: level for level in levels if level.vendor_id == vendor_id}
             uncounted = uow.orders.allocated_since(vendor_id, quantities, snapshot.as_of)
             changed = reconcile(vendor_id, quantities, snapshot.as_of, known, uncounted)

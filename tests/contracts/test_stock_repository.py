@@ -221,6 +221,21 @@ def test_a_new_product_has_no_stock_and_a_known_one_stays_as_it_is(storage: Stor
     work(storage, lambda uow: uow.stock.add_products([], LATER))
 
 
+def test_products_are_found_and_renamed(storage: Storage) -> None:
+    named = Product(id="fig", name="Fig", named_by="acme")
+    work(storage, lambda uow: uow.stock.add_products([named], NOW))
+    found = work(storage, lambda uow: uow.stock.products(["fig", "apple", "unknown"]))
+    assert found == {"fig": named, "apple": Product(id="apple", name="apple")}
+    renamed = [
+        Product(id="apple", name="Apple", named_by="globex"),
+        Product(id="fig", name="Figue", named_by="globex"),
+    ]
+    work(storage, lambda uow: uow.stock.rename_products(renamed))
+    found = work(storage, lambda uow: uow.stock.products(["fig", "apple"]))
+    assert found == {product.id: product for product in renamed}
+    work(storage, lambda uow: uow.stock.rename_products([]))
+
+
 def test_every_id_comes_back_as_it_went_in(storage: Storage) -> None:
     quantities = {key: position for position, key in enumerate(ODD_IDS)}
     stock_up(storage, "vendor '\"\\{},%", **quantities)

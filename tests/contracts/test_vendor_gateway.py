@@ -92,7 +92,7 @@ class MemoryFeed(_Published):
         self.gateway.fail("away")
 
 
-def _rows(reports: tuple[StockReport, ...]) -> list[dict[str, str | int]]:
+def _rows(reports: tuple[StockReport, ...]) -> list[dict[str, str | int | None]]:
     return [{"sku": r.product_id, "title": r.name, "qty": r.quantity} for r in reports]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.sync_vendor import CAUSE, CHUNK
 from order_aggregator.domain.vendor_sync import Snapshot, StockAdjustment, StockReport
-from shop import Feed, Shop
+from shop import Feed, Shop, snapshot
 
 MINUTE = timedelta(minutes=1)
 
@@ -140,15 +141,44 @@ def test_stock_may_fall_below_what_is_reserved_but_never_below_zero(shop: Shop) 
     assert shop.discrepancies() == []
 
 
-def test_a_vendor_is_renamed_and_a_known_product_keeps_its_name(shop: Shop) -> None:
+def _sync_named(shop: Shop, vendor_id: str, name: str | None, quantity: int = 1) -> str:
+    """The apple's name after this vendor's report of it."""
+    shop.pass_time(seconds=1)
+    report = StockReport(product_id="apple", name=name, quantity=quantity)
+    vendor = Vendor(id=vendor_id, name=f"Vendor {vendor_id}")
+    snapshot = Snapshot(vendor=vendor, as_of=shop.clock.now(), reports=(report,))
+    shop.sync_vendor(Feed(snapshot))
+    return shop.central("apple").name
+
+
+def test_a_vendor_is_renamed(shop: Shop) -> None:
     shop.sync("acme", {"apple": 1})
-    report = StockReport(product_id="apple", name="Another", quantity=2)
     vendor = Vendor(id="acme", name="Acme & Sons")
     as_of = shop.clock.now() + MINUTE
-    shop.sync_vendor(Feed(Snapshot(vendor=vendor, as_of=as_of, reports=(report,))))
+    shop.sync_vendor(Feed(attrs.evolve(snapshot("acme", {"apple": 2}, as_of), vendor=vendor)))
     [level] = shop.storage.read_model.vendor_stock(0, 9).items
     assert (level.vendor_name, level.available) == ("Acme & Sons", 2)
-    assert shop.central("apple").name == "Product apple"
+
+
+def test_a_products_name_follows_the_feed(shop: Shop) -> None:
+    assert _sync_named(shop, "acme", "Aple") == "Aple"
+    assert _sync_named(shop, "acme", "Apple") == "Apple"
+    assert _sync_named(shop, "acme", "Sold out apple", quantity=0) == "Sold out apple"
+    assert _sync_named(shop, "acme", None) == "Sold out apple"
+
+
+def test_a_product_is_called_by_its_id_until_a_feed_names_it(shop: Shop) -> None:
+    assert _sync_named(shop, "acme", None) == "apple"
+    assert _sync_named(shop, "globex", "Apple") == "Apple"
+
+
+def test_vendors_that_disagree_do_not_rename_a_product_in_turns(shop: Shop) -> None:
+    assert _sync_named(shop, "acme", "Apple") == "Apple"
+    assert _sync_named(shop, "globex", "Pomme") == "Apple"
+    assert _sync_named(shop, "acme", "Apple", quantity=0) == "Apple"
+    assert _sync_named(shop, "globex", "Pomme", quantity=0) == "Apple"
+    assert _sync_named(shop, "globex", "Pomme") == "Pomme"
+    assert _sync_named(shop, "acme", "Apple") == "Pomme"
 
 
 @pytest.mark.parametrize("products", [CHUNK, CHUNK + 1, 2 * CHUNK + 500])
