@@ -22,7 +22,7 @@ import structlog
 from ..adapters.vendors.mock_feeds import CSV, MOCK_FEEDS, PAGED_JSON, PLAIN_JSON, MockFeed
 from ..adapters.vendors.seed import seed_snapshots
 from ..domain.errors import OrderAggregatorError, UnknownVendor
-from ..domain.values import check_aware
+from ..domain.values import check_aware, timestamp_text
 from ..domain.vendor_sync import Snapshot, StockReport
 
 FIRST_PORT = 4001
@@ -181,7 +181,7 @@ def _json(document: Any) -> _Answer:
 
 
 def _iso(snapshot: Snapshot) -> str:
-    return snapshot.as_of.isoformat()
+    return timestamp_text(snapshot.as_of)
 
 
 _RENDERERS: dict[str, Callable[[Snapshot, str], _Answer | None]] = {

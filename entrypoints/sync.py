@@ -15,6 +15,7 @@ from ..domain.ports.read_model import ReadModel
 from ..domain.ports.vendor_gateway import VendorGateway
 from ..domain.stock import Vendor
 from ..domain.use_cases.sync_vendor import SyncResult
+from ..domain.values import timestamp_text
 from ..domain.vendor_sync import Snapshot
 from .patience import Stopped, patiently
 
@@ -60,7 +61,8 @@ def sync_each(
             outcomes[vendor_id] = result
             if result.outdated:
                 # Also so when our own clock, by which some feeds are dated, was set back.
-                log.warning("vendor.outdated", vendor_id=vendor_id, as_of=result.as_of.isoformat())
+                as_of = timestamp_text(result.as_of)
+                log.warning("vendor.outdated", vendor_id=vendor_id, as_of=as_of)
             log.info(
                 "vendor.synced",
                 vendor_id=vendor_id,

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import NullType, TypeEngine
 
-from .schema import moment_text
+from ...domain.values import timestamp_text
 
 Types = Mapping[str, TypeEngine[Any]]
 Parameters = dict[str, object]
@@ -153,7 +153,7 @@ def _json_value(extracted: ColumnElement[Any], type_: TypeEngine[Any]) -> Column
 def _json_form(value: object) -> str:
     """As the column types store it."""
     if isinstance(value, datetime):
-        return moment_text(value)
+        return timestamp_text(value)
     if isinstance(value, UUID | bytes):
         return value.hex if isinstance(value, UUID) else value.hex()
     raise TypeError(f"cannot be sent in bulk: {type(value)}")

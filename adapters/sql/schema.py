@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -26,11 +26,7 @@ from sqlalchemy import (
 )
 
 from ...domain.order import OrderStatus
-
-
-def moment_text(moment: datetime) -> str:
-    """A moment as text of fixed width, in UTC: it sorts by time."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+from ...domain.values import timestamp_text
 
 
 class MomentText(TypeDecorator[datetime]):
@@ -41,7 +37,7 @@ class MomentText(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> str | None:
         """To text."""
-        return None if value is None else moment_text(value)
+        return None if value is None else timestamp_text(value)
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> datetime | None:
         """From text."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from werkzeug.exceptions import (
 
 from ...domain.errors import OrderRefused, UnknownProducts
 from ...domain.order import MAX_LINES, Order
-from ...domain.values import MAX_QUANTITY
+from ...domain.values import MAX_QUANTITY, timestamp_text
 from . import problems, strict_json
 from .answers import JSON, json_response
 from .blueprint import ApiBlueprint
@@ -171,8 +170,8 @@ def order_document(order: Order) -> dict[str, Any]:
             for line in order.lines
         ],
         "failure": order.failure,
-        "created_at": order.created_at.astimezone(UTC).isoformat(),
-        "updated_at": order.updated_at.astimezone(UTC).isoformat(),
+        "created_at": timestamp_text(order.created_at),
+        "updated_at": timestamp_text(order.updated_at),
     }
 
 

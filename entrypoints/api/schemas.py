@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from ...domain.errors import InvalidValue
 from ...domain.order import OrderStatus
-from ...domain.values import MAX_ID_LENGTH, check_text
+from ...domain.values import MAX_ID_LENGTH, check_text, timestamp_text
 
 MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 100
@@ -60,10 +59,10 @@ class Count(fields.Integer):
 
 
 class Moment(fields.AwareDateTime):
-    """A moment, said in UTC."""
+    """A timestamp in UTC, always with six digits of a second."""
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return super()._serialize(value and value.astimezone(UTC), attr, obj, **kwargs)
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        return value and timestamp_text(value)
 
 
 class PageQuery(Schema):

@@ -59,7 +59,7 @@ def test_each_serves_its_seed_data_to_many(vendors: MockVendors, clock: ManualCl
 
 def test_their_feeds_have_three_shapes(vendors: MockVendors) -> None:
     plain, csv, paged = (httpx.get(url) for url in vendors.urls.values())
-    assert plain.json()["as_of"] == "2026-01-01T00:00:00+00:00"
+    assert plain.json()["as_of"] == "2026-01-01T00:00:00.000000+00:00"
     assert plain.json()["products"][0].keys() == {"product_id", "name", "quantity"}
     assert csv.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert csv.headers["Last-Modified"] == "Thu, 01 Jan 2026 00:00:00 GMT"

@@ -59,8 +59,8 @@ def test_one_product(api: ApiUnderTest) -> None:
         "status": "reserved",
         "lines": [{"product_id": "BOLT", "quantity": 3, "allocations": []}],
         "failure": None,
-        "created_at": "2026-01-01T00:00:00+00:00",
-        "updated_at": "2026-01-01T00:00:00+00:00",
+        "created_at": "2026-01-01T00:00:00.000000+00:00",
+        "updated_at": "2026-01-01T00:00:00.000000+00:00",
     }
     assert UUID(order["id"]).version == 7
     assert api.shop.balance("BOLT") == (15, 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
 import pytest
@@ -13,7 +13,7 @@ from api_under_test import ApiUnderTest
 from order_aggregator.domain.errors import StorageUnavailable
 from order_aggregator.domain.ports.read_model import Page
 
-NEW_YEAR = "2026-01-01T00:00:00+00:00"
+NEW_YEAR = "2026-01-01T00:00:00.000000+00:00"
 
 
 def test_stock_is_listed_by_product(api: ApiUnderTest) -> None:
@@ -88,7 +88,10 @@ def test_a_fulfilled_order_names_the_vendors_of_each_line(api: ApiUnderTest) -> 
     api.shop.pass_time(hours=1)
     api.shop.fulfil(*api.shop.storage.read_model.orders(0, 1).items)
     order = api.get(f"/order/{placed['id']}").get_json()
-    assert (order["status"], order["updated_at"]) == ("fulfilled", "2026-01-01T01:00:00+00:00")
+    assert (order["status"], order["updated_at"]) == (
+        "fulfilled",
+        "2026-01-01T01:00:00.000000+00:00",
+    )
     assert order["lines"] == [
         {**lines[0], "allocations": [{"vendor_id": "acme", "quantity": 1}]},
         {
@@ -201,7 +204,17 @@ def test_moments_are_said_in_utc(api: ApiUnderTest) -> None:
     api.shop.sync("acme", {"BOLT": 1}, as_of=eastern)
     api.shop.sync("late", {"LATE": 1}, as_of=eastern)
     [level] = api.get("/vendor-stock", vendor_id="late").get_json()
-    assert level["as_of"] == eastern.astimezone(UTC).isoformat() == "2025-12-31T23:00:00+00:00"
+    assert level["as_of"] == "2025-12-31T23:00:00.000000+00:00"
+
+
+def test_timestamps_always_have_six_digits_of_a_second(api: ApiUnderTest) -> None:
+    """The test's clock stands on a whole second."""
+    api.shop.sync("acme", {"BOLT": 1})
+    second = "2026-01-01T00:00:00.000000+00:00"
+    assert api.get("/stock/BOLT").get_json()["updated_at"] == second
+    order = api.order({"product_id": "BOLT", "quantity": 1}).get_json()
+    assert (order["created_at"], order["updated_at"]) == (second, second)
+    assert api.get(f"/order/{order['id']}").get_json()["created_at"] == second
 
 
 @pytest.mark.parametrize(
