@@ -30,7 +30,7 @@ def test_one_vendors_sync_says_what_changed(api: ApiUnderTest) -> None:
     assert answer.status_code == 200
     assert answer.get_json() == {
         "vendor_id": "bits/co",
-        "as_of": "2026-01-01T00:01:00+00:00",
+        "as_of": "2026-01-01T00:01:00.000000+00:00",
         "products": 2,
         "changes": [
             {"product_id": "BOLT", "delta": -2},
