@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from .adapters.sql import SqlMessageBus, SqlStorage, create_engine, migrate
 from .adapters.system.clock import SystemClock
 from .adapters.system.settings import InvalidSetting, Settings, read_settings
+from .domain.allocation import AllocationPolicy, PriorityPolicy
 from .domain.errors import InvalidValue
 from .domain.ports.clock import Clock
 from .domain.ports.message_bus import MessageBus
@@ -61,6 +62,20 @@ def _gateways(settings: Settings, clock: Clock) -> dict[str, VendorGateway]:
         )
 
 
+@_set_by("ALLOCATION_POLICY")
+def _policy(
+    settings: Settings, gateways: Callable[[], Mapping[str, VendorGateway]]
+) -> AllocationPolicy:
+    policy = settings.allocation_policy
+    if isinstance(policy, PriorityPolicy):
+        known = gateways()
+        unknown = [vendor_id for vendor_id in policy.vendor_ids if vendor_id not in known]
+        if unknown:
+            expected = f"no such vendor: {', '.join(unknown)} (there are: {', '.join(known)})"
+            raise InvalidValue("policy", expected)
+    return policy
+
+
 def _seed_gateways(clock: Clock) -> dict[str, VendorGateway]:
     from .adapters.vendors.config import gateways
     from .adapters.vendors.seed import seed_vendor_gateways
@@ -83,10 +98,10 @@ class Container(containers.DeclarativeContainer):
     gateways = providers.Singleton(_gateways, settings, clock)
     seed_gateways = providers.Singleton(_seed_gateways, clock)
 
+    policy = providers.Singleton(_policy, settings, gateways.provider)
+
     place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock)
-    fulfil_orders = providers.Singleton(
-        FulfilOrders, unit_of_work, clock, settings.provided.allocation_policy
-    )
+    fulfil_orders = providers.Singleton(FulfilOrders, unit_of_work, clock, policy)
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
     separate_orders = providers.Singleton(SeparateOrders, unit_of_work, clock)
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, clock)

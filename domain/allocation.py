@@ -81,15 +81,27 @@ def proportional(quantity: int, offers: Sequence[Offer]) -> Plan:
     return {vendor_id: share + (vendor_id in favoured) for vendor_id, (share, _) in exact.items()}
 
 
-def priority(vendor_ids: Sequence[str]) -> AllocationPolicy:
-    """A policy that empties these vendors in the order given, then the others, highest first."""
-    rank = {vendor_id: position for position, vendor_id in enumerate(vendor_ids)}
+@attrs.frozen
+class PriorityPolicy:
+    """Empties these vendors in the order given, then the others, highest first."""
 
-    def by_priority(quantity: int, offers: Sequence[Offer]) -> Plan:
-        ranked = sorted(offers, key=lambda offer: rank.get(offer.vendor_id, len(rank)))
+    vendor_ids: tuple[str, ...]
+    _rank: Mapping[str, int] = attrs.field(init=False, eq=False, repr=False)
+
+    @_rank.default
+    def _positions(self) -> Mapping[str, int]:
+        return {vendor_id: position for position, vendor_id in enumerate(self.vendor_ids)}
+
+    def __call__(self, quantity: int, offers: Sequence[Offer]) -> Plan:
+        """The plan for one line; see AllocationPolicy."""
+        last = len(self._rank)
+        ranked = sorted(offers, key=lambda offer: self._rank.get(offer.vendor_id, last))
         return highest_first(quantity, ranked)
 
-    return by_priority
+
+def priority(vendor_ids: Sequence[str]) -> AllocationPolicy:
+    """A policy that empties these vendors in the order given, then the others, highest first."""
+    return PriorityPolicy(tuple(vendor_ids))
 
 
 # These look at the highest offers alone, at no more of them than there are units to allocate.

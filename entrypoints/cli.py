@@ -75,6 +75,7 @@ def _refuse_what_can_never_work(container: Container) -> None:
     container.engine()
     container.bus()
     container.gateways()
+    container.policy()
 
 
 def _mock_ports(settings: Settings) -> range:

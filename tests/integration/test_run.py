@@ -256,6 +256,15 @@ def test_a_vendors_file_that_makes_no_sense_is_one_clear_line(
     assert_one_line(embedded, command, expected=f"Error: VENDORS_FILE: {problem}")
 
 
+@pytest.mark.parametrize("command", ["run", "api", "worker"])
+def test_a_policy_of_vendors_that_do_not_exist_is_one_clear_line(
+    embedded: Service, command: str
+) -> None:
+    embedded.environment["ALLOCATION_POLICY"] = "priority:hilltop,Nosuch"
+    expected = "Error: ALLOCATION_POLICY: no such vendor: Nosuch (there are: hilltop, harbour"
+    assert_one_line(embedded, command, expected)
+
+
 def assert_one_line(service: Service, command: str, expected: str) -> None:
     """The command fails at once, and says why in one line without a traceback."""
     failed = service.call(command, timeout=20)
