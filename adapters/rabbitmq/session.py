@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
 
 from pika import SelectConnection
 from pika.adapters.select_connection import IOLoop
@@ -15,9 +14,6 @@ from pika.exceptions import StreamLostError
 
 # Seconds that the broker has to answer when we close. While an alarm blocks us, it does not.
 CLOSE_TIMEOUT = 3.0
-
-# Bytes to gather at most before they are sent.
-CHUNK = 65_536
 
 Callback = Callable[[], None]
 
@@ -41,7 +37,7 @@ class Session:
         Returns why it ended; None if `close` was called.
         """
         try:
-            self._connection = _GatheringConnection(
+            self._connection = SelectConnection(
                 self._parameters,
                 on_open_callback=lambda _connection: self._open_channel(opened),
                 on_open_error_callback=self._ended,
@@ -109,7 +105,8 @@ class Session:
 
     def _cut_off(self) -> None:
         error = StreamLostError("no answer to our close")
-        # What pika itself calls when heartbeats stay away; there is no public way.
+        # What pika itself calls when heartbeats stay away. There is no public way, and a broker
+        # that an alarm has blocked answers no close until the alarm ends.
         self._connection._terminate_stream(error)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def _open_channel(self, opened: Callback) -> None:
@@ -134,32 +131,3 @@ class Session:
             callback()
         except Exception as error:  # noqa: BLE001 - the session ends with it
             self.fail(error)
-
-
-class _GatheringConnection(SelectConnection):
-    """Sends together what is written in one turn of the loop.
-
-    pika makes one system call a frame, three a message. At each, another thread of the program may
-    take its turn, which lasts milliseconds.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._gathered: list[bytes] = []
-        self._size = 0
-        super().__init__(*args, **kwargs)
-
-    def _adapter_emit_data(self, data: bytes) -> None:
-        if not self._gathered:
-            self.ioloop.add_callback(self._send_gathered)
-        self._gathered.append(data)
-        self._size += len(data)
-        if self._size >= CHUNK:
-            self._send_gathered()
-
-    def _send_gathered(self) -> None:
-        data = b"".join(self._gathered)
-        self._gathered.clear()
-        self._size = 0
-        # The socket may be gone by now; then so is everything else.
-        if data and self._transport is not None:  # type: ignore[attr-defined]
-            super()._adapter_emit_data(data)  # type: ignore[misc]
