@@ -25,6 +25,7 @@ from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.separate_orders import SeparateOrders
 from .domain.use_cases.sync_vendor import SyncVendor
+from .domain.use_cases.watch_outbox import WatchOutbox
 
 
 @contextmanager
@@ -106,6 +107,7 @@ class Container(containers.DeclarativeContainer):
     separate_orders = providers.Singleton(SeparateOrders, unit_of_work, clock)
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, clock)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
+    watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)
     resend_orders = providers.Singleton(
         ResendOrders, unit_of_work, clock, settings.provided.resend_after
     )

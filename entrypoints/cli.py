@@ -147,12 +147,12 @@ def worker() -> None:
 @cli.command()
 def relay() -> None:
     """Send accepted orders to the broker. Run any number."""
-    from .relay import Relay
+    from .relay import relay_of
 
     settings, container, stop = _start()
     if settings.broker_url is None:
         raise InvalidSetting("BROKER_URL", "must be set; without a broker nothing is relayed")
-    Relay(container.relay_messages(), container.resend_orders(), stop).run()
+    relay_of(container, stop).run()
 
 
 @cli.command()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from threading import Event
 from time import monotonic
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
 
+from ..bootstrap import Container
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
 from ..domain.events import decode
+from ..domain.ports.unit_of_work import Backlog
+from ..domain.values import timestamp_text
 from .logs import log_orders
-from .patience import Stopped, patiently
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 # How late a message is sent when the process that committed it has died.
@@ -24,11 +28,17 @@ POLL = timedelta(seconds=0.2)
 # What comes within this time is sent together: a batch costs a commit here, and one in a worker.
 GATHER = timedelta(seconds=0.01)
 RESEND_EVERY = timedelta(seconds=30)
+WATCH_EVERY = timedelta(seconds=5)
 AFTER_CRASH = timedelta(seconds=1)
+# Seconds between attempts while the bus, or the storage, does not take or give messages.
+FIRST_BACKOFF = 0.2
+LAST_BACKOFF = 5.0
 
 
 class RelaysMessages(Protocol):
     """The use case `RelayMessages`."""
+
+    unconfirmed: int
 
     def __call__(self) -> Sequence[bytes]:
         """Relay a batch."""
@@ -38,20 +48,23 @@ class RelaysMessages(Protocol):
 
 
 class Relay:
-    """The loop around RelayMessages and ResendOrders."""
+    """The loop around RelayMessages, ResendOrders and WatchOutbox."""
 
     def __init__(
         self,
+        *,
         relay_messages: RelaysMessages | None,
         resend_orders: Callable[[], Sequence[UUID]],
+        watch_outbox: Callable[[], Backlog | None],
         stop: Event,
     ) -> None:
-        # None where the outbox table itself is the queue.
+        """`relay_messages` is None where the outbox table itself is the queue."""
         self._relay_messages = relay_messages
-        self._resend_orders = resend_orders
+        self._resend = _Periodic(resend_orders, RESEND_EVERY)
+        self._watch = _Periodic(watch_outbox, WATCH_EVERY)
         self._stop = stop
         self._wake = Event()
-        self._next_resend = monotonic()
+        self._backoff = _backoff()
 
     def wake(self) -> None:
         """Something was committed to the outbox: do not wait for the next poll."""
@@ -64,8 +77,10 @@ class Relay:
         while not self._stop.is_set():
             try:
                 self._step()
-            except Stopped:
-                break  # what was not sent is still in the outbox
+            except (Unavailable, Conflict) as error:
+                delay = next(self._backoff)
+                log.warning("relay.waiting", reason=str(error), seconds=round(delay, 1))
+                self._stop.wait(delay)
             except Exception:
                 # The API's orders depend on this thread: it goes on, whatever it was.
                 log.exception("relay.crashed")
@@ -74,20 +89,28 @@ class Relay:
         log.info("relay.stopped")
 
     def _step(self) -> None:
-        if monotonic() >= self._next_resend:
-            self._next_resend = monotonic() + RESEND_EVERY.total_seconds()
-            self._resend()
-        if not self._send():
+        log_orders(log.warning, "orders.resent", self._resend() or ())
+        if backlog := self._watch():
+            since = timestamp_text(backlog.since)
+            log.warning("outbox.waiting", messages=backlog.messages, since=since)
+        sent, unconfirmed = self._send()
+        if unconfirmed:
+            # Whoever commits more meanwhile does not shorten the wait.
+            self._stop.wait(next(self._backoff))
+            return
+        self._backoff = _backoff()
+        if not sent:
             self._wake.wait(POLL.total_seconds())
         self._wake.clear()
         self._stop.wait(GATHER.total_seconds())
 
-    def _send(self) -> bool:
+    def _send(self) -> tuple[int, int]:
+        """How many messages the bus confirmed, and how many it did not."""
         if self._relay_messages is None:
-            return False
-        bodies = patiently(self._relay_messages, self._stop, "relay.waiting")
+            return 0, 0
+        bodies = self._relay_messages()
         log_orders(log.info, "orders.sent", [key for body in bodies for key in _order_ids(body)])
-        return bool(bodies)
+        return len(bodies), self._relay_messages.unconfirmed
 
     def _finish(self) -> None:
         if self._relay_messages is not None:
@@ -95,9 +118,39 @@ class Relay:
             with suppress(Unavailable, Conflict):
                 self._relay_messages.finish()
 
-    def _resend(self) -> None:
-        order_ids = patiently(self._resend_orders, self._stop, "relay.waiting")
-        log_orders(log.warning, "orders.resent", order_ids)
+
+def relay_of(container: Container, stop: Event) -> Relay:
+    """A relay on this container's parts."""
+    has_broker = container.settings().broker_url is not None
+    return Relay(
+        relay_messages=container.relay_messages() if has_broker else None,
+        resend_orders=container.resend_orders(),
+        watch_outbox=container.watch_outbox(),
+        stop=stop,
+    )
+
+
+class _Periodic(Generic[T]):
+    """Makes a call when it is due: at first, and then no more often than `every`."""
+
+    def __init__(self, call: Callable[[], T], every: timedelta) -> None:
+        self._call = call
+        self._every = every.total_seconds()
+        self._next = monotonic()
+
+    def __call__(self) -> T | None:
+        if monotonic() < self._next:
+            return None
+        self._next = monotonic() + self._every
+        return self._call()
+
+
+def _backoff() -> Iterator[float]:
+    """Seconds to wait: doubling up to LAST_BACKOFF, and by chance up to a half less."""
+    delay = FIRST_BACKOFF
+    while True:
+        yield delay * random.uniform(0.5, 1)  # noqa: S311
+        delay = min(2 * delay, LAST_BACKOFF)
 
 
 def _order_ids(body: bytes) -> list[str]:

@@ -107,6 +107,17 @@ class Broker(Server):
             self.start()
             self.api.call("DELETE", f"/vhosts/{name}")
 
+    @contextmanager
+    def policy(self, url: str, queue: str, **definition: object) -> Iterator[None]:
+        """Apply a policy to one queue of this virtual host, until the block ends."""
+        path = f"/policies/{url.rpartition('/')[2]}/{queue}"
+        body = {"pattern": f"^{queue}$", "definition": definition, "apply-to": "queues"}
+        self.api.call("PUT", path, json.dumps(body))
+        try:
+            yield
+        finally:
+            self.api.call("DELETE", path)
+
 
 @contextmanager
 def _running(server: Server) -> Iterator[None]:

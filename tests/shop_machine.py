@@ -215,19 +215,24 @@ class ShopMachine(RuleBasedStateMachine):
         """Once everything outside is well again, every accepted order comes to its end."""
         if not hasattr(self, "shop"):
             return
+        self.bus.mood = "well"
         self.shop.clock.advance(RESEND_AFTER + timedelta(seconds=1))
         for vendor in VENDORS:
             self.sync(vendor, dict.fromkeys(PRODUCTS, 1_000_000), 0)
+        self._send_everything()
+        self.shop.clock.advance(RESEND_AFTER + timedelta(seconds=1))
         self.resend()
-        self.bus.mood = "well"
-        while self.shop.relay_messages():
-            pass
+        self._send_everything()
         with self.bus.consume() as consumer:
             deliveries = consumer.receive(10_000, 0)
             self._fulfil(announced(deliveries))
         assert "reserved" not in {order.status for order in self.orders.values()}
         self.balances_equal_the_model()
         self.the_ledger_finds_nothing_wrong()
+
+    def _send_everything(self) -> None:
+        while self.shop.relay_messages():
+            pass
 
     # The model.
 

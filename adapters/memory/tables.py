@@ -40,6 +40,7 @@ class Tables:
     keys: MutableMapping[str, UUID] = attrs.Factory(dict)
     # None where the message was removed.
     outbox: MutableMapping[int, QueuedMessage | None] = attrs.Factory(dict)
+    alarm: MutableMapping[str, datetime] = attrs.Factory(dict)
 
     def overlaid(self) -> Tables:
         """The same rows, with a layer on top that takes the writes."""

@@ -16,7 +16,7 @@ import attrs
 
 from ...domain.errors import Conflict, RuleViolated
 from ...domain.order import Order, OrderStatus
-from ...domain.ports.unit_of_work import OutboxMessage
+from ...domain.ports.unit_of_work import Backlog, OutboxMessage
 from ...domain.stock import (
     CentralStock,
     Product,
@@ -194,8 +194,13 @@ class MemoryOrders:
             and self._tables.orders[order_id].status is OrderStatus.RESERVED
         )
         taken = list(islice(due, limit))
-        self._tables.sent_at.update(dict.fromkeys(taken, now))
+        self.mark_sent(taken, now)
         return taken
+
+    def mark_sent(self, ids: Collection[UUID], at: datetime) -> None:
+        """Update those that are known."""
+        known = (order_id for order_id in ids if order_id in self._tables.orders)
+        self._tables.sent_at.update(dict.fromkeys(known, at))
 
 
 class MemoryOutbox:
@@ -203,6 +208,7 @@ class MemoryOutbox:
 
     def __init__(self, storage: MemoryStorage, tables: Tables) -> None:
         self._storage = storage
+        self._tables = tables
         self._messages = tables.outbox
 
     def add(self, bodies: Sequence[bytes], at: datetime) -> None:
@@ -237,6 +243,19 @@ class MemoryOutbox:
         for message_id in ids:
             if message := self._messages.get(message_id):
                 self._messages[message_id] = attrs.evolve(message, due_at=None)
+
+    def backlog(self) -> Backlog | None:
+        """Count."""
+        created = [each.created_at for each in self._messages.values() if each is not None]
+        return Backlog(messages=len(created), since=min(created)) if created else None
+
+    def claim_alarm(self, now: datetime, before: datetime) -> bool:
+        """Compare and set."""
+        raised_at = self._tables.alarm.get("raised_at")
+        if raised_at is not None and raised_at > before:
+            return False
+        self._tables.alarm["raised_at"] = now
+        return True
 
 
 class MemoryUnitOfWork:

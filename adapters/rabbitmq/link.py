@@ -57,6 +57,8 @@ class Link(Generic[W]):
         self._session: Session | None = None
         self._usable: W | None = None
         self._obstacle = "not connected"
+        # Whether the next session only takes the place of one that was good.
+        self._renewing = False
         self._closing = Event()
 
     def start(self) -> None:
@@ -77,6 +79,13 @@ class Link(Generic[W]):
                 raise BrokerUnavailable(self._obstacle)
             return work
 
+    def renew(self, session: Session) -> None:
+        """Have another session instead of this one, unless that has been lost already."""
+        with self._changed:
+            if self._usable and self._usable.session is session:
+                self._lose("being renewed")
+        session.call(session.close)
+
     def close(self) -> None:
         """Finish the work, close the connection and end the thread."""
         with self._changed:
@@ -93,8 +102,10 @@ class Link(Generic[W]):
         delays = _delays()
         while session := self._next_session():
             error = self._serve(session)
+            # None: by `renew` or `close`.
+            self._renewing = error is None
             if error is None:
-                return
+                continue
             with self._changed:
                 if self._usable:
                     delays = _delays()
@@ -124,7 +135,8 @@ class Link(Generic[W]):
             session.fail(TimeoutError("the broker did not finish setting up the channel"))
 
     def _ready(self, work: W) -> None:
-        log.info("broker.connected", purpose=self._purpose)
+        if not self._renewing:
+            log.info("broker.connected", purpose=self._purpose)
         with self._changed:
             if not self._closing.is_set():
                 self._usable = work

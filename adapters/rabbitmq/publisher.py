@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Event
+from threading import Event, Lock
 
 import structlog
 from pika import BasicProperties, DeliveryMode
@@ -30,6 +30,8 @@ class Publisher:
 
     def __init__(self, parameters: Parameters, queue: str) -> None:
         self._link = Link(parameters, queue, "publish", lambda session: _Outgoing(session, queue))
+        self._lock = Lock()
+        self._refusing = False
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:
         """True for each message that the broker has confirmed in time. Raises BrokerUnavailable."""
@@ -40,9 +42,23 @@ class Publisher:
         session = outgoing.session
         if session.call(lambda: outgoing.send(batch)) and not batch.done.wait(CONFIRM_TIMEOUT):
             session.call(outgoing.give_up)
+        if batch.refused:
+            # RabbitMQ 3.10 goes on refusing on a channel after the queue has room again.
+            self._link.renew(session)
+        self._note_refusal(refused=batch.refused, accepted=all(batch.confirmed))
         if not batch.sent:
             raise BrokerUnavailable("the connection was lost")
         return list(batch.confirmed)
+
+    def _note_refusal(self, *, refused: bool, accepted: bool) -> None:
+        """Log once that the broker refuses messages, and once that it does not any more."""
+        with self._lock:
+            if refused and not self._refusing:
+                self._refusing = True
+                log.warning("broker.refuses", reason="the queue is full")
+            elif accepted and self._refusing:
+                self._refusing = False
+                log.info("broker.accepts")
 
     def ping(self) -> None:
         """Return if the broker is connected and takes messages; else BrokerUnavailable."""
@@ -68,12 +84,15 @@ class _Batch:
         self.confirmed = [False] * len(bodies)
         self.waiting = len(bodies)
         self.sent = False
+        # Whether the broker refused one of them.
+        self.refused = False
         # Set once nothing more will become known.
         self.done = Event()
 
     def settle(self, index: int, confirmed: bool) -> None:
         """Take down the broker's answer to one message."""
         self.confirmed[index] = confirmed
+        self.refused = self.refused or not confirmed
         self.waiting -= 1
         if not self.waiting:
             self.done.set()

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Dialect,
     FromClause,
     LargeBinary,
+    Table,
     Text,
     bindparam,
     cast,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     select,
     type_coerce,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import NullType, TypeEngine
 
@@ -54,6 +56,11 @@ class BulkKeys:
 
     contain: Callable[[ColumnElement[Any]], ColumnElement[bool]]
     bind: Callable[[Collection[object]], Parameters]
+
+
+def upsert(dialect: Dialect, table: Table) -> Any:
+    """An INSERT with an ON CONFLICT clause: both databases have it, each by its own construct."""
+    return (sqlite if dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def bulk_rows(dialect: Dialect, **types: TypeEngine[Any]) -> BulkRows:

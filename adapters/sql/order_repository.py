@@ -113,6 +113,11 @@ class OrderStatements:
             .where(orders.c.id == due.c.id)
             .returning(orders.c.id)
         )
+        self.mark_sent = (
+            update(orders)
+            .values(sent_at=bindparam("at", type_=MOMENT))
+            .where(self.ids.contain(orders.c.id))
+        )
 
     def _build_allocated_since(self, dialect: Dialect) -> None:
         self.product_ids = bulk_keys(dialect, TEXT_ID)
@@ -198,6 +203,11 @@ class SqlOrders:
             {"sent_before": sent_before, "now": now, "limit": limit},
         )
         return sorted(order_id for (order_id,) in rows)
+
+    def mark_sent(self, ids: Collection[UUID], at: datetime) -> None:
+        """One statement."""
+        statements = self._statements
+        self._transaction.write(statements.mark_sent, statements.ids.bind(ids) | {"at": at})
 
     def _load(
         self, statement: Select[Any], keys: BulkKeys, values: Collection[object]

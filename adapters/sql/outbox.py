@@ -12,15 +12,16 @@ from sqlalchemy import (
     LargeBinary,
     bindparam,
     delete,
+    func,
     insert,
     literal,
     select,
     update,
 )
 
-from ...domain.ports.unit_of_work import OutboxMessage
-from .bulk import bulk_keys, bulk_rows
-from .schema import MOMENT, ROW_NUMBER, outbox
+from ...domain.ports.unit_of_work import Backlog, OutboxMessage
+from .bulk import bulk_keys, bulk_rows, upsert
+from .schema import MOMENT, ROW_NUMBER, outbox, outbox_alarm
 from .transaction import Transaction
 
 
@@ -57,6 +58,15 @@ class OutboxStatements:
             .returning(outbox.c.id, outbox.c.body, outbox.c.attempts)
         )
         self.remove = delete(outbox).where(self.ids.contain(outbox.c.id))
+        self.backlog = select(func.count(), func.min(outbox.c.created_at)).select_from(outbox)
+        alarm = upsert(dialect, outbox_alarm).values(
+            id=literal(1), raised_at=bindparam("now", type_=MOMENT)
+        )
+        self.claim_alarm = alarm.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"raised_at": alarm.excluded.raised_at},
+            where=outbox_alarm.c.raised_at <= bindparam("before", type_=MOMENT),
+        ).returning(outbox_alarm.c.id)
         self.release = update(outbox).values(due_at=None).where(self.ids.contain(outbox.c.id))
 
 
@@ -91,3 +101,13 @@ class SqlOutbox:
         """Make due now."""
         if ids:
             self._transaction.write(self._statements.release, self._statements.ids.bind(ids))
+
+    def backlog(self) -> Backlog | None:
+        """One question."""
+        [(messages, since)] = self._transaction.rows(self._statements.backlog)
+        return Backlog(messages=messages, since=since) if messages else None
+
+    def claim_alarm(self, now: datetime, before: datetime) -> bool:
+        """The row's lock has the second of two wait, and then fail its condition."""
+        parameters = {"now": now, "before": before}
+        return bool(self._transaction.rows(self._statements.claim_alarm, parameters))

@@ -227,12 +227,12 @@ outbox = Table(
     sqlite_autoincrement=True,
 )
 
-# One row: when somebody last logged that the outbox is not being sent.
+# One row at most: when somebody last reported that the outbox is not being sent.
 outbox_alarm = Table(
     "outbox_alarm",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("raised_at", MOMENT),
+    Column("raised_at", MOMENT, nullable=False),
     CheckConstraint("id = 1", name="one_row"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -19,7 +20,6 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ...domain.errors import RuleViolated
 from ...domain.stock import (
@@ -31,7 +31,7 @@ from ...domain.stock import (
     VendorStockChange,
 )
 from ...domain.vendor_sync import StockAdjustment
-from .bulk import bulk_keys, bulk_rows
+from .bulk import bulk_keys, bulk_rows, upsert
 from .schema import (
     MOMENT,
     TEXT_ID,
@@ -43,15 +43,12 @@ from .schema import (
 )
 from .transaction import Transaction
 
-# Both have the same ON CONFLICT clause, each under a construct of its own.
-_UPSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-
 
 class StockStatements:
     """The statements of the stock repository, built once for a database."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._upsert = _UPSERT[dialect.name]
+        self._upsert = partial(upsert, dialect)
         self.ids = bulk_keys(dialect, TEXT_ID)
         self.lock = (
             select(central_stock.c.product_id, central_stock.c.on_hand, central_stock.c.reserved)

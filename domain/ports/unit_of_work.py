@@ -94,6 +94,9 @@ class OrderRepository(Protocol):
     def take_unsettled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
         """Orders still reserved, sent longest ago and before then; they count as sent now."""
 
+    def mark_sent(self, ids: Collection[UUID], at: datetime) -> None:
+        """Note that these orders were announced again; unknown ones are passed over."""
+
 
 @attrs.frozen(kw_only=True)
 class OutboxMessage:
@@ -101,6 +104,14 @@ class OutboxMessage:
 
     id: int
     body: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Backlog:
+    """How many messages wait in the outbox, and when the oldest of them was created."""
+
+    messages: int
+    since: datetime
 
 
 class Outbox(Protocol):
@@ -122,6 +133,12 @@ class Outbox(Protocol):
 
     def release(self, ids: Collection[int]) -> None:
         """Make claimed messages due again at once; unknown ids are passed over."""
+
+    def backlog(self) -> Backlog | None:
+        """What waits, claimed messages included; None if nothing does. Reads the whole outbox."""
+
+    def claim_alarm(self, now: datetime, before: datetime) -> bool:
+        """Claim to report the backlog at `now`; False if somebody did so since `before`."""
 
 
 class UnitOfWork(Protocol):

@@ -28,6 +28,8 @@ class RelayMessages:
         self._unit_of_work = unit_of_work
         self._bus = bus
         self._clock = clock
+        # Messages of the last round that the bus did not confirm: they are due again.
+        self.unconfirmed = 0
         self._sent: set[int] = set()
         self._look_back = _LookBack()
 
@@ -46,6 +48,7 @@ class RelayMessages:
                 sent = [unconfirmed.pop(key) for key in confirmed]
                 self._sent.update(confirmed)
         finally:
+            self.unconfirmed = len(unconfirmed)
             if unconfirmed:
                 self._release(unconfirmed)
         return sent

@@ -14,7 +14,12 @@ BATCH = 1000
 
 
 class ResendOrders:
-    """Puts orders that stay reserved back into the outbox. A message too many changes nothing."""
+    """Puts orders that stay reserved back into the outbox. A message too many changes nothing.
+
+    An order whose message still waits in the outbox is left alone. Both have the timestamp of the
+    transaction that wrote them, so only orders that were sent before the oldest message was created
+    are looked at.
+    """
 
     def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock, after: timedelta) -> None:
         self._unit_of_work = unit_of_work
@@ -25,7 +30,10 @@ class ResendOrders:
         """Resend a batch; its order ids. Raises StorageUnavailable or Conflict."""
         with self._unit_of_work() as uow:
             now = self._clock.now()
-            order_ids = uow.orders.take_unsettled(now - self._after, now, BATCH)
+            sent_before = now - self._after
+            if backlog := uow.outbox.backlog():
+                sent_before = min(sent_before, backlog.since)
+            order_ids = uow.orders.take_unsettled(sent_before, now, BATCH)
             if order_ids:
                 uow.outbox.add(announce(order_ids), now)
                 uow.commit()

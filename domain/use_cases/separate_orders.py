@@ -31,6 +31,8 @@ class SeparateOrders:
                 if order_id not in known or known[order_id].status is OrderStatus.RESERVED
             ]
             if left:
-                uow.outbox.add(announce(left, together=1), self._clock.now())
+                now = self._clock.now()
+                uow.orders.mark_sent(left, now)
+                uow.outbox.add(announce(left, together=1), now)
                 uow.commit()
         return left

@@ -10,7 +10,7 @@ from flask import Flask
 from uuid_utils.compat import uuid7
 
 from ...bootstrap import Container
-from ..relay import Relay
+from ..relay import Relay, relay_of
 from .app import close, create_app
 from .concurrency import Concurrency, Threads
 from .services import ApiServices
@@ -24,8 +24,7 @@ def api_of(container: Container, concurrency: Concurrency | None = None) -> Iter
     placed and the relay is stopped.
     """
     stop = Event()
-    relays = container.settings().broker_url is not None
-    relay = Relay(container.relay_messages() if relays else None, container.resend_orders(), stop)
+    relay = relay_of(container, stop)
     app = create_app(_services(container, relay, concurrency or Threads()))
     thread = Thread(target=relay.run, name="relay", daemon=True)
     thread.start()

@@ -200,6 +200,14 @@ def test_unsettled_orders_are_taken_oldest_first_once_until_they_are_due_again(
     assert take(6 * second, 7 * second) == ids[:2]
 
 
+def test_an_order_that_is_marked_as_sent_is_not_due(storage: Storage) -> None:
+    first, second = _added(storage, *(_order(apple=1) for _ in range(2)))
+    work(storage, lambda uow: uow.orders.mark_sent([first.id, next_order_id()], LATER))
+    taken = work(storage, lambda uow: uow.orders.take_unsettled(LATER, LATER, 10))
+    assert taken == [second.id]
+    work(storage, lambda uow: uow.orders.mark_sent([], LATER))
+
+
 def test_only_reserved_orders_are_unsettled(storage: Storage) -> None:
     fulfilled, failed, reserved = _added(storage, *(_order(apple=1) for _ in range(3)))
     _settle(storage, _fulfilled(fulfilled), failed.fail("given up", LATER))

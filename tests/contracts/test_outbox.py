@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from order_aggregator.domain.ports.unit_of_work import OutboxMessage
+from order_aggregator.domain.ports.unit_of_work import Backlog, OutboxMessage
 from race import race
 from shop import Storage
 from shop_work import NOW, bodies, claimed, work
@@ -126,3 +126,34 @@ def test_a_claimer_does_not_wait_for_another_that_is_still_at_it(storage: Storag
         uow.commit()
     second = claimed(storage, LEASE_END)
     assert (bodies(first), bodies(second)) == ([b"1"], [b"2"])
+
+
+def test_the_backlog_is_all_that_waits_and_its_oldest(storage: Storage) -> None:
+    def backlog() -> Backlog | None:
+        return work(storage, lambda uow: uow.outbox.backlog())
+
+    assert backlog() is None
+    work(storage, lambda uow: uow.outbox.add([b"1"], NOW + SECOND))
+    work(storage, lambda uow: uow.outbox.add([b"2", b"3"], NOW))
+    assert backlog() == Backlog(messages=3, since=NOW)
+    messages = claimed(storage, LEASE_END, limit=3)
+    assert backlog() == Backlog(messages=3, since=NOW)
+    _remove(storage, messages[1:])
+    assert backlog() == Backlog(messages=1, since=NOW + SECOND)
+    _remove(storage, messages[:1])
+    assert backlog() is None
+
+
+def test_of_many_who_claim_the_alarm_one_gets_it_for_a_while(storage: Storage) -> None:
+    def claim(now: datetime) -> bool:
+        return work(storage, lambda uow: uow.outbox.claim_alarm(now, now - SECOND))
+
+    assert sum(race([lambda: claim(NOW)] * 8)) == 1
+    assert not claim(NOW + SECOND / 2)
+    assert claim(NOW + SECOND)
+
+
+def test_a_claim_to_the_alarm_that_is_not_committed_is_none(storage: Storage) -> None:
+    with storage.unit_of_work() as uow:
+        assert uow.outbox.claim_alarm(NOW, NOW - SECOND)
+    assert work(storage, lambda uow: uow.outbox.claim_alarm(NOW, NOW - SECOND))

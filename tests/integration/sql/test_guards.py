@@ -36,7 +36,7 @@ REFUSED = {
     " (vendor_id, product_id, delta, cause, at)"
     " SELECT 'nobody', product_id, 1, 'x', as_of FROM vendor_stock",
     "failed attempts below 0": "UPDATE orders SET failed_attempts = -1",
-    "a second alarm": "INSERT INTO outbox_alarm (id) VALUES (2)",
+    "a second alarm": "INSERT INTO outbox_alarm VALUES (2, CURRENT_TIMESTAMP)",
     "an unknown status": "UPDATE orders SET status = 'lost'",
     "a failure without a reason": "UPDATE orders SET status = 'failed'",
     "a reason without a failure": "UPDATE orders SET failure = 'x'",

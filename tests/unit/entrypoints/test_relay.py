@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from threading import Event, Thread
 from time import monotonic
+from typing import Any
 
 import attrs
 import pytest
+from structlog.testing import capture_logs
 
 from order_aggregator import BrokerUnavailable
+from order_aggregator.domain.ports.unit_of_work import Backlog
 from order_aggregator.entrypoints import relay as relay_module
 from order_aggregator.entrypoints.relay import Relay
 
@@ -20,12 +25,19 @@ class Sending:
 
     send: Callable[[], Sequence[bytes]]
     finished: bool = False
+    unconfirmed: int = 0
 
     def __call__(self) -> Sequence[bytes]:
         return self.send()
 
     def finish(self) -> None:
         self.finished = True
+
+
+def relay_of(sending: Sending | None, stop: Event, **calls: Callable[[], Any]) -> Relay:
+    """A relay that has nothing else to do, unless told."""
+    idle: dict[str, Callable[[], Any]] = {"resend_orders": list, "watch_outbox": lambda: None}
+    return Relay(relay_messages=sending, stop=stop, **{**idle, **calls})
 
 
 def test_a_wake_sends_before_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +50,7 @@ def test_a_wake_sends_before_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> N
         return []
 
     monkeypatch.setattr(relay_module, "POLL", relay_module.POLL * 1000)
-    relay = Relay(Sending(send), list, stop)
+    relay = relay_of(Sending(send), stop)
     thread = Thread(target=relay.run)
     thread.start()
     relay.wake()
@@ -66,7 +78,7 @@ def test_it_goes_on_when_the_broker_is_back() -> None:
         return answer
 
     sending = Sending(send)
-    Relay(sending, list, stop).run()
+    relay_of(sending, stop).run()
     assert answers == []
     assert sending.finished
 
@@ -83,7 +95,7 @@ def test_a_crash_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
         stop.set()
         return []
 
-    Relay(Sending(send), list, stop).run()
+    relay_of(Sending(send), stop).run()
     assert answers == []
 
 
@@ -94,7 +106,7 @@ def test_told_to_stop_while_the_broker_is_away_it_ends() -> None:
         tried.set()
         raise BrokerUnavailable("away")
 
-    thread = Thread(target=Relay(Sending(send), list, stop).run)
+    thread = Thread(target=relay_of(Sending(send), stop).run)
     thread.start()
     assert tried.wait(2)
     begun = monotonic()
@@ -111,4 +123,76 @@ def test_without_a_broker_it_only_resends() -> None:
         stop.set()
         return []
 
-    Relay(None, resend, stop).run()  # type: ignore[arg-type]
+    relay_of(None, stop, resend_orders=resend).run()
+
+
+@pytest.fixture
+def slow_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No wait is shorter than a tenth of a second, so that few steps are many."""
+    monkeypatch.setattr(relay_module, "FIRST_BACKOFF", 0.2)
+
+
+def test_what_the_bus_refuses_is_not_tried_again_at_once(slow_start: None) -> None:
+    """Whoever commits more meanwhile does not change that."""
+    stop, tries = Event(), []
+
+    def refused() -> list[bytes]:
+        tries.append(monotonic())
+        relay.wake()
+        if len(tries) == 4:
+            stop.set()
+        return []
+
+    relay = relay_of(Sending(refused, unconfirmed=1000), stop)
+    relay.run()
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
+    # At least half of 0.2, 0.4 and 0.8 seconds.
+    assert all(pause >= least for pause, least in zip(pauses, (0.1, 0.2, 0.4), strict=True))
+
+
+def test_after_a_round_without_refusals_it_waits_no_longer_than_at_first() -> None:
+    stop = Event()
+    rounds = iter([1, 1, 1, 0, 1, 0])
+    sending = Sending(list)
+
+    def send() -> list[bytes]:
+        sending.unconfirmed = next(rounds)
+        if sending.unconfirmed == 0:
+            times.append(monotonic())
+            if len(times) == 2:
+                stop.set()
+        return [b"{}"]
+
+    times: list[float] = []
+    sending.send = send
+    relay_of(sending, stop).run()
+    # Else its fourth pause would last 0.8 seconds at least.
+    assert times[1] - times[0] < 0.75
+
+
+def test_a_backlog_is_logged_also_while_the_broker_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "WATCH_EVERY", timedelta())
+    stop = Event()
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    backlogs: list[Backlog | None] = [None, Backlog(messages=3, since=since), None]
+
+    def watch() -> Backlog | None:
+        if len(backlogs) == 1:
+            stop.set()
+        return backlogs.pop(0)
+
+    def send() -> list[bytes]:
+        raise BrokerUnavailable("away")
+
+    with capture_logs() as lines:
+        relay_of(Sending(send), stop, watch_outbox=watch).run()
+    assert [line for line in lines if line["event"] == "outbox.waiting"] == [
+        {
+            "event": "outbox.waiting",
+            "log_level": "warning",
+            "messages": 3,
+            "since": "2026-01-01T00:00:00.000000+00:00",
+        }
+    ]

@@ -28,11 +28,10 @@ def upgrade() -> None:
     op.add_column("outbox", sa.Column("created_at", MOMENT, nullable=False, server_default=now))
     if op.get_context().dialect.name == "postgresql":
         op.alter_column("outbox", "created_at", server_default=None)
-    alarm = op.create_table(
+    op.create_table(
         "outbox_alarm",
         sa.Column("id", sa.Integer, autoincrement=False, nullable=False),
-        sa.Column("raised_at", MOMENT),
+        sa.Column("raised_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="outbox_alarm_pkey"),
         sa.CheckConstraint("id = 1", name="outbox_alarm_one_row"),
     )
-    op.bulk_insert(alarm, [{"id": 1, "raised_at": None}])
