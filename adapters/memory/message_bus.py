@@ -114,15 +114,17 @@ class MemoryConsumer:
         for delivery in deliveries:
             self._settle(delivery)
 
-    def retry(self, delivery: Delivery, delay: float) -> None:
-        """Queue it again, due later."""
-        if message := self._settle(delivery):
-            self._bus.give_back(message, delay)
+    def retry(self, deliveries: Sequence[Delivery], delay: float) -> None:
+        """Queue them again, due later."""
+        for delivery in deliveries:
+            if message := self._settle(delivery):
+                self._bus.give_back(message, delay)
 
-    def park(self, delivery: Delivery, reason: str) -> None:
-        """Hand it to the bus to keep."""
-        if message := self._settle(delivery):
-            self._bus.park(message, reason)
+    def park(self, reasons: Sequence[tuple[Delivery, str]]) -> None:
+        """Hand them to the bus to keep."""
+        for delivery, reason in reasons:
+            if message := self._settle(delivery):
+                self._bus.park(message, reason)
 
     def __enter__(self) -> Self:
         return self

@@ -140,6 +140,7 @@ class MemoryOrders:
                 raise Conflict(f"order {order.id} or its idempotency key exists")
             self._tables.orders[order.id] = order
             self._tables.sent_at[order.id] = order.created_at
+            self._tables.failed_attempts[order.id] = 0
             if key is not None:
                 self._tables.keys[key] = order.id
 
@@ -161,6 +162,13 @@ class MemoryOrders:
             if known is None or known.status is not OrderStatus.RESERVED:
                 raise Conflict(f"order {order.id} is not reserved")
             self._tables.orders[order.id] = order
+
+    def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
+        """Only a reserved order is tried again."""
+        for order in self.lock(attempts).values():
+            if order.status is OrderStatus.RESERVED:
+                self._tables.failed_attempts[order.id] = attempts[order.id]
+                self._tables.sent_at[order.id] = at
 
     def allocated_since(
         self, vendor_id: str, product_ids: Collection[str], moment: datetime
@@ -184,6 +192,7 @@ class MemoryOrders:
         )
         taken = list(islice(due, limit))
         self._tables.sent_at.update(dict.fromkeys(taken, now))
+        self._tables.failed_attempts.update(dict.fromkeys(taken, 0))
         return taken
 
 

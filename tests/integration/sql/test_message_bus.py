@@ -61,15 +61,15 @@ def test_settling_too_late_changes_nothing(
             if settlement == "acknowledge":
                 slow.acknowledge(late)
             elif settlement == "retry":
-                slow.retry(late[0], 0)
+                slow.retry([late[0]], 0)
             elif settlement == "park":
-                slow.park(late[0], "too late")
+                slow.park([(late[0], "too late")])
             else:
                 slow.__exit__(None, None, None)
             assert bus.parked == []
             with bus.consume() as third:
                 assert third.receive(1, 0) == []
-            quick.park(delivery, "in time")
+            quick.park([(delivery, "in time")])
     assert bus.parked == [(b"x", "in time")]
 
 
@@ -95,7 +95,7 @@ def test_no_relay_takes_what_is_parked(
     bus.publish([b"x"])
     with bus.consume() as consumer:
         [delivery] = consumer.receive(1, 0)
-        consumer.park(delivery, "reason")
+        consumer.park([(delivery, "reason")])
     clock.advance(10 * LEASE)
     assert work(storage, lambda uow: uow.outbox.claim(9, clock.now(), clock.now())) == []
     assert bus.parked == [(b"x", "reason")]

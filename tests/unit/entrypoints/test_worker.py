@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from threading import Barrier, Event, Thread
@@ -12,7 +12,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from order_aggregator import (
+    Delivery,
     FailOrders,
+    FindSuspects,
     FulfilOrders,
     ManualClock,
     MemoryMessageBus,
@@ -24,6 +26,7 @@ from order_aggregator import (
     PlaceOrder,
     PlaceOrders,
     Product,
+    RecordFailures,
     RelayMessages,
     RuleViolated,
     SeparateOrders,
@@ -37,7 +40,18 @@ from order_aggregator import (
     highest_then_even,
 )
 from order_aggregator.entrypoints import worker
-from order_aggregator.entrypoints.worker import RetryRule, Verdict, Worker
+from order_aggregator.entrypoints.failures import (
+    LONGEST_DELAY,
+    RetryRule,
+    SettleFailures,
+    Verdict,
+)
+from order_aggregator.entrypoints.worker import Worker
+
+Fulfil = Callable[[Sequence[UUID]], Mapping[UUID, Order | Exception]]
+AnnounceAlone = Callable[[Sequence[UUID]], Sequence[UUID]]
+Fail = Callable[[Mapping[UUID, str]], None]
+RecordsFailures = Callable[[Mapping[UUID, int]], None]
 
 RULE = RetryRule(max_attempts=3, first_delay=timedelta(milliseconds=5))
 
@@ -56,6 +70,7 @@ class Shop:
         self.stop = Event()
         self.fulfil = FulfilOrders(self.storage.unit_of_work, self.clock, highest_then_even)
         self.fail = FailOrders(self.storage.unit_of_work, self.clock)
+        self.record = RecordFailures(self.storage.unit_of_work, self.clock)
         self.separate = SeparateOrders(self.storage.unit_of_work, self.clock)
         self.relay = RelayMessages(self.storage.unit_of_work, self.bus, self.clock)
         self.stock("tea", units)
@@ -123,16 +138,29 @@ class Shop:
         assert order is not None
         return order
 
-    def worker(self, **replaced: object) -> Worker:
-        parts: dict[str, object] = {
-            "bus": self.bus,
-            "fulfil": self.fulfil,
-            "announce_alone": self.separate,
-            "fail": self.fail,
-            "rule": RULE,
-            "stop": self.stop,
-        } | replaced
-        return Worker(**parts)  # type: ignore[arg-type]
+    def worker(
+        self,
+        *,
+        fulfil: Fulfil | None = None,
+        announce_alone: AnnounceAlone | None = None,
+        fail: Fail | None = None,
+        record: RecordsFailures | None = None,
+        rule: RetryRule = RULE,
+    ) -> Worker:
+        """A worker whose steps are these, or else those of the shop."""
+        return Worker(
+            bus=self.bus,
+            fulfil=fulfil or self.fulfil,
+            announce_alone=announce_alone or self.separate,
+            find_suspects=FindSuspects(self.storage.read_model),
+            settle_failures=SettleFailures(
+                fail=fail or self.fail,
+                record_failures=record or self.record,
+                rule=rule,
+                stop=self.stop,
+            ),
+            stop=self.stop,
+        )
 
     def step(self, worker: Worker, times: int = 1, timeout: float = 1.0) -> None:
         """Receive and handle so many batches."""
@@ -243,7 +271,7 @@ def test_an_unknown_order_is_parked_without_those_that_were_announced_with_it(sh
     assert shop.queued() == 0
 
 
-@pytest.mark.parametrize("attempt", [1, worker.SUSPECT])
+@pytest.mark.parametrize("attempt", [1, 3])
 def test_an_order_stays_announced_until_it_is_announced_alone(shop: Shop, attempt: int) -> None:
     shop.stock("cup", 5)
     shop.place_together(("tea", 1), ("cup", 5))
@@ -485,9 +513,12 @@ def test_a_worker_that_fails_says_so_and_ends(shop: Shop, monkeypatch: pytest.Mo
         failing.run()
 
 
-def test_delays_double_with_each_attempt() -> None:
+def test_delays_double_with_each_attempt_up_to_a_minute() -> None:
     rule = RetryRule(max_attempts=8, first_delay=timedelta(seconds=0.5))
     assert [rule.delay(attempt) for attempt in (1, 2, 3, 7)] == [0.5, 1.0, 2.0, 32.0]
+    assert [rule.delay(attempt) for attempt in (8, 20)] == [LONGEST_DELAY.total_seconds()] * 2
+    slow = RetryRule(max_attempts=8, first_delay=timedelta(days=1))
+    assert slow.delay(1) == LONGEST_DELAY.total_seconds()
 
 
 def test_the_limit_counts_attempts() -> None:
