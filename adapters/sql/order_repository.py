@@ -198,7 +198,7 @@ class SqlOrders:
     def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
         """One update."""
         if attempts:
-            parameters = self._statements.failures.bind(sorted(attempts.items()))
+            parameters = self._statements.failures.bind(list(attempts.items()))
             self._transaction.write(self._statements.record_failures, parameters | {"at": at})
 
     def allocated_since(

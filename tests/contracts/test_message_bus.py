@@ -234,13 +234,28 @@ def test_many_retried_messages_keep_nobody_waiting(bus: MessageBus) -> None:
         while held < 550:
             deliveries = consumer.receive(100, PATIENCE)
             assert deliveries
-            for delivery in deliveries:
-                consumer.retry([delivery], 60)
+            consumer.retry(deliveries, 60)
             held += len(deliveries)
         bus.publish([b"other"])
         delivery = receive_one(consumer)
         assert delivery.body == b"other"
         consumer.acknowledge([delivery])
+
+
+def test_messages_retried_together_come_again_without_those_that_are_settled(
+    bus: MessageBus,
+) -> None:
+    bus.publish(numbered(300))
+    with bus.consume() as consumer:
+        deliveries = receive(consumer, 300)
+        consumer.acknowledge(deliveries[200:])
+        consumer.retry(deliveries, 0.5)
+        consumer.retry([], 0)
+        again = receive(consumer, 200)
+        assert sorted(bodies(again)) == sorted(numbered(200))
+        assert {delivery.attempt for delivery in again} == {2}
+        consumer.acknowledge(again)
+    assert is_empty(bus)
 
 
 def test_each_return_counts_as_an_attempt(bus: MessageBus) -> None:
@@ -284,6 +299,25 @@ def test_a_parked_message_is_kept_where_nobody_consumes_it(under_test: UnderTest
     while len(parked) < 2 and monotonic() < end:
         parked += under_test.parked()
     assert parked == [b"2", b"3"]
+
+
+def test_messages_are_parked_together_without_those_that_are_settled(
+    under_test: UnderTest,
+) -> None:
+    bus = under_test.bus
+    bus.publish(numbered(300))
+    with bus.consume() as consumer:
+        deliveries = receive(consumer, 300)
+        consumer.acknowledge(deliveries[200:])
+        consumer.park([(each, f"reason {each.body!r}") for each in deliveries])
+        consumer.park([])
+        assert consumer.receive(10, QUIET) == []
+    assert is_empty(bus)
+    parked: list[bytes] = []
+    end = monotonic() + PATIENCE
+    while len(parked) < 200 and monotonic() < end:
+        parked += under_test.parked()
+    assert parked == numbered(200)
 
 
 def test_two_consumers_share_the_messages_without_overlap(bus: MessageBus) -> None:

@@ -101,6 +101,15 @@ def test_no_relay_takes_what_is_parked(
     assert bus.parked == [(b"x", "reason")]
 
 
+def test_each_parked_message_is_kept_with_its_own_reason(bus: SqlMessageBus) -> None:
+    bus.publish([b"1", b"2", b"3"])
+    with bus.consume() as consumer:
+        one, two, three = consumer.receive(3, 0)
+        consumer.park([(three, "the third's"), (one, "the first's")])
+        consumer.acknowledge([two])
+    assert bus.parked == [(b"1", "the first's"), (b"3", "the third's")]
+
+
 @pytest.mark.parametrize("body", [b"", b"\x00\xff\\x", 'ü"{},\\'.encode(), b"NULL"])
 def test_any_bytes_arrive_as_they_are(bus: SqlMessageBus, body: bytes) -> None:
     bus.publish([body])
