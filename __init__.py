@@ -77,8 +77,10 @@ from .domain.stock import (
     VendorStockChange,
 )
 from .domain.use_cases.fail_orders import FailOrders
+from .domain.use_cases.find_suspects import FindSuspects
 from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.place_orders import PlaceOrder, PlaceOrders
+from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.separate_orders import SeparateOrders
@@ -100,6 +102,7 @@ __all__ = [
     "Delivery",
     "Discrepancy",
     "FailOrders",
+    "FindSuspects",
     "FulfilOrders",
     "FulfilmentFailed",
     "IdempotencyKeyReused",
@@ -132,6 +135,7 @@ __all__ = [
     "Product",
     "ProductStock",
     "ReadModel",
+    "RecordFailures",
     "RelayMessages",
     "ResendOrders",
     "Reservations",

@@ -19,8 +19,10 @@ from .domain.ports.clock import Clock
 from .domain.ports.message_bus import MessageBus
 from .domain.ports.vendor_gateway import VendorGateway
 from .domain.use_cases.fail_orders import FailOrders
+from .domain.use_cases.find_suspects import FindSuspects
 from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.place_orders import PlaceOrders
+from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.separate_orders import SeparateOrders
@@ -104,6 +106,8 @@ class Container(containers.DeclarativeContainer):
     place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock)
     fulfil_orders = providers.Singleton(FulfilOrders, unit_of_work, clock, policy)
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
+    record_failures = providers.Singleton(RecordFailures, unit_of_work, clock)
+    find_suspects = providers.Singleton(FindSuspects, read_model)
     separate_orders = providers.Singleton(SeparateOrders, unit_of_work, clock)
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, clock)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from enum import Enum, auto
 from threading import Event, Lock
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
-import attrs
 import structlog
 
 from ..bootstrap import Container
-from ..domain.errors import MalformedMessage, UnknownOrder, VendorShortage
+from ..domain.errors import MalformedMessage
 from ..domain.events import decode
 from ..domain.order import Order, OrderStatus
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
-from ..domain.values import storable
+from .failures import Failure, RetryRule, SettleFailures, crashes
 from .logs import log_orders
 from .patience import Stopped, patiently
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 BATCH = 200
 # Batches that are in work at a time, where there is much to do: one is read and settled while the
@@ -31,48 +30,13 @@ BATCH = 200
 LANES = 2
 # What comes within this time is fulfilled together, where there is not much to do.
 GATHER = timedelta(seconds=0.02)
-# From this attempt on, each order is tried alone.
-SUSPECT = 3
 # How long an idle worker takes to notice that it is to stop.
 IDLE_WAIT = timedelta(seconds=0.5)
 
 Outcome = Order | Exception
 Fulfil = Callable[[Sequence[UUID]], Mapping[UUID, Outcome]]
-Fail = Callable[[Mapping[UUID, str]], None]
 AnnounceAlone = Callable[[Sequence[UUID]], Sequence[UUID]]
-
-
-class Verdict(Enum):
-    """What becomes of the message of an order that failed."""
-
-    RETRY = auto()
-    PARK = auto()
-    FAIL_AND_PARK = auto()
-
-
-@attrs.frozen(kw_only=True)
-class RetryRule:
-    """How often an order is tried, and the pause before the second attempt, doubling each time."""
-
-    max_attempts: int
-    first_delay: timedelta
-
-    def verdict(self, error: Exception, attempt: int) -> Verdict:
-        """What to do with a message whose order failed so, at this attempt (1 is the first)."""
-        match error:
-            case UnknownOrder():
-                return Verdict.PARK
-            case _ if attempt < self.max_attempts:
-                return Verdict.RETRY
-            case VendorShortage():
-                return Verdict.FAIL_AND_PARK
-            case _:
-                # Our fault, not the order's: it stays reserved, and is sent again later.
-                return Verdict.PARK
-
-    def delay(self, attempt: int) -> float:
-        """Seconds to wait after this attempt."""
-        return self.first_delay.total_seconds() * float(2 ** (attempt - 1))
+FindSuspects = Callable[[Mapping[UUID, int]], set[UUID]]
 
 
 class Announced(NamedTuple):
@@ -86,6 +50,10 @@ class Announced(NamedTuple):
         """Whether it announces one order only."""
         return len(self.order_ids) == 1
 
+    def announces_only(self, order_ids: Collection[UUID]) -> bool:
+        """Whether it announces one order only, and that is one of these."""
+        return self.alone and self.order_ids[0] in order_ids
+
 
 class Worker:
     """One consumer of the queue."""
@@ -96,15 +64,15 @@ class Worker:
         bus: MessageBus,
         fulfil: Fulfil,
         announce_alone: AnnounceAlone,
-        fail: Fail,
-        rule: RetryRule,
+        find_suspects: FindSuspects,
+        settle_failures: Callable[[Consumer, Sequence[Failure]], None],
         stop: Event,
     ) -> None:
         self._bus = bus
         self._fulfil = fulfil
         self._announce_alone = announce_alone
-        self._fail = fail
-        self._rule = rule
+        self._find_suspects = find_suspects
+        self._settle_failures = settle_failures
         self._stop = stop
         self._turn = Lock()
 
@@ -142,11 +110,7 @@ class Worker:
         with self._turn:
             if self._stop.is_set():
                 return
-            deliveries = patiently(
-                lambda: consumer.receive(BATCH, IDLE_WAIT.total_seconds()),
-                self._stop,
-                "worker.waiting",
-            )
+            deliveries = self._patiently(lambda: consumer.receive(BATCH, IDLE_WAIT.total_seconds()))
             announced = self.read(consumer, deliveries)
             if len(_orders_of(announced)) < BATCH:
                 self.handle(consumer, announced)
@@ -156,15 +120,17 @@ class Worker:
 
     def read(self, consumer: Consumer, deliveries: Iterable[Delivery]) -> list[Announced]:
         """What these deliveries announce; those that make no sense are parked."""
-        announced = []
+        announced: list[Announced] = []
+        reasons: list[tuple[Delivery, str]] = []
         for delivery in deliveries:
             try:
-                order_ids = decode(delivery.body).order_ids
+                announced.append(Announced(decode(delivery.body).order_ids, delivery))
             except MalformedMessage as error:
-                self._park(consumer, delivery, str(error))
-                log.error("message.parked", body=repr(delivery.body[:200]), reason=str(error))
-            else:
-                announced.append(Announced(order_ids, delivery))
+                reasons.append((delivery, str(error)))
+        if reasons:
+            self._patiently(lambda: consumer.park(reasons))
+        for delivery, reason in reasons:
+            log.error("message.parked", body=repr(delivery.body[:200]), reason=reason)
         return announced
 
     def handle(self, consumer: Consumer, announced: Sequence[Announced]) -> None:
@@ -173,8 +139,7 @@ class Worker:
         While the storage is away it waits, so nothing more is received. Raises Stopped if told to
         stop: after the batch in hand, or while it waits.
         """
-        fresh = [each for each in announced if each.delivery.attempt < SUSPECT]
-        suspects = [each for each in announced if each.delivery.attempt >= SUSPECT]
+        suspects, others = self._tell_apart(announced)
         # One of them may bring down this process, and what is in the same batch comes back with it.
         # Alone, and in another order each time, the others get through before it does so again.
         together = [each for each in suspects if not each.alone]
@@ -182,19 +147,43 @@ class Worker:
         self._acknowledge(consumer, together)
         alone = [each for each in suspects if each.alone]
         random.shuffle(alone)
-        for batch in (*_batches(fresh), *([each] for each in alone)):
+        # What never failed does not wait for what did.
+        others.sort(key=lambda each: each.delivery.attempt > 1)
+        for batch in (*_batches(others), *([each] for each in alone)):
             self._fulfil_batch(consumer, batch)
             if self._stop.is_set():
                 raise Stopped
 
+    def _tell_apart(
+        self, announced: Sequence[Announced]
+    ) -> tuple[list[Announced], list[Announced]]:
+        """Those with an order that may bring down this process, and the others."""
+        attempts: dict[UUID, int] = {}
+        for each in announced:
+            if each.delivery.attempt > 1:
+                attempts |= dict.fromkeys(each.order_ids, each.delivery.attempt)
+        found = self._patiently(lambda: self._find_suspects(attempts))
+        suspects: list[Announced] = []
+        others: list[Announced] = []
+        for each in announced:
+            (others if found.isdisjoint(each.order_ids) else suspects).append(each)
+        return suspects, others
+
     def _fulfil_batch(self, consumer: Consumer, batch: Sequence[Announced]) -> None:
-        outcomes = self._outcomes(list(dict.fromkeys(_orders_of(batch))))
+        outcomes, crashed = self._outcomes(list(dict.fromkeys(_orders_of(batch))))
         errors = {key: error for key, error in outcomes.items() if isinstance(error, Exception)}
-        done: list[Announced] = []
-        failed: list[Announced] = []
-        for each in batch:
-            # Only an order that is alone in its message can be returned without others.
-            (failed if each.alone and each.order_ids[0] in errors else done).append(each)
+        # Only an order that is alone in its message can be returned without others.
+        done = [each for each in batch if not each.announces_only(errors)]
+        failures = [
+            Failure(
+                order_id=each.order_ids[0],
+                delivery=each.delivery,
+                error=errors[each.order_ids[0]],
+                crashed=each.order_ids[0] in crashed,
+            )
+            for each in batch
+            if each.announces_only(errors)
+        ]
         self._separate([order_id for order_id in _orders_of(done) if order_id in errors])
         self._acknowledge(consumer, done)
         fulfilled = [
@@ -203,62 +192,29 @@ class Worker:
             if isinstance(outcome, Order) and outcome.status is OrderStatus.FULFILLED
         ]
         log_orders(log.info, "orders.fulfilled", fulfilled)
-        for each in failed:
-            [order_id] = each.order_ids
-            self._settle_failed(consumer, each.delivery, order_id, errors[order_id])
+        self._settle_failures(consumer, failures)
+
+    def _outcomes(
+        self, order_ids: Sequence[UUID]
+    ) -> tuple[Mapping[UUID, Outcome], Collection[UUID]]:
+        """What became of the orders, and which of them crashed."""
+        outcomes: dict[UUID, Outcome] = {}
+        crashed = crashes(lambda keys: outcomes.update(self._fulfil(keys)), order_ids, self._stop)
+        return outcomes | crashed, crashed
 
     def _separate(self, order_ids: Sequence[UUID]) -> None:
         if not order_ids:
             return
-        announced = patiently(lambda: self._announce_alone(order_ids), self._stop, "worker.waiting")
+        announced = self._patiently(lambda: self._announce_alone(order_ids))
         log_orders(log.warning, "orders.separated", announced)
 
     def _acknowledge(self, consumer: Consumer, announced: Sequence[Announced]) -> None:
         deliveries = [each.delivery for each in announced]
         if deliveries:
-            patiently(lambda: consumer.acknowledge(deliveries), self._stop, "worker.waiting")
+            self._patiently(lambda: consumer.acknowledge(deliveries))
 
-    def _outcomes(self, order_ids: Sequence[UUID]) -> Mapping[UUID, Outcome]:
-        try:
-            return patiently(lambda: self._fulfil(order_ids), self._stop, "worker.waiting")
-        except Stopped:
-            raise
-        except Exception as error:
-            if len(order_ids) == 1:
-                log.exception("order.crashed", order_id=str(order_ids[0]))
-                return {order_ids[0]: error}
-        # One of them brought the whole batch down: each alone, so that only that one fails.
-        outcomes: dict[UUID, Outcome] = {}
-        for order_id in order_ids:
-            if self._stop.is_set():
-                raise Stopped
-            outcomes.update(self._outcomes([order_id]))
-        return outcomes
-
-    def _settle_failed(
-        self,
-        consumer: Consumer,
-        delivery: Delivery,
-        order_id: UUID,
-        error: Exception,
-    ) -> None:
-        reason = storable(f"{type(error).__name__}: {error}")
-        said = log.bind(order_id=str(order_id), attempt=delivery.attempt, reason=reason)
-        verdict = self._rule.verdict(error, delivery.attempt)
-        if verdict is Verdict.RETRY:
-            delay = self._rule.delay(delivery.attempt)
-            patiently(lambda: consumer.retry(delivery, delay), self._stop, "worker.waiting")
-            said.warning("order.returned", retry_in=delay)
-        elif verdict is Verdict.FAIL_AND_PARK:
-            patiently(lambda: self._fail({order_id: reason}), self._stop, "worker.waiting")
-            self._park(consumer, delivery, reason)
-            said.error("order.failed")
-        elif verdict is Verdict.PARK:
-            self._park(consumer, delivery, reason)
-            said.error("order.parked")
-
-    def _park(self, consumer: Consumer, delivery: Delivery, reason: str) -> None:
-        patiently(lambda: consumer.park(delivery, reason), self._stop, "worker.waiting")
+    def _patiently(self, call: Callable[[], T]) -> T:
+        return patiently(call, self._stop, "worker.waiting")
 
 
 def _orders_of(announced: Iterable[Announced]) -> list[UUID]:
@@ -282,12 +238,17 @@ def _batches(announced: Iterable[Announced]) -> Iterator[list[Announced]]:
 def worker_of(container: Container, stop: Event) -> Worker:
     """A worker on this container's parts."""
     settings = container.settings()
-    rule = RetryRule(max_attempts=settings.max_attempts, first_delay=settings.retry_delay)
+    settle_failures = SettleFailures(
+        fail=container.fail_orders(),
+        record_failures=container.record_failures(),
+        rule=RetryRule(max_attempts=settings.max_attempts, first_delay=settings.retry_delay),
+        stop=stop,
+    )
     return Worker(
         bus=container.bus(),
         fulfil=container.fulfil_orders(),
         announce_alone=container.separate_orders(),
-        fail=container.fail_orders(),
-        rule=rule,
+        find_suspects=container.find_suspects(),
+        settle_failures=settle_failures,
         stop=stop,
     )

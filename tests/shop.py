@@ -20,8 +20,10 @@ from order_aggregator.domain.ports.read_model import Discrepancy, Ledger, ReadMo
 from order_aggregator.domain.ports.unit_of_work import OutboxMessage, UnitOfWork
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.fail_orders import FailOrders
+from order_aggregator.domain.use_cases.find_suspects import FindSuspects
 from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders, Outcome
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
+from order_aggregator.domain.use_cases.record_failures import RecordFailures
 from order_aggregator.domain.use_cases.relay_messages import RelayMessages
 from order_aggregator.domain.use_cases.resend_orders import ResendOrders
 from order_aggregator.domain.use_cases.separate_orders import SeparateOrders
@@ -111,6 +113,8 @@ class Shop:
         self.place_orders = PlaceOrders(unit_of_work, self.clock)
         self.fulfil_orders = FulfilOrders(unit_of_work, self.clock, policy)
         self.fail_orders = FailOrders(unit_of_work, self.clock)
+        self.record_failures = RecordFailures(unit_of_work, self.clock)
+        self.find_suspects = FindSuspects(self.storage.read_model)
         self.relay_messages = RelayMessages(unit_of_work, self.bus, self.clock)
         self.resend_orders = ResendOrders(unit_of_work, self.clock, RESEND_AFTER)
         self.separate_orders = SeparateOrders(unit_of_work, self.clock)

@@ -75,6 +75,7 @@ class ModelOrder:
     status: str = "reserved"
     taken: Counter[tuple[str, str]] = attrs.Factory(Counter)
     settled_at: datetime | None = None
+    failed_attempts: int = 0
 
 
 @attrs.define
@@ -147,6 +148,14 @@ class ShopMachine(RuleBasedStateMachine):
             if order is not None and order.status == "reserved":
                 order.status = "failed"
 
+    @rule(chosen=picks, attempt=st.integers(1, 9))
+    def record_failures(self, chosen: list[int], attempt: int) -> None:
+        order_ids = self._picked(chosen)
+        self.shop.record_failures(dict.fromkeys(order_ids, attempt))
+        for order_id in order_ids:
+            if self.orders[order_id].status == "reserved":
+                self.orders[order_id].failed_attempts = attempt
+
     @rule(minutes=st.integers(1, 6))
     def pass_time(self, minutes: int) -> None:
         self.shop.pass_time(minutes=minutes)
@@ -161,6 +170,8 @@ class ShopMachine(RuleBasedStateMachine):
     def resend(self) -> None:
         resent = self.shop.resend_orders()
         assert all(self.orders[order_id].status == "reserved" for order_id in resent)
+        for order_id in resent:
+            self.orders[order_id].failed_attempts = 0
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data())
@@ -206,6 +217,9 @@ class ShopMachine(RuleBasedStateMachine):
             assert (order.status.value, order.idempotency_key) == (known.status, known.key)
             assert {line.product_id: line.quantity for line in order.lines} == known.lines
             assert _taken(order) == known.taken
+        assert self.shop.storage.read_model.failed_attempts(self.orders) == {
+            order_id: order.failed_attempts for order_id, order in self.orders.items()
+        }
 
     @invariant()
     def the_ledger_finds_nothing_wrong(self) -> None:
@@ -263,7 +277,8 @@ class ShopMachine(RuleBasedStateMachine):
     def _fulfil(self, order_ids: Sequence[UUID]) -> None:
         outcomes = self.shop.fulfil_orders(order_ids)
         assert outcomes.keys() == set(order_ids)
-        for order_id in dict.fromkeys(order_ids):
+        # Oldest first.
+        for order_id in sorted(set(order_ids)):
             self._check_fulfilled(order_id, outcomes[order_id])
 
     def _check_fulfilled(self, order_id: UUID, outcome: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from threading import Condition
 from time import monotonic
@@ -68,12 +68,15 @@ class MemoryMessageBus:
                 taken.append(heapq.heappop(self._queue))
             return taken
 
-    def give_back(self, message: _Waiting, delay: float) -> None:
-        """Queue a message again, after `delay` seconds; at once, it keeps its place."""
-        due = monotonic() + delay if delay else message.due
+    def give_back(self, messages: Iterable[_Waiting], delay: float) -> None:
+        """Queue messages again, after `delay` seconds; at once, they keep their places."""
+        due = monotonic() + delay
         with self._changed:
-            returned = attrs.evolve(message, due=due, returns=message.returns + 1)
-            heapq.heappush(self._queue, returned)
+            for message in messages:
+                returned = attrs.evolve(
+                    message, due=due if delay else message.due, returns=message.returns + 1
+                )
+                heapq.heappush(self._queue, returned)
             self._changed.notify_all()
 
     def park(self, message: _Waiting, reason: str) -> None:
@@ -111,18 +114,17 @@ class MemoryConsumer:
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Forget them."""
-        for delivery in deliveries:
-            self._settle(delivery)
+        self._settled(deliveries)
 
-    def retry(self, delivery: Delivery, delay: float) -> None:
-        """Queue it again, due later."""
-        if message := self._settle(delivery):
-            self._bus.give_back(message, delay)
+    def retry(self, deliveries: Sequence[Delivery], delay: float) -> None:
+        """Queue them again, due later."""
+        self._bus.give_back(self._settled(deliveries), delay)
 
-    def park(self, delivery: Delivery, reason: str) -> None:
-        """Hand it to the bus to keep."""
-        if message := self._settle(delivery):
-            self._bus.park(message, reason)
+    def park(self, reasons: Sequence[tuple[Delivery, str]]) -> None:
+        """Hand them to the bus to keep."""
+        for delivery, reason in reasons:
+            for message in self._settled([delivery]):
+                self._bus.park(message, reason)
 
     def __enter__(self) -> Self:
         return self
@@ -133,9 +135,10 @@ class MemoryConsumer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for message in self._unsettled.values():
-            self._bus.give_back(message, 0)
+        self._bus.give_back(self._unsettled.values(), 0)
         self._unsettled.clear()
 
-    def _settle(self, delivery: Delivery) -> _Waiting | None:
-        return self._unsettled.pop(delivery.tag, None)
+    def _settled(self, deliveries: Sequence[Delivery]) -> list[_Waiting]:
+        """Those that were not settled before: now they are."""
+        held = (self._unsettled.pop(delivery.tag, None) for delivery in deliveries)
+        return [message for message in held if message is not None]

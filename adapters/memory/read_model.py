@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -87,6 +87,12 @@ class MemoryReadModel:
                 and (product_id is None or any(x.product_id == product_id for x in order.lines))
             ]
         return _page(map(_sorted_allocations, orders), offset, limit)
+
+    def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """By order id."""
+        with self._storage.committed() as tables:
+            recorded = tables.failed_attempts
+            return {key: recorded[key] for key in order_ids if key in recorded}
 
     def ping(self) -> None:
         """Memory always answers."""

@@ -37,6 +37,7 @@ class Tables:
     adjustments: MutableMapping[int, StockAdjustment] = attrs.Factory(dict)
     orders: MutableMapping[UUID, Order] = attrs.Factory(dict)
     sent_at: MutableMapping[UUID, datetime] = attrs.Factory(dict)
+    failed_attempts: MutableMapping[UUID, int] = attrs.Factory(dict)
     keys: MutableMapping[str, UUID] = attrs.Factory(dict)
     # None where the message was removed.
     outbox: MutableMapping[int, QueuedMessage | None] = attrs.Factory(dict)

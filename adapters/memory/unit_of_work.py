@@ -151,6 +151,7 @@ class MemoryOrders:
                 raise Conflict(f"order {order.id} or its idempotency key exists")
             self._tables.orders[order.id] = order
             self._tables.sent_at[order.id] = order.created_at
+            self._tables.failed_attempts[order.id] = 0
             if key is not None:
                 self._tables.keys[key] = order.id
 
@@ -172,6 +173,13 @@ class MemoryOrders:
             if known is None or known.status is not OrderStatus.RESERVED:
                 raise Conflict(f"order {order.id} is not reserved")
             self._tables.orders[order.id] = order
+
+    def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
+        """Only a reserved order is tried again."""
+        for order in self.lock(attempts).values():
+            if order.status is OrderStatus.RESERVED:
+                self._tables.failed_attempts[order.id] = attempts[order.id]
+                self._tables.sent_at[order.id] = at
 
     def allocated_since(
         self, vendor_id: str, product_ids: Collection[str], moment: datetime
@@ -195,6 +203,7 @@ class MemoryOrders:
         )
         taken = list(islice(due, limit))
         self.mark_sent(taken, now)
+        self._tables.failed_attempts.update(dict.fromkeys(taken, 0))
         return taken
 
     def mark_sent(self, ids: Collection[UUID], at: datetime) -> None:

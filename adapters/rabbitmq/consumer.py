@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from threading import Condition
 from types import TracebackType
@@ -39,25 +39,21 @@ class RabbitConsumer:
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Have them acknowledged, soon."""
-        tags: dict[Subscription, set[int]] = {}
-        for delivery in deliveries:
-            subscription, tag = _handle(delivery)
-            tags.setdefault(subscription, set()).add(tag)
-        for subscription, its_tags in tags.items():
-            subscription.session.call(partial(subscription.acknowledge, its_tags))
+        for subscription, tags in _by_subscription(deliveries):
+            subscription.session.call(partial(subscription.acknowledge, tags))
 
-    def retry(self, delivery: Delivery, delay: float) -> None:
-        """Hold the message back for `delay` seconds, then return it; the broker counts that."""
-        subscription, tag = _handle(delivery)
-        subscription.session.call(partial(subscription.hold, tag, delay))
+    def retry(self, deliveries: Sequence[Delivery], delay: float) -> None:
+        """Hold the messages back for `delay` seconds, then return them; the broker counts that."""
+        for subscription, tags in _by_subscription(deliveries):
+            subscription.session.call(partial(subscription.hold, tags, delay))
 
-    def park(self, delivery: Delivery, reason: str) -> None:  # noqa: ARG002
-        """Have the broker move the message to the parking queue, in one step.
+    def park(self, reasons: Sequence[tuple[Delivery, str]]) -> None:
+        """Have the broker move the messages to the parking queue, each in one step.
 
         The reason would take a second one, a new message, which could be lost or doubled.
         """
-        subscription, tag = _handle(delivery)
-        subscription.session.call(partial(subscription.reject, tag, requeue=False))
+        for subscription, tags in _by_subscription(delivery for delivery, _reason in reasons):
+            subscription.session.call(partial(subscription.reject, tags, requeue=False))
 
     def __enter__(self) -> Self:
         self._link.start()
@@ -82,10 +78,14 @@ class RabbitConsumer:
         return subscription
 
 
-def _handle(delivery: Delivery) -> _Handle:
-    if not isinstance(delivery.tag, _Handle):
-        raise TypeError("this delivery is not from RabbitMQ")
-    return delivery.tag
+def _by_subscription(deliveries: Iterable[Delivery]) -> Iterable[tuple[Subscription, set[int]]]:
+    """The tags of the deliveries, which may have come by several connections."""
+    tags: dict[Subscription, set[int]] = {}
+    for delivery in deliveries:
+        if not isinstance(delivery.tag, _Handle):
+            raise TypeError("this delivery is not from RabbitMQ")
+        tags.setdefault(delivery.tag.subscription, set()).add(delivery.tag.tag)
+    return tags.items()
 
 
 class _Inbox:

@@ -61,21 +61,22 @@ class Subscription:
             self.session.channel.basic_ack(tag)
         self._forget(tags)
 
-    def reject(self, tag: int, requeue: bool) -> None:
-        """Give one message back to its queue, or have it moved to the parking queue.
+    def reject(self, tags: set[int], requeue: bool) -> None:
+        """Give messages back to their queue, or have them moved to the parking queue.
 
         `basic.reject`, as from RabbitMQ 4.3 on `basic.nack` does not count towards the limit.
         """
-        if tag in self._unsettled and self.session.is_open:
-            self.session.channel.basic_reject(tag, requeue=requeue)
-            self._forget([tag])
+        if self.session.is_open:
+            for tag in sorted(tags.intersection(self._unsettled)):
+                self.session.channel.basic_reject(tag, requeue=requeue)
+            self._forget(tags)
 
-    def hold(self, tag: int, delay: float) -> None:
-        """Give a message back to its queue after `delay` seconds."""
-        if tag in self._unsettled and self.session.is_open:
-            self._held.add(tag)
+    def hold(self, tags: set[int], delay: float) -> None:
+        """Give messages back to their queue after `delay` seconds."""
+        if self.session.is_open:
+            self._held.update(tags.intersection(self._unsettled))
             self._fit_window()
-            self.session.call_later(delay, partial(self.reject, tag, requeue=True))
+            self.session.call_later(delay, partial(self.reject, tags, requeue=True))
 
     def finish(self) -> None:
         """Stop consuming and give everything back; only what was held back counts as a failure."""
@@ -113,11 +114,10 @@ class Subscription:
 
         The prefetch of a consumer is fixed once it has started, so more room is one more consumer.
         """
-        if 2 * len(self._held) > (2 * len(self._consumers) - 1) * self._prefetch:
+        while 2 * len(self._held) > (2 * len(self._consumers) - 1) * self._prefetch:
             self._consume(ready=lambda: None)
-        elif not self._held:
-            while len(self._consumers) > 1:
-                self.session.channel.basic_cancel(self._consumers.pop())
+        while not self._held and len(self._consumers) > 1:
+            self.session.channel.basic_cancel(self._consumers.pop())
 
     def _cancelled(self) -> None:
         self.session.fail(AMQPChannelError("the broker cancelled the consumer"))

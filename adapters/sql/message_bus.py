@@ -5,9 +5,9 @@ Whoever uses it runs no relay: the committed messages are the queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
@@ -29,7 +29,7 @@ from sqlalchemy import (
 from ...domain.errors import BrokerUnavailable, CommitOutcomeUnknown, Conflict, Unavailable
 from ...domain.ports.clock import Clock
 from ...domain.ports.message_bus import Delivery
-from .bulk import bulk_rows
+from .bulk import Parameters, bulk_rows
 from .errors import read_errors_translated
 from .outbox import OutboxStatements, SqlOutbox, is_due
 from .schema import MOMENT, ROW_NUMBER, outbox, parked_messages
@@ -44,6 +44,7 @@ WORN_OUT = "delivered too often"
 SHORTEST_WAIT, LONGEST_WAIT = 0.02, 0.1
 
 Claim = tuple[int, int]
+SettlingStep = tuple[Executable, Parameters]
 
 
 class SqlMessageBus:
@@ -94,11 +95,26 @@ class _QueueStatements:
         self.anything_due = select(exists().where(is_due()))
         self.remove = delete(outbox).where(held)
         self.give_back = update(outbox).values(due_at=bindparam("due", type_=MOMENT)).where(held)
-        kept = (outbox.c.id, outbox.c.body, outbox.c.attempts)
+        self.reasons = bulk_rows(engine.dialect, id=ROW_NUMBER, attempts=Integer(), reason=Text())
+        kept = (outbox.c.id, outbox.c.body, outbox.c.attempts, self.reasons.c.reason)
         self.keep = insert(parked_messages).from_select(
             ["id", "body", "attempts", "reason"],
-            select(*kept, bindparam("reason", type_=Text)).where(held),
+            select(*kept).where(
+                outbox.c.id == self.reasons.c.id, outbox.c.attempts == self.reasons.c.attempts
+            ),
         )
+
+    def removing(self, claims: Iterable[Claim]) -> SettlingStep:
+        """Delete what these claims hold."""
+        return self.remove, self.claims.bind(sorted(claims))
+
+    def giving_back(self, claims: Iterable[Claim], due: datetime | None) -> SettlingStep:
+        """Make what these claims hold due then; None: at once."""
+        return self.give_back, self.claims.bind(sorted(claims)) | {"due": due}
+
+    def keeping(self, reasons: Mapping[Claim, str]) -> SettlingStep:
+        """Copy what these claims hold to where it is kept."""
+        return self.keep, self.reasons.bind([(*claim, reasons[claim]) for claim in sorted(reasons)])
 
 
 class SqlConsumer:
@@ -129,16 +145,20 @@ class SqlConsumer:
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Delete the rows."""
-        self._settle([self._statements.remove], deliveries)
+        claims = self._held(deliveries)
+        self._settle(claims, self._statements.removing(claims))
 
-    def retry(self, delivery: Delivery, delay: float) -> None:
-        """Make the row due later."""
+    def retry(self, deliveries: Sequence[Delivery], delay: float) -> None:
+        """Make the rows due later."""
+        claims = self._held(deliveries)
         due = self._clock.now() + timedelta(seconds=delay)
-        self._settle([self._statements.give_back], [delivery], due=due)
+        self._settle(claims, self._statements.giving_back(claims, due))
 
-    def park(self, delivery: Delivery, reason: str) -> None:
-        """Move the row, with the reason."""
-        self._settle([self._statements.keep, self._statements.remove], [delivery], reason=reason)
+    def park(self, reasons: Sequence[tuple[Delivery, str]]) -> None:
+        """Move the rows, with the reasons."""
+        claims = self._held(delivery for delivery, _reason in reasons)
+        kept = {claim: reason for delivery, reason in reasons if (claim := delivery.tag) in claims}
+        self._settle(claims, self._statements.keeping(kept), self._statements.removing(claims))
 
     def __enter__(self) -> Self:
         return self
@@ -152,7 +172,7 @@ class SqlConsumer:
         claims, self._unsettled = self._unsettled, set()
         # While the storage is away they come back too, only later: when their leases run out.
         with suppress(Unavailable):
-            self._write([self._statements.give_back], claims, due=None)
+            self._settle(claims, self._statements.giving_back(claims, None))
 
     def _anything_due(self) -> bool:
         with read_errors_translated(), self._reader.connect() as connection:
@@ -169,9 +189,9 @@ class SqlConsumer:
                 )
                 worn_out = [(key, count) for key, _, count in rows if count > DELIVERY_LIMIT]
                 if worn_out:
-                    parameters = self._statements.claims.bind(worn_out) | {"reason": WORN_OUT}
-                    transaction.write(self._statements.keep, parameters)
-                    transaction.write(self._statements.remove, parameters)
+                    kept = dict.fromkeys(worn_out, WORN_OUT)
+                    transaction.write(*self._statements.keeping(kept))
+                    transaction.write(*self._statements.removing(worn_out))
                 transaction.commit()
         except Conflict as error:
             raise BrokerUnavailable(f"nothing was received: {error}") from error
@@ -179,26 +199,18 @@ class SqlConsumer:
         self._unsettled.update((key, count) for key, _, count in fit)
         return [Delivery(body=body, attempt=count, tag=(key, count)) for key, body, count in fit]
 
-    def _settle(
-        self,
-        statements: Sequence[Executable],
-        deliveries: Sequence[Delivery],
-        **values: object,
-    ) -> None:
-        claims = self._unsettled.intersection(delivery.tag for delivery in deliveries)
-        self._write(statements, claims, **values)
-        self._unsettled.difference_update(claims)
+    def _held(self, deliveries: Iterable[Delivery]) -> set[Claim]:
+        """The claims of these deliveries, without those that are settled already."""
+        return self._unsettled.intersection(delivery.tag for delivery in deliveries)
 
-    def _write(
-        self, statements: Sequence[Executable], claims: Iterable[Claim], **values: object
-    ) -> None:
-        rows = sorted(claims)
-        if not rows:
+    def _settle(self, claims: set[Claim], *steps: SettlingStep) -> None:
+        if not claims:
             return
         try:
             with Transaction(self._engine) as transaction:
-                for statement in statements:
-                    transaction.write(statement, self._statements.claims.bind(rows) | values)
+                for statement, parameters in steps:
+                    transaction.write(statement, parameters)
                 transaction.commit()
         except Conflict as error:
             raise BrokerUnavailable(f"nothing was settled: {error}") from error
+        self._unsettled.difference_update(claims)

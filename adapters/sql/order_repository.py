@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Dialect,
     Integer,
     Select,
@@ -63,6 +64,7 @@ class OrderStatements:
         self.allocations = select_allocations(self.ids)
         self._build_inserts(dialect)
         self._build_settle(dialect)
+        self._build_record_failures(dialect)
         self._build_take_unsettled()
         self._build_allocated_since(dialect)
 
@@ -84,13 +86,26 @@ class OrderStatements:
 
     def _build_settle(self, dialect: Dialect) -> None:
         self.ends = bulk_rows(dialect, id=Uuid(), status=Text(), failure=Text(), updated_at=MOMENT)
-        # In a subquery, so that PostgreSQL does not see that the index of what is not fulfilled
-        # applies: where it thinks there are few, it would read them all for each batch.
-        reserved = select(literal(RESERVED, Text)).scalar_subquery()
         self.settle = (
             update(orders)
             .values({name: self.ends.c[name] for name in ("status", "failure", "updated_at")})
-            .where(orders.c.id == self.ends.c.id, orders.c.status == reserved)
+            .where(orders.c.id == self.ends.c.id, _is_reserved())
+        )
+
+    def _build_record_failures(self, dialect: Dialect) -> None:
+        self.failures = bulk_rows(dialect, id=Uuid(), attempt=Integer())
+        # Locked in the order of ids, as everywhere.
+        failed = (
+            select(orders.c.id, self.failures.c.attempt)
+            .where(orders.c.id == self.failures.c.id, _is_reserved())
+            .order_by(orders.c.id)
+            .with_for_update(key_share=True, of=orders)
+            .cte("failed")
+        )
+        self.record_failures = (
+            update(orders)
+            .values(failed_attempts=failed.c.attempt, sent_at=bindparam("at", type_=MOMENT))
+            .where(orders.c.id == failed.c.id)
         )
 
     def _build_take_unsettled(self) -> None:
@@ -109,7 +124,7 @@ class OrderStatements:
         )
         self.take_unsettled = (
             update(orders)
-            .values(sent_at=bindparam("now", type_=MOMENT))
+            .values(sent_at=bindparam("now", type_=MOMENT), failed_attempts=0)
             .where(orders.c.id == due.c.id)
             .returning(orders.c.id)
         )
@@ -185,6 +200,12 @@ class SqlOrders:
         )
         self._add_allocations(orders)
 
+    def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
+        """One update."""
+        if attempts:
+            parameters = self._statements.failures.bind(list(attempts.items()))
+            self._transaction.write(self._statements.record_failures, parameters | {"at": at})
+
     def allocated_since(
         self, vendor_id: str, product_ids: Collection[str], moment: datetime
     ) -> Mapping[str, int]:
@@ -233,6 +254,15 @@ class SqlOrders:
             self._transaction.write(
                 statements.add_allocations, statements.new_allocations.bind(rows)
             )
+
+
+def _is_reserved() -> ColumnElement[bool]:
+    """Whether an order that is looked up by its id is reserved.
+
+    In a subquery, so that PostgreSQL does not see that the index of what is not fulfilled applies:
+    where it thinks there are few, it would read them all for each batch.
+    """
+    return orders.c.status == select(literal(RESERVED, Text)).scalar_subquery()
 
 
 def select_allocations(ids: BulkKeys) -> Select[Any]:

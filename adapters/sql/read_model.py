@@ -6,7 +6,7 @@ changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -57,6 +57,9 @@ class SqlReadModel:
             .select_from(orders.outerjoin(order_lines))
             .where(orders.c.id == bindparam("id"))
             .order_by(order_lines.c.position)
+        )
+        self._failed_attempts = select(orders.c.id, orders.c.failed_attempts).where(
+            self._ids.contain(orders.c.id)
         )
         self._product = (
             select(
@@ -189,6 +192,10 @@ class SqlReadModel:
         )
         found = [row for row in rows if row.id is not None]
         return Page(items=tuple(self._with_allocations(found)), total=rows[0].total)
+
+    def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """By the primary key."""
+        return dict(map(tuple, self._rows(self._failed_attempts, **self._ids.bind(order_ids))))
 
     def ping(self) -> None:
         """Asks for the schema's revision."""

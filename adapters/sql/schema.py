@@ -147,7 +147,7 @@ orders = Table(
     Column("created_at", MOMENT, nullable=False),
     Column("updated_at", MOMENT, nullable=False),
     Column("sent_at", MOMENT, nullable=False),
-    # Attempts to fulfil it that failed, and that a worker lived to record.
+    # How many deliveries of its message had failed when a worker last lived to record it.
     Column("failed_attempts", Integer, nullable=False, server_default="0"),
     CheckConstraint("failed_attempts >= 0", name="failed_attempts_not_negative"),
     CheckConstraint(

@@ -34,14 +34,14 @@ class Consumer(Protocol):
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """These are done: they never come again."""
 
-    def retry(self, delivery: Delivery, delay: float) -> None:
-        """Return the message to the queue, to be delivered again after `delay` seconds.
+    def retry(self, deliveries: Sequence[Delivery], delay: float) -> None:
+        """Return the messages to the queue, to be delivered again after `delay` seconds.
 
         It returns at once; other messages do not wait meanwhile.
         """
 
-    def park(self, delivery: Delivery, reason: str) -> None:
-        """Put the message aside, where it is kept and nobody consumes it."""
+    def park(self, reasons: Sequence[tuple[Delivery, str]]) -> None:
+        """Put the messages aside, each for its reason: they are kept, and nobody consumes them."""
 
     def __enter__(self) -> Self: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
@@ -84,6 +84,12 @@ class ReadModel(Protocol):
         product_id: str | None = None,
     ) -> Page[Order]:
         """Orders, newest first (by id, which is a UUIDv7)."""
+
+    def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """At which delivery each order was last recorded to have failed; 0 if at none.
+
+        Unknown orders are left out.
+        """
 
     def ping(self) -> None:
         """Return if the storage answers and has the expected schema; else StorageUnavailable."""

@@ -86,13 +86,23 @@ class OrderRepository(Protocol):
         Conflict unless every one of them is still reserved.
         """
 
+    def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
+        """Note at which delivery (1 is the first) fulfilling these orders failed last.
+
+        They count as sent `at`, as their messages are retried. Orders that are not reserved any
+        more, and unknown ones, are left as they are.
+        """
+
     def allocated_since(
         self, vendor_id: str, product_ids: Collection[str], moment: datetime
     ) -> Mapping[str, int]:
         """Units by product that were allocated from the vendor after the moment."""
 
     def take_unsettled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
-        """Orders still reserved, sent longest ago and before then; they count as sent now."""
+        """Orders still reserved, sent longest ago and before then; they count as sent now.
+
+        What was recorded of their failures is forgotten, as their next messages count anew.
+        """
 
     def mark_sent(self, ids: Collection[UUID], at: datetime) -> None:
         """Note that these orders were announced again; unknown ones are passed over."""

@@ -34,10 +34,11 @@ class FulfilOrders:
         """
         with self._unit_of_work() as uow:
             orders = uow.orders.lock(order_ids)
+            # Oldest first, as ids are UUIDv7, in whatever order their messages come back.
             open_orders = [
                 orders[order_id]
-                for order_id in dict.fromkeys(order_ids)
-                if order_id in orders and orders[order_id].status is OrderStatus.RESERVED
+                for order_id in sorted(orders)
+                if orders[order_id].status is OrderStatus.RESERVED
             ]
             demand = units_of(open_orders)
             allocations = VendorAllocations(self._stock(uow.stock, demand), self._policy)

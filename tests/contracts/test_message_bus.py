@@ -202,7 +202,7 @@ def test_a_retried_message_comes_again_after_about_its_delay(bus: MessageBus) ->
     bus.publish([b"1"])
     with bus.consume() as consumer:
         start = monotonic()
-        consumer.retry(receive_one(consumer), 0.8)
+        consumer.retry([receive_one(consumer)], 0.8)
         assert monotonic() - start < 5
         delivery = receive_one(consumer)
         assert 0.7 < monotonic() - start < 6
@@ -216,7 +216,7 @@ def test_a_retried_message_keeps_nobody_waiting(bus: MessageBus) -> None:
     with bus.consume() as consumer:
         failing, other = receive(consumer, 2)
         start = monotonic()
-        consumer.retry(failing, 60)
+        consumer.retry([failing], 60)
         consumer.acknowledge([other])
         bus.publish([b"2", b"3"])
         deliveries = receive(consumer, 2)
@@ -234,13 +234,28 @@ def test_many_retried_messages_keep_nobody_waiting(bus: MessageBus) -> None:
         while held < 550:
             deliveries = consumer.receive(100, PATIENCE)
             assert deliveries
-            for delivery in deliveries:
-                consumer.retry(delivery, 60)
+            consumer.retry(deliveries, 60)
             held += len(deliveries)
         bus.publish([b"other"])
         delivery = receive_one(consumer)
         assert delivery.body == b"other"
         consumer.acknowledge([delivery])
+
+
+def test_messages_retried_together_come_again_without_those_that_are_settled(
+    bus: MessageBus,
+) -> None:
+    bus.publish(numbered(300))
+    with bus.consume() as consumer:
+        deliveries = receive(consumer, 300)
+        consumer.acknowledge(deliveries[200:])
+        consumer.retry(deliveries, 0.5)
+        consumer.retry([], 0)
+        again = receive(consumer, 200)
+        assert sorted(bodies(again)) == sorted(numbered(200))
+        assert {delivery.attempt for delivery in again} == {2}
+        consumer.acknowledge(again)
+    assert is_empty(bus)
 
 
 def test_each_return_counts_as_an_attempt(bus: MessageBus) -> None:
@@ -251,7 +266,7 @@ def test_each_return_counts_as_an_attempt(bus: MessageBus) -> None:
                 delivery = receive_one(consumer)
                 assert delivery.attempt == attempt
                 if attempt < first_attempt + 2:
-                    consumer.retry(delivery, 0)
+                    consumer.retry([delivery], 0)
     with bus.consume() as consumer:
         delivery = receive_one(consumer)
         assert delivery.attempt == 7
@@ -261,7 +276,7 @@ def test_each_return_counts_as_an_attempt(bus: MessageBus) -> None:
 def test_a_message_that_waits_to_be_retried_survives_its_consumer(bus: MessageBus) -> None:
     bus.publish([b"1"])
     with bus.consume() as consumer:
-        consumer.retry(receive_one(consumer), 0.5)
+        consumer.retry([receive_one(consumer)], 0.5)
     with bus.consume() as consumer:
         delivery = receive_one(consumer)
         assert (delivery.body, delivery.attempt) == (b"1", 2)
@@ -274,9 +289,9 @@ def test_a_parked_message_is_kept_where_nobody_consumes_it(under_test: UnderTest
     bus.publish([b"1", b"2", b"3"])
     with bus.consume() as consumer:
         one, two, three = receive(consumer, 3)
-        consumer.park(two, "cannot be read")
+        consumer.park([(two, "cannot be read")])
         consumer.acknowledge([one])
-        consumer.park(three, "its order is unknown, 'truly'")
+        consumer.park([(three, "its order is unknown, 'truly'")])
         assert consumer.receive(10, QUIET) == []
     assert is_empty(bus)
     parked: list[bytes] = []
@@ -284,6 +299,25 @@ def test_a_parked_message_is_kept_where_nobody_consumes_it(under_test: UnderTest
     while len(parked) < 2 and monotonic() < end:
         parked += under_test.parked()
     assert parked == [b"2", b"3"]
+
+
+def test_messages_are_parked_together_without_those_that_are_settled(
+    under_test: UnderTest,
+) -> None:
+    bus = under_test.bus
+    bus.publish(numbered(300))
+    with bus.consume() as consumer:
+        deliveries = receive(consumer, 300)
+        consumer.acknowledge(deliveries[200:])
+        consumer.park([(each, f"reason {each.body!r}") for each in deliveries])
+        consumer.park([])
+        assert consumer.receive(10, QUIET) == []
+    assert is_empty(bus)
+    parked: list[bytes] = []
+    end = monotonic() + PATIENCE
+    while len(parked) < 200 and monotonic() < end:
+        parked += under_test.parked()
+    assert parked == numbered(200)
 
 
 def test_two_consumers_share_the_messages_without_overlap(bus: MessageBus) -> None:
@@ -360,9 +394,9 @@ def test_settling_after_leaving_changes_nothing(under_test: UnderTest) -> None:
         with suppress(Unavailable):
             late.acknowledge([one])
         with suppress(Unavailable):
-            late.retry(two, 0)
+            late.retry([two], 0)
         with suppress(Unavailable):
-            late.park(three, "too late")
+            late.park([(three, "too late")])
         assert is_empty(bus)
         consumer.acknowledge(again[:1])
     with bus.consume() as consumer:
@@ -395,8 +429,8 @@ def test_settling_what_the_bus_has_taken_back_changes_nothing(fragile: UnderTest
         fragile.take_back()
         again = receive(consumer, 3)
         consumer.acknowledge([old[0]])
-        consumer.retry(old[1], 0)
-        consumer.park(old[2], "too late")
+        consumer.retry([old[1]], 0)
+        consumer.park([(old[2], "too late")])
         assert consumer.receive(10, QUIET) == []
     with fragile.bus.consume() as consumer:
         left = receive(consumer, 3)
@@ -411,7 +445,7 @@ def test_settling_an_earlier_delivery_leaves_the_later_one_alone(bus: MessageBus
     bus.publish([b"1"])
     with bus.consume() as consumer:
         first = receive_one(consumer)
-        consumer.retry(first, 0)
+        consumer.retry([first], 0)
         receive_one(consumer)
         consumer.acknowledge([first])
     with bus.consume() as consumer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import attrs
@@ -216,7 +216,52 @@ def test_only_reserved_orders_are_unsettled(storage: Storage) -> None:
     assert _found(storage, reserved.id) == [reserved]
 
 
+def _record(storage: Storage, attempts: dict[UUID, int], at: datetime = NOW) -> None:
+    work(storage, lambda uow: uow.orders.record_failures(attempts, at))
+
+
+def test_the_last_failure_of_each_order_is_remembered(storage: Storage) -> None:
+    first, second, third = (
+        order.id for order in _added(storage, *(_order(apple=1) for _ in range(3)))
+    )
+    recorded = storage.read_model.failed_attempts
+    assert recorded([first, second, third]) == {first: 0, second: 0, third: 0}
+    _record(storage, {second: 3, first: 1})
+    assert recorded([first, second, third]) == {first: 1, second: 3, third: 0}
+    _record(storage, {second: 2, next_order_id(): 5})
+    assert recorded([second, next_order_id()]) == {second: 2}
+    assert recorded([]) == {}
+
+
+def test_failures_of_orders_that_have_ended_are_not_recorded(storage: Storage) -> None:
+    fulfilled, failed, reserved = _added(storage, *(_order(apple=1) for _ in range(3)))
+    ends = [_fulfilled(fulfilled), failed.fail("given up", LATER)]
+    _settle(storage, *ends)
+    _record(storage, {fulfilled.id: 1, failed.id: 2, reserved.id: 3})
+    ids = [fulfilled.id, failed.id, reserved.id]
+    assert storage.read_model.failed_attempts(ids) == {
+        fulfilled.id: 0,
+        failed.id: 0,
+        reserved.id: 3,
+    }
+    assert _found(storage, *ids) == [*ends, reserved]
+
+
+def test_an_order_whose_failure_was_recorded_counts_as_sent_then(storage: Storage) -> None:
+    tried, other = _added(storage, _order(apple=1), _order(apple=1))
+    _record(storage, {tried.id: 1}, at=LATER)
+
+    def take(sent_before: datetime) -> list[UUID]:
+        return work(storage, lambda uow: uow.orders.take_unsettled(sent_before, LATER, 10))
+
+    assert take(LATER) == [other.id]
+    assert storage.read_model.failed_attempts([tried.id]) == {tried.id: 1}
+    assert take(LATER + timedelta(seconds=1)) == [tried.id, other.id]
+    assert storage.read_model.failed_attempts([tried.id]) == {tried.id: 0}
+
+
 def test_nothing_is_added_or_settled_in_an_empty_call(storage: Storage) -> None:
     _added(storage)
     _settle(storage)
+    _record(storage, {})
     assert storage.read_model.orders(0, 9).total == 0

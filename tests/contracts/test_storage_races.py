@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import combinations
 from random import Random
+from uuid import UUID
 
 from order_aggregator.domain.errors import InsufficientStock
 from order_aggregator.domain.order import Order, OrderStatus
@@ -167,6 +168,20 @@ def test_five_thousand_orders_are_failed_at_once(shop: Shop) -> None:
     shop.fail_orders({command.order_id: "given up" for command in commands})
     assert shop.balance("apple") == (5_000, 0)
     assert shop.discrepancies() == []
+
+
+def test_workers_that_record_the_same_failures_do_not_get_in_each_others_way(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 2_000})
+    commands = [wish(apple=1) for _ in range(2_000)]
+    shop.place(*commands)
+    ids = [command.order_id for command in commands]
+
+    def record(order_ids: list[UUID]) -> None:
+        for attempt in range(1, 6):
+            shop.record_failures(dict.fromkeys(order_ids, attempt))
+
+    race([partial(record, ids), partial(record, ids[::-1])])
+    assert shop.storage.read_model.failed_attempts(ids) == dict.fromkeys(ids, 5)
 
 
 def test_readers_see_one_moment_while_others_write(shop: Shop) -> None:

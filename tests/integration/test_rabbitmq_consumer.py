@@ -106,7 +106,7 @@ def test_attempts_are_counted(bus: RabbitMessageBus) -> None:
         for attempt in range(1, 6):
             (delivery,) = receive(consumer, 1)
             assert delivery.attempt == attempt
-            consumer.retry(delivery, 0)
+            consumer.retry([delivery], 0)
     with bus.consume() as consumer:
         assert receive(consumer, 1)[0].attempt >= 6
 
@@ -116,7 +116,7 @@ def test_retry_returns_at_once_and_the_message_comes_after_the_delay(bus: Rabbit
     with bus.consume() as consumer:
         (delivery,) = receive(consumer, 1)
         started_at = time.monotonic()
-        consumer.retry(delivery, 1.0)
+        consumer.retry([delivery], 1.0)
         assert time.monotonic() - started_at < 0.2
         (again,) = receive(consumer, 1)
         assert 0.9 < time.monotonic() - started_at < 3
@@ -131,7 +131,7 @@ def test_messages_held_back_do_not_keep_others_waiting(
         publish(bus, 10 * prefetch + 5)
         with bus.consume() as consumer:
             for _ in range(10 * prefetch):
-                consumer.retry(receive(consumer, 1)[0], 60)
+                consumer.retry([receive(consumer, 1)[0]], 60)
             for _ in range(5):
                 (other,) = receive(consumer, 1)
                 assert other.attempt == 1
@@ -144,7 +144,7 @@ def test_window_shrinks_again_when_nothing_is_held_back(fresh_broker_url: str) -
         publish(bus, 50)
         with bus.consume() as consumer:
             for _ in range(50):
-                consumer.retry(receive(consumer, 1)[0], 1)
+                consumer.retry([receive(consumer, 1)[0]], 1)
             for _ in range(50):
                 consumer.acknowledge(receive(consumer, 1))
             publish(bus, 100)
@@ -158,7 +158,7 @@ def test_message_returned_too_often_is_parked_by_the_broker(
     publish(bus, 1)
     with bus.consume() as consumer:
         for _ in range(DELIVERY_LIMIT + 1):
-            consumer.retry(receive(consumer, 1)[0], 0)
+            consumer.retry([receive(consumer, 1)[0]], 0)
         eventually(lambda: depth(fresh_broker_url, "order_queue.dead") == 1)
         assert consumer.receive(1, 0.3) == []
 
@@ -169,7 +169,7 @@ def test_parked_message_is_kept_with_the_broker(
     publish(bus, 3)
     with bus.consume() as consumer:
         received = receive(consumer, 3)
-        consumer.park(received[1], "no such order")
+        consumer.park([(received[1], "no such order")])
         consumer.acknowledge([received[0], received[2]])
         eventually(lambda: depth(fresh_broker_url, "order_queue.dead") == 1)
     assert depth(fresh_broker_url, "order_queue") == 0
@@ -187,9 +187,9 @@ def test_settling_twice_changes_nothing(bus: RabbitMessageBus, fresh_broker_url:
         received = receive(consumer, 4)
         consumer.acknowledge(received[:2])
         consumer.acknowledge(received[:2])
-        consumer.retry(received[0], 0)
-        consumer.park(received[1], "no such order")
-        consumer.retry(received[2], 60)
+        consumer.retry([received[0]], 0)
+        consumer.park([(received[1], "no such order")])
+        consumer.retry([received[2]], 60)
         consumer.acknowledge([received[2]])
         publish(bus, 1)
         (last,) = receive(consumer, 1)
@@ -220,8 +220,8 @@ def test_delivery_of_a_lost_connection_is_settled_in_vain(fresh_broker_url: str)
             assert {delivery.body for delivery in fresh} == {b"0", b"1", b"2"}
             assert {delivery.attempt for delivery in fresh} == {2}
             consumer.acknowledge(stale)
-            consumer.retry(stale[0], 0)
-            consumer.park(stale[0], "no such order")
+            consumer.retry([stale[0]], 0)
+            consumer.park([(stale[0], "no such order")])
             time.sleep(0.2)
             assert consumer.receive(1, 0.2) == []
     assert depth(fresh_broker_url, "order_queue.dead") == 0

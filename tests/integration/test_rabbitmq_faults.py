@@ -170,7 +170,7 @@ def test_leaving_while_the_broker_is_away(bus: RabbitMessageBus, broker: Broker)
         (delivery,) = consumer.receive(1, 10)
         broker.kill()
         consumer.acknowledge([delivery])
-        consumer.retry(delivery, 0)
+        consumer.retry([delivery], 0)
         started_at = time.monotonic()
     bus.close()
     assert time.monotonic() - started_at < 3

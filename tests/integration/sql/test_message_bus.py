@@ -61,15 +61,15 @@ def test_settling_too_late_changes_nothing(
             if settlement == "acknowledge":
                 slow.acknowledge(late)
             elif settlement == "retry":
-                slow.retry(late[0], 0)
+                slow.retry([late[0]], 0)
             elif settlement == "park":
-                slow.park(late[0], "too late")
+                slow.park([(late[0], "too late")])
             else:
                 slow.__exit__(None, None, None)
             assert bus.parked == []
             with bus.consume() as third:
                 assert third.receive(1, 0) == []
-            quick.park(delivery, "in time")
+            quick.park([(delivery, "in time")])
     assert bus.parked == [(b"x", "in time")]
 
 
@@ -95,10 +95,19 @@ def test_no_relay_takes_what_is_parked(
     bus.publish([b"x"])
     with bus.consume() as consumer:
         [delivery] = consumer.receive(1, 0)
-        consumer.park(delivery, "reason")
+        consumer.park([(delivery, "reason")])
     clock.advance(10 * LEASE)
     assert work(storage, lambda uow: uow.outbox.claim(9, clock.now(), clock.now())) == []
     assert bus.parked == [(b"x", "reason")]
+
+
+def test_each_parked_message_is_kept_with_its_own_reason(bus: SqlMessageBus) -> None:
+    bus.publish([b"1", b"2", b"3"])
+    with bus.consume() as consumer:
+        one, two, three = consumer.receive(3, 0)
+        consumer.park([(three, "the third's"), (one, "the first's")])
+        consumer.acknowledge([two])
+    assert bus.parked == [(b"1", "the first's"), (b"3", "the third's")]
 
 
 @pytest.mark.parametrize("body", [b"", b"\x00\xff\\x", 'ü"{},\\'.encode(), b"NULL"])

@@ -95,6 +95,8 @@ def everyday(shop: Shop) -> None:
         orders = placed_again(shop)
         shop.place(wish("once", p000=1), again=True)
         shop.fulfil(*orders[1:])
+        shop.record_failures({orders[0].id: 1})
+        shop.find_suspects({orders[0].id: 3})
         shop.fail_orders({orders[0].id: "reason"})
         shop.relay_messages()
         shop.pass_time(hours=1)
@@ -153,7 +155,9 @@ def test_fulfilling_never_reads_all_that_is_not_fulfilled(postgresql: Engine) ->
     with postgresql.begin() as connection:
         connection.exec_driver_sql("ANALYZE")
     with recorded(postgresql) as statements:
-        shop.fulfil(*(shop.accepted(p000=1) for _ in range(50)))
+        orders = [shop.accepted(p000=1) for _ in range(50)]
+        shop.record_failures({order.id: 1 for order in orders})
+        shop.fulfil(*orders)
     assert any("UPDATE orders" in sql for sql, _ in statements)
     with postgresql.connect() as connection:
         for sql, parameters in statements:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from threading import Barrier, Event, Thread
 from time import sleep
 from uuid import UUID, uuid4
@@ -12,138 +11,16 @@ from uuid import UUID, uuid4
 import pytest
 
 from order_aggregator import (
-    FailOrders,
-    FulfilOrders,
-    ManualClock,
-    MemoryMessageBus,
-    MemoryStorage,
     Order,
-    OrderLine,
     OrdersAccepted,
     OrderStatus,
-    PlaceOrder,
-    PlaceOrders,
-    Product,
-    RelayMessages,
     RuleViolated,
-    SeparateOrders,
-    StockAdjustment,
-    StockChange,
     StorageUnavailable,
-    Vendor,
-    VendorStock,
     decode,
     encode,
-    highest_then_even,
 )
 from order_aggregator.entrypoints import worker
-from order_aggregator.entrypoints.worker import RetryRule, Verdict, Worker
-
-RULE = RetryRule(max_attempts=3, first_delay=timedelta(milliseconds=5))
-
-
-class Killed(BaseException):
-    """As if the process were gone."""
-
-
-class Shop:
-    """A storage with stock of one vendor, a queue and a worker."""
-
-    def __init__(self, units: int = 10) -> None:
-        self.storage = MemoryStorage()
-        self.clock = ManualClock()
-        self.bus = MemoryMessageBus()
-        self.stop = Event()
-        self.fulfil = FulfilOrders(self.storage.unit_of_work, self.clock, highest_then_even)
-        self.fail = FailOrders(self.storage.unit_of_work, self.clock)
-        self.separate = SeparateOrders(self.storage.unit_of_work, self.clock)
-        self.relay = RelayMessages(self.storage.unit_of_work, self.bus, self.clock)
-        self.stock("tea", units)
-
-    def stock(self, product_id: str, units: int) -> None:
-        now = self.clock.now()
-        with self.storage.unit_of_work() as uow:
-            uow.stock.accept_report(Vendor(id="acme", name="Acme"), now)
-            uow.stock.add_products([Product(id=product_id, name=product_id)], now)
-            level = VendorStock(
-                vendor_id="acme", product_id=product_id, available=units, reported=units, as_of=now
-            )
-            uow.stock.put_vendor([level])
-            uow.stock.record(
-                [
-                    StockAdjustment(
-                        vendor_id="acme", product_id=product_id, delta=units, cause="test", at=now
-                    )
-                ]
-            )
-            uow.stock.change([StockChange(product_id=product_id, on_hand=units)], now)
-            uow.commit()
-
-    def lose(self, product_id: str, units: int) -> None:
-        """The vendor reports less than was sold."""
-        now = self.clock.now()
-        with self.storage.unit_of_work() as uow:
-            level = uow.stock.of_vendors([product_id])[0]
-            less = VendorStock(
-                vendor_id="acme",
-                product_id=product_id,
-                available=level.available - units,
-                reported=level.available - units,
-                as_of=now,
-            )
-            uow.stock.put_vendor([less])
-            uow.stock.record(
-                [
-                    StockAdjustment(
-                        vendor_id="acme", product_id=product_id, delta=-units, cause="test", at=now
-                    )
-                ]
-            )
-            uow.stock.change([StockChange(product_id=product_id, on_hand=-units)], now)
-            uow.commit()
-
-    def place(self, product_id: str = "tea", quantity: int = 1) -> UUID:
-        """Place an order, and announce it alone."""
-        [order_id] = self.place_together((product_id, quantity))
-        return order_id
-
-    def place_together(self, *wishes: tuple[str, int]) -> list[UUID]:
-        """Place orders of so much of a product each, and announce them in one message."""
-        commands = [
-            PlaceOrder(order_id=uuid4(), lines=(OrderLine(product_id=key, quantity=quantity),))
-            for key, quantity in wishes
-        ]
-        orders = PlaceOrders(self.storage.unit_of_work, self.clock)(commands)
-        assert all(isinstance(order, Order) for order in orders), orders
-        assert len(self.relay()) == 1
-        return [command.order_id for command in commands]
-
-    def order(self, order_id: UUID) -> Order:
-        order = self.storage.read_model.order(order_id)
-        assert order is not None
-        return order
-
-    def worker(self, **replaced: object) -> Worker:
-        parts: dict[str, object] = {
-            "bus": self.bus,
-            "fulfil": self.fulfil,
-            "announce_alone": self.separate,
-            "fail": self.fail,
-            "rule": RULE,
-            "stop": self.stop,
-        } | replaced
-        return Worker(**parts)  # type: ignore[arg-type]
-
-    def step(self, worker: Worker, times: int = 1, timeout: float = 1.0) -> None:
-        """Receive and handle so many batches."""
-        with self.bus.consume() as consumer:
-            for _ in range(times):
-                worker.handle(consumer, worker.read(consumer, consumer.receive(100, timeout)))
-                self.relay()
-
-    def queued(self) -> int:
-        with self.bus.consume() as consumer:
-            return len(consumer.receive(1000, 0.05))
+from worker_shop import RULE, Killed, Shop
 
 
 @pytest.fixture
@@ -243,7 +120,7 @@ def test_an_unknown_order_is_parked_without_those_that_were_announced_with_it(sh
     assert shop.queued() == 0
 
 
-@pytest.mark.parametrize("attempt", [1, worker.SUSPECT])
+@pytest.mark.parametrize("attempt", [1, 3])
 def test_an_order_stays_announced_until_it_is_announced_alone(shop: Shop, attempt: int) -> None:
     shop.stock("cup", 5)
     shop.place_together(("tea", 1), ("cup", 5))
@@ -483,14 +360,3 @@ def test_a_worker_that_fails_says_so_and_ends(shop: Shop, monkeypatch: pytest.Mo
     monkeypatch.setattr(failing, "handle", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         failing.run()
-
-
-def test_delays_double_with_each_attempt() -> None:
-    rule = RetryRule(max_attempts=8, first_delay=timedelta(seconds=0.5))
-    assert [rule.delay(attempt) for attempt in (1, 2, 3, 7)] == [0.5, 1.0, 2.0, 32.0]
-
-
-def test_the_limit_counts_attempts() -> None:
-    rule = RetryRule(max_attempts=2, first_delay=timedelta(seconds=1))
-    assert rule.verdict(ValueError(), 1) is Verdict.RETRY
-    assert rule.verdict(ValueError(), 2) is Verdict.PARK

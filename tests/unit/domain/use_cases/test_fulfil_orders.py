@@ -98,12 +98,12 @@ def test_a_batch_takes_from_what_the_orders_before_have_left(shop: Shop) -> None
     assert shop.discrepancies() == []
 
 
-def test_a_batch_goes_by_the_order_in_which_it_is_given(shop: Shop) -> None:
-    small, large = shop.accepted(apple=2), shop.accepted(apple=5)
-    shop.sync("acme", {"apple": 3})
-    large_outcome, small_outcome = shop.fulfil(large, small)
-    assert isinstance(large_outcome, Order)
-    assert isinstance(small_outcome, VendorShortage)
+def test_of_a_batch_the_oldest_order_is_first_served_however_it_is_given(shop: Shop) -> None:
+    older, newer = shop.accepted(apple=4), shop.accepted(apple=3)
+    shop.sync("acme", {"apple": 2})
+    newer_outcome, older_outcome = shop.fulfil(newer, older)
+    assert isinstance(older_outcome, Order)
+    assert isinstance(newer_outcome, VendorShortage)
 
 
 def test_a_shortage_keeps_its_order_reserved_and_the_neighbours_unharmed(shop: Shop) -> None:

@@ -95,3 +95,25 @@ def test_one_call_resends_one_batch(shop: Shop) -> None:
         sizes.append(len(shop.resend_orders()))
         relay(shop)
     assert sizes == [BATCH, 5, 0]
+
+
+def test_an_order_whose_failures_are_recorded_is_not_announced_meanwhile(shop: Shop) -> None:
+    order = shop.accepted(apple=1)
+    relay(shop)
+    for attempt in (1, 2):
+        shop.clock.advance(RESEND_AFTER)
+        shop.record_failures({order.id: attempt})
+        shop.pass_time(seconds=1)
+        assert shop.resend_orders() == []
+    shop.clock.advance(RESEND_AFTER)
+    assert shop.resend_orders() == [order.id]
+
+
+def test_an_order_that_is_announced_again_is_suspected_as_soon_as_any_other(shop: Shop) -> None:
+    order = shop.accepted(apple=1)
+    relay(shop)
+    shop.record_failures({order.id: 8})
+    assert shop.find_suspects({order.id: 9}) == set()
+    shop.pass_time(days=1)
+    shop.resend_orders()
+    assert shop.find_suspects({order.id: 3}) == {order.id}

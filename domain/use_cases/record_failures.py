@@ -1,0 +1,27 @@
+"""Record that orders failed, which tells them from those that bring down their worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from ..ports.clock import Clock
+from ..ports.unit_of_work import UnitOfWorkFactory
+
+
+class RecordFailures:
+    """Writes down, for a batch of orders, at which delivery they failed."""
+
+    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+
+    def __call__(self, attempts: Mapping[UUID, int]) -> None:
+        """Record the orders, each with the number of its delivery, in one transaction.
+
+        To be called last, right before their messages are retried: whoever dies earlier has
+        recorded nothing. Raises Unavailable or Conflict.
+        """
+        with self._unit_of_work() as uow:
+            uow.orders.record_failures(attempts, self._clock.now())
+            uow.commit()
