@@ -152,7 +152,8 @@ def environ_of(request: Request, connection: Connection) -> WSGIEnvironment:
         "wsgi.run_once": False,
     }
     for name, raw in request.headers:
-        key, value = _key(name), raw.decode("latin-1")
+        # White space around a value is no part of it (RFC 9110, 5.5).
+        key, value = _key(name), raw.strip(b" \t").decode("latin-1")
         environ[key] = f"{environ[key]},{value}" if key in environ else value
     # What has an underscore in its name, and would pass for another.
     environ.pop("", None)

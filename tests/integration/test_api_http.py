@@ -176,3 +176,14 @@ def test_a_key_that_is_not_ascii_is_refused(running: Service) -> None:
     )
     assert status == httpx.codes.UNPROCESSABLE_ENTITY
     assert list(json.loads(answer)["errors"]) == ["Idempotency-Key"]
+
+
+def test_white_space_around_a_key_does_not_count(running: Service) -> None:
+    body = ORDER % product_id(running)
+    ids = set()
+    for key in (b"zz", b"zz ", b" \t zz\t"):
+        request = HEAD[:-2] % len(body) + b"Idempotency-Key:" + key + b"\r\n\r\n" + body
+        status, answer = exchange(running, request)
+        assert status == httpx.codes.ACCEPTED, answer
+        ids.add(json.loads(answer)["id"])
+    assert len(ids) == 1

@@ -121,7 +121,8 @@ def test_a_request_in_the_words_of_wsgi() -> None:
         b"Host: shop.example\r\n"
         b"Content-Type: application/json\r\n"
         b"Accept: a\r\nACCEPT: b\r\n"
-        b"Idempotency-Key: k\xc3\xa4\r\n"
+        # White space around a value is no part of it (RFC 9110, 5.5).
+        b"Idempotency-Key: \t k\xc3\xa4 \t\r\n"
         # In WSGI's words, these would be the same as with a dash.
         b"Accept_: c\r\nX_Forwarded_For: 10.0.0.1\r\nContent_Length: 7\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n"
