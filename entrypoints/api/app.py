@@ -13,6 +13,7 @@ from flask.sessions import NullSession, SessionInterface
 
 from . import documentation, metrics, orders, probes, routing, stock, sync
 from .combiner import Combiner
+from .readiness import Readiness
 from .reports import Report
 from .services import EXTENSION, ApiServices, Running, current_request, running
 
@@ -63,7 +64,11 @@ def create_app(services: ApiServices) -> Flask:
     app.url_map.converters["id"] = routing.IdConverter
     # An id may contain two slashes in a row.
     app.url_map.merge_slashes = False
-    app.extensions[EXTENSION] = Running(services=services, combiner=_combiner(services))
+    app.extensions[EXTENSION] = Running(
+        services=services,
+        combiner=_combiner(services),
+        readiness=Readiness(services.readiness_checks),
+    )
     api = documentation.document(app)
     for module in (stock, orders, sync):
         api.register_blueprint(module.blueprint)

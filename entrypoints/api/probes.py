@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import structlog
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
-from ...domain.errors import Unavailable
 from . import metrics
 from .problems import Problem
+from .readiness import OK
 from .services import running
 
-log = structlog.get_logger()
-
 NOT_READY = Problem(status=503, slug="not-ready", title="Not ready")
+
+# Without it no order can be accepted.
+REQUIRED = "database"
 
 blueprint = Blueprint("probes", __name__)
 
@@ -26,20 +26,15 @@ def healthz() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """Whether everything that orders need can be reached."""
-    checks = {}
-    for name, check in running().services.readiness_checks.items():
-        try:
-            check()
-        except Unavailable as error:
-            checks[name] = "unavailable"
-            log.warning("api.not_ready", check=name, error=str(error))
-        else:
-            checks[name] = "ok"
-    away = [name for name, state in checks.items() if state != "ok"]
-    if away:
-        return NOT_READY.response(f"not available: {', '.join(away)}", {"checks": checks})
-    return {"status": "ready", "checks": checks}
+    """Whether orders can be accepted (503 if not), and what else cannot be reached.
+
+    Without the broker they are: they wait in the outbox.
+    """
+    checks = running().readiness()
+    if checks[REQUIRED] != OK:
+        return NOT_READY.response(f"{REQUIRED} {checks[REQUIRED]}", {"checks": checks})
+    all_reached = all(state == OK for state in checks.values())
+    return {"status": "ready" if all_reached else "degraded", "checks": checks}
 
 
 @blueprint.get("/metrics")

@@ -14,6 +14,7 @@ from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.sync_vendor import SyncResult
 from .combiner import Combiner, PlaceBatch
 from .concurrency import Concurrency, Threads
+from .readiness import Readiness
 
 EXTENSION = "order_aggregator"
 
@@ -52,10 +53,11 @@ class ApiServices:
 
 @attrs.frozen(kw_only=True)
 class Running:
-    """An application's services, and its combiner before them."""
+    """An application's services, and what stands before them."""
 
     services: ApiServices
     combiner: Combiner
+    readiness: Readiness
 
 
 def running(app: Flask | None = None) -> Running:

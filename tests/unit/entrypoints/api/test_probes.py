@@ -24,15 +24,27 @@ def test_it_is_ready_when_every_check_passes(api: ApiUnderTest) -> None:
     assert answer.get_json() == {"status": "ready", "checks": {"database": "ok"}}
 
 
-def test_it_is_not_ready_when_one_fails_but_lives_on(api: ApiUnderTest) -> None:
-    def away() -> None:
-        raise BrokerUnavailable("no route")
+def away() -> None:
+    raise BrokerUnavailable("no route")
 
+
+def test_without_the_broker_it_is_degraded_as_orders_are_accepted(api: ApiUnderTest) -> None:
     api.checks["broker"] = away
+    answer = api.client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.get_json() == {
+        "status": "degraded",
+        "checks": {"database": "ok", "broker": "unreachable: no route"},
+    }
+
+
+def test_without_the_database_it_is_not_ready_but_lives_on(api: ApiUnderTest) -> None:
+    api.checks |= {"database": away, "broker": lambda: None}
     answer = api.client.get("/readyz")
     assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
     assert answer.headers["Retry-After"] == "1"
-    assert answer.get_json()["checks"] == {"database": "ok", "broker": "unavailable"}
+    assert answer.get_json()["detail"] == "database unreachable: no route"
+    assert answer.get_json()["checks"] == {"database": "unreachable: no route", "broker": "ok"}
     assert api.client.get("/healthz").status_code == 200
 
 
