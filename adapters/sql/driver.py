@@ -1,36 +1,80 @@
-"""psycopg's connection, made to wait for the server without blocking an event loop."""
+"""psycopg's connection, made to wait with a deadline and without blocking an event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import select
 from asyncio import Future
+from time import monotonic
 from typing import Any, TypeVar
 
+import attrs
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.errors import _WaitTimeout
 from psycopg.waiting import Ready, Wait
 
 from ..system import greenlets
 
 T = TypeVar("T")
 
+# Seconds for the server to do what it is asked, and to say so. Longer than it may work on a
+# statement: a server that is there says first that this took too long.
+RESPONSE_TIMEOUT = 15.0
+
 _EVENTS = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN | select.POLLOUT}
 _READY = {select.POLLIN: Ready.R, select.POLLOUT: Ready.W, _EVENTS[Wait.RW]: Ready.RW}
 
 
-class Connection(psycopg.Connection[Any]):
-    """Waits as a thread does, or as a call in an event loop does, whichever uses it."""
+@attrs.define
+class Peer:
+    """The server, as its connections know it."""
 
-    def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
-        """Go on with what psycopg does whenever the server lets it."""
-        if not greenlets.in_call():
-            return super().wait(gen, *args, **kwargs)
+    # When a deadline was missed last: what was connected before may be as dead.
+    silent_at: float = float("-inf")
+
+
+class Connection(psycopg.Connection[Any]):
+    """Waits as a thread does, or as a call in an event loop does, whichever uses it.
+
+    Where the server misses a deadline, the connection is closed: psycopg.OperationalError.
+    """
+
+    # Seconds for each exchange.
+    response_timeout = RESPONSE_TIMEOUT
+    peer: Peer
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connected_at = monotonic()
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a connection like this one has missed a deadline since it was made."""
+        return self._connected_at <= self.peer.silent_at
+
+    def wait(self, gen: PQGen[T], *_args: Any, **_kwargs: Any) -> T:
+        """Go on with what psycopg does whenever the server lets it, until the deadline."""
+        try:
+            if greenlets.in_call():
+                return self._wait_in_loop(gen)
+            return super().wait(gen, timeout=self.response_timeout)
+        except _WaitTimeout:
+            self.close()
+            self.peer.silent_at = monotonic()
+            problem = f"no response from the server within {self.response_timeout:g} s"
+            raise psycopg.OperationalError(problem) from None
+
+    def _wait_in_loop(self, gen: PQGen[T]) -> T:
         fileno = self.pgconn.socket
+        deadline = monotonic() + self.response_timeout
         try:
             wanted = next(gen)
             while True:
-                wanted = gen.send(_ready(fileno, wanted) or _awaited(fileno, wanted))
+                ready = _ready(fileno, wanted) or _awaited(fileno, wanted, deadline - monotonic())
+                if not ready:
+                    raise _WaitTimeout
+                wanted = gen.send(ready)
         except StopIteration as done:
             result: T = done.value
             return result
@@ -45,8 +89,8 @@ def _ready(fileno: int, wanted: Wait) -> Ready:
     return _READY.get(found[0][1] & _EVENTS[wanted], Ready.R) if found else Ready.NONE
 
 
-def _awaited(fileno: int, wanted: Wait) -> Ready:
-    """What can be done as soon as something can."""
+def _awaited(fileno: int, wanted: Wait, timeout: float) -> Ready:
+    """What can be done as soon as something can; nothing, once the time is up."""
     loop = asyncio.get_running_loop()
     ready: Future[Ready] = loop.create_future()
 
@@ -54,6 +98,7 @@ def _awaited(fileno: int, wanted: Wait) -> Ready:
         if not ready.done():
             ready.set_result(what)
 
+    timer = loop.call_later(max(0.0, timeout), settle, Ready.NONE)
     if wanted & Wait.R:
         loop.add_reader(fileno, settle, Ready.R)
     if wanted & Wait.W:
@@ -61,5 +106,6 @@ def _awaited(fileno: int, wanted: Wait) -> Ready:
     try:
         return greenlets.result_of(ready)
     finally:
+        timer.cancel()
         loop.remove_reader(fileno)
         loop.remove_writer(fileno)

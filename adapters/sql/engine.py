@@ -6,10 +6,10 @@ import fcntl
 import os
 import select
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy
@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from ...domain.errors import InvalidValue, StorageUnavailable
 from ..system.greenlets import unblocked
-from .driver import Connection
+from .driver import RESPONSE_TIMEOUT, Connection, Peer
 
 FORMS = (
     "must be sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>:<port>/<database>"
@@ -30,23 +30,35 @@ POOL_SIZE = 10
 POOL_OVERFLOW = 20
 POOL_TIMEOUT = 10  # seconds
 
-# A peer that has silently gone is noticed within half a minute; the URL may say otherwise.
+# A server that has silently gone is noticed within 15 seconds, even by a connection that is idle;
+# the URL may say otherwise.
 _POSTGRESQL_PARAMETERS: dict[str, object] = {
     "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
     "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
+    "tcp_user_timeout": 15_000,
 }
 # Rows are always looked up by key, and read in its order. Without these, a plan made while a table
-# was still small, and kept, would go on reading or sorting all of it when it has grown.
+# was still small, and kept, would go on reading or sorting all of it when it has grown. What the
+# server holds for a client that has silently gone, locks above all, it lets go of in time for the
+# next ones.
 _POSTGRESQL_SESSION = """
     SET timezone = 'UTC';
-    SET statement_timeout = '30s';
-    SET idle_in_transaction_session_timeout = '60s';
+    SET statement_timeout = '10s';
+    SET idle_in_transaction_session_timeout = '10s';
+    SET tcp_keepalives_idle = 5;
+    SET tcp_keepalives_interval = 3;
+    SET tcp_keepalives_count = 3;
     SET enable_seqscan = off;
     SET enable_bitmapscan = off;
     SET jit = off
+"""
+# Seconds for what reads everything, or waits for what does. The server says so earlier than we do.
+LONG_TIMEOUT = 3600
+_LONG_STATEMENTS = f"""
+    SET LOCAL statement_timeout = '{LONG_TIMEOUT}s';
+    SET LOCAL idle_in_transaction_session_timeout = '{LONG_TIMEOUT}s'
 """
 # `synchronous = FULL`: a commit has reached the disk. Writers wait for `write_turn`; the timeout is
 # for programs that do not know it.
@@ -95,6 +107,18 @@ def take_connection(engine: Engine) -> PoolProxiedConnection:
     if isinstance(pool, QueuePool) and pool.checkedin():
         return engine.raw_connection()
     return unblocked(engine.raw_connection)
+
+
+@contextmanager
+def long_statements(connection: sqlalchemy.Connection) -> Iterator[None]:
+    """Let statements of this transaction on PostgreSQL take up to an hour."""
+    connection.exec_driver_sql(_LONG_STATEMENTS)
+    driver = cast(Connection, connection.connection.driver_connection)
+    driver.response_timeout = LONG_TIMEOUT + RESPONSE_TIMEOUT
+    try:
+        yield
+    finally:
+        del driver.response_timeout  # back to that of all
 
 
 @contextmanager
@@ -149,10 +173,10 @@ def _postgresql_engine(url: URL) -> Engine:
         pool_timeout=POOL_TIMEOUT,
         pool_use_lifo=True,
     )
-    event.listen(engine, "do_connect", _connect_postgresql)
+    event.listen(engine, "do_connect", _connector(Peer()))
     event.listen(engine, "connect", _set_up_postgresql)
     event.listen(engine, "checkin", _mark_used)
-    event.listen(engine, "checkout", _replace_closed)
+    event.listen(engine, "checkout", _replace_dead)
     return engine
 
 
@@ -169,10 +193,15 @@ def _check_options(url: URL) -> None:
             raise InvalidValue("database_url", f"{name} must be a whole number")
 
 
-def _connect_postgresql(
-    _dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
-) -> Connection:
-    return unblocked(Connection.connect, *arguments, **parameters)
+def _connector(peer: Peer) -> Callable[..., Connection]:
+    def connect(
+        _dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
+    ) -> Connection:
+        connection = unblocked(Connection.connect, *arguments, **parameters)
+        connection.peer = peer
+        return connection
+
+    return connect
 
 
 def _set_up_postgresql(connection: psycopg.Connection, _record: Any) -> None:
@@ -185,12 +214,14 @@ def _mark_used(_connection: Any, record: Any) -> None:
     record.info["used"] = True
 
 
-def _replace_closed(connection: psycopg.Connection, record: Any, _proxy: Any) -> None:
-    """Have the pool open another connection where the server has closed this one meanwhile.
+def _replace_dead(connection: Connection, record: Any, _proxy: Any) -> None:
+    """Have the pool open another connection where this one is closed, or dead like another one.
 
     A server that shuts down says so: an idle connection with something to read is no longer good.
     That costs no round trip, unlike a ping.
     """
+    if connection.is_suspect:
+        raise DisconnectionError
     if not record.info.get("used"):
         return
     poll = select.poll()

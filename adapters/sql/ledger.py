@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from ...domain.ports.read_model import Discrepancy
+from .engine import long_statements
 from .errors import read_errors_translated
 from .schema import (
     FULFILLED,
@@ -33,12 +34,6 @@ from .schema import (
 )
 
 _CHUNK = 500
-# However long that takes, and in the order of the disk.
-_READ_EVERYTHING = """
-    SET LOCAL statement_timeout = 0;
-    SET LOCAL idle_in_transaction_session_timeout = 0;
-    SET LOCAL enable_seqscan = on
-"""
 _NOTHING = literal(0, BigInteger)
 
 
@@ -59,12 +54,15 @@ class SqlLedger:
         with self._engine.connect() as connection:
             if self._engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN")
-            else:
-                connection.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
-                connection.exec_driver_sql(_READ_EVERYTHING)
-            yield connection
+                yield connection
+                return
+            connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with long_statements(connection):
+                # Everything is read, in the order of the disk.
+                connection.exec_driver_sql("SET LOCAL enable_seqscan = on")
+                yield connection
 
 
 def _found(connection: Connection, figure: str, statement: Select[Any]) -> Iterator[Discrepancy]:

@@ -305,7 +305,7 @@ def test_silent_broker_is_given_up_and_found_again(fresh_broker_url: str) -> Non
         with bus.consume() as consumer:
             receive(consumer, 1)
             session = consumer._link.usable(1).session
-            network.hear(broker=False)
+            network.hear(server=False)
             eventually(lambda: not session.is_open)
             network.hear()
             assert receive(consumer, 1)[0].attempt == 2

@@ -138,7 +138,7 @@ def test_silent_broker_confirms_nothing_and_holds_nobody_up(
     distant_bus: RabbitMessageBus, network: FaultyNetwork
 ) -> None:
     given_up = distant_bus._publisher._link.usable(1).session
-    network.hear(broker=False)
+    network.hear(server=False)
     started_at = time.monotonic()
     assert distant_bus.publish([b"x"] * 10) == [False] * 10
     assert time.monotonic() - started_at < 3
@@ -151,7 +151,7 @@ def test_lost_connection_answers_at_once(
     distant_bus: RabbitMessageBus, network: FaultyNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publisher, "CONFIRM_TIMEOUT", 60)
-    network.hear(broker=False)
+    network.hear(server=False)
     threading.Timer(0.5, network.cut).start()
     assert distant_bus.publish([b"x"] * 10) == [False] * 10
     network.hear()

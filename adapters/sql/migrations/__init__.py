@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -10,7 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from ..engine import make_database, write_turn
+from ..engine import long_statements, make_database, write_turn
 from ..errors import read_errors_translated
 
 # Alembic keeps what it is at work on in module globals.
@@ -25,8 +27,7 @@ def upgrade(engine: Engine) -> None:
     with read_errors_translated(), write_turn(engine):
         if engine.dialect.name == "sqlite":
             _use_write_ahead_log(engine)
-        with engine.connect() as connection, _alembic:
-            _lock(connection)
+        with engine.connect() as connection, _alembic, _locked(connection):
             command.upgrade(_config(connection), "head")
             connection.commit()
 
@@ -42,13 +43,16 @@ def _use_write_ahead_log(engine: Engine) -> None:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
 
 
-def _lock(connection: Connection) -> None:
+@contextmanager
+def _locked(connection: Connection) -> Iterator[None]:
+    """The lock is released at the end of the transaction."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield
         return
-    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+    with long_statements(connection):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+        yield
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -192,14 +192,6 @@ def test_a_statement_that_takes_too_long_gives_up(postgresql: Engine) -> None:
             waiting.rows(text("SELECT 1 FROM central_stock FOR UPDATE"))
 
 
-def test_each_connection_limits_how_long_a_statement_may_take(postgresql: Engine) -> None:
-    with postgresql.connect() as connection:
-        assert connection.execute(text("SHOW statement_timeout")).scalar() == "30s"
-        assert (
-            connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "1min"
-        )
-
-
 def test_a_deadlock_is_a_conflict_for_one_of_the_two(postgresql: Engine) -> None:
     """The use cases lock in one order; only somebody else could bring this about."""
     storage = SqlStorage(postgresql)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import Callable
 from contextlib import ExitStack
 from threading import Event, Thread
-from typing import TypeVar
 
 import pytest
 from sqlalchemy import Engine, text
 
+from event_loop import called
 from order_aggregator.adapters.sql import SqlStorage, create_engine
 from order_aggregator.adapters.sql.engine import POOL_OVERFLOW, POOL_SIZE, write_turn
 from order_aggregator.adapters.sql.errors import driver_errors_translated
@@ -21,41 +19,10 @@ from shop import Shop, wish
 from shop_work import central, stock_up
 from wire import run, until
 
-T = TypeVar("T")
 TERMINATE = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
-
-
-def called(call: Callable[[], T], meanwhile: Callable[[], object] = lambda: None) -> tuple[T, int]:
-    """What comes of a call in an event loop, and how often the loop had a turn meanwhile.
-
-    After the first few, `meanwhile` is called as well, in a thread.
-    """
-    results: list[T] = []
-    errors: list[Exception] = []
-
-    def keep() -> None:
-        try:
-            results.append(call())
-        except Exception as error:  # noqa: BLE001 - it is raised below
-            errors.append(error)
-
-    async def main() -> int:
-        turns = 0
-        Calls().start(keep)
-        while not (results or errors):
-            await asyncio.sleep(0.01)
-            turns += 1
-            if turns == 5:
-                await asyncio.to_thread(meanwhile)
-        return turns
-
-    turns = run(main())
-    if errors:
-        raise errors[0]
-    return results[0], turns
 
 
 def ask(engine: Engine, question: str, **values: object) -> object:
