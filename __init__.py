@@ -45,7 +45,6 @@ from .domain.errors import (
     VendorShortage,
     VendorUnavailable,
 )
-from .domain.events import OrdersAccepted, decode, encode
 from .domain.order import Allocation, Order, OrderLine, OrderStatus
 from .domain.ports.clock import Clock
 from .domain.ports.message_bus import Consumer, Delivery, MessageBus
@@ -125,7 +124,6 @@ __all__ = [
     "OrderRefused",
     "OrderRepository",
     "OrderStatus",
-    "OrdersAccepted",
     "Outbox",
     "OutboxMessage",
     "Page",
@@ -166,8 +164,6 @@ __all__ = [
     "VendorStockLevel",
     "VendorUnavailable",
     "allocate",
-    "decode",
-    "encode",
     "even_split",
     "fewest_vendors",
     "highest_first",

@@ -13,9 +13,9 @@ from uuid import UUID
 
 import structlog
 
+from ..adapters.wire import decode
 from ..bootstrap import Container
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
-from ..domain.events import decode
 from ..domain.ports.unit_of_work import Backlog
 from ..domain.values import timestamp_text
 from .logs import log_orders
@@ -155,6 +155,6 @@ def _backoff() -> Iterator[float]:
 
 def _order_ids(body: bytes) -> list[str]:
     try:
-        return list(map(str, decode(body).order_ids))
+        return list(map(str, decode(body)))
     except MalformedMessage:
         return [repr(body)]  # the worker will park it

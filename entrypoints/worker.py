@@ -12,9 +12,9 @@ from uuid import UUID
 
 import structlog
 
+from ..adapters.wire import decode
 from ..bootstrap import Container
 from ..domain.errors import MalformedMessage
-from ..domain.events import decode
 from ..domain.order import Order, OrderStatus
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
 from .failures import Failure, RetryRule, SettleFailures, crashes
@@ -124,7 +124,7 @@ class Worker:
         reasons: list[tuple[Delivery, str]] = []
         for delivery in deliveries:
             try:
-                announced.append(Announced(decode(delivery.body).order_ids, delivery))
+                announced.append(Announced(decode(delivery.body), delivery))
             except MalformedMessage as error:
                 reasons.append((delivery, str(error)))
         if reasons:

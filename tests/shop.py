@@ -11,9 +11,9 @@ from uuid import UUID
 import attrs
 
 from order_aggregator.adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
+from order_aggregator.adapters.wire import decode
 from order_aggregator.domain.allocation import AllocationPolicy, highest_then_even
 from order_aggregator.domain.errors import OrderRefused
-from order_aggregator.domain.events import decode
 from order_aggregator.domain.order import Order, OrderLine
 from order_aggregator.domain.ports.message_bus import Delivery, MessageBus
 from order_aggregator.domain.ports.read_model import Discrepancy, Ledger, ReadModel, StockLevel
@@ -82,7 +82,7 @@ def reserved_order(at: datetime, **quantities: int) -> Order:
 
 def announced(messages: Iterable[Delivery | OutboxMessage]) -> list[UUID]:
     """The orders that these announce."""
-    return [order_id for each in messages for order_id in decode(each.body).order_ids]
+    return [order_id for each in messages for order_id in decode(each.body)]
 
 
 def snapshot(vendor_id: str, quantities: Mapping[str, int], as_of: datetime) -> Snapshot:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from order_aggregator.adapters.wire import decode
 from order_aggregator.domain.ports.unit_of_work import OutboxMessage, UnitOfWork
 from order_aggregator.domain.stock import Product, StockChange, Vendor, VendorStock
 from shop import Storage
@@ -61,6 +62,6 @@ def claimed(
     return work(storage, lambda uow: uow.outbox.claim(limit, now, until))
 
 
-def bodies(messages: Collection[OutboxMessage]) -> list[bytes]:
-    """What the messages say."""
-    return [message.body for message in messages]
+def numbers(messages: Collection[OutboxMessage]) -> list[int]:
+    """The numbers of the orders that they announce."""
+    return [order_id.int for message in messages for order_id in decode(message.body)]

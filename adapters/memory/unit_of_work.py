@@ -26,6 +26,7 @@ from ...domain.stock import (
     VendorStockChange,
 )
 from ...domain.vendor_sync import StockAdjustment
+from ..wire import encode_batches
 from .tables import QueuedMessage, Tables
 
 if TYPE_CHECKING:
@@ -220,8 +221,15 @@ class MemoryOutbox:
         self._tables = tables
         self._messages = tables.outbox
 
-    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
-        """Append."""
+    def announce(self, order_ids: Sequence[UUID], at: datetime) -> None:
+        """As on a database."""
+        self._add(encode_batches(order_ids), at)
+
+    def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:
+        """As on a database."""
+        self._add(encode_batches(order_ids, 1), at)
+
+    def _add(self, bodies: Sequence[bytes], at: datetime) -> None:
         for body in bodies:
             self._messages[self._storage.next_id()] = QueuedMessage(body=body, created_at=at)
 

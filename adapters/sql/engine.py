@@ -52,6 +52,7 @@ _POSTGRESQL_SESSION = """
     SET tcp_keepalives_count = 3;
     SET enable_seqscan = off;
     SET enable_bitmapscan = off;
+    SET enable_mergejoin = off;
     SET jit = off
 """
 # Seconds for what reads everything, or waits for what does. The server says so earlier than we do.

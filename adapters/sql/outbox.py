@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 )
 
 from ...domain.ports.unit_of_work import Backlog, OutboxMessage
+from ..wire import encode_batches
 from .bulk import bulk_keys, bulk_rows, upsert
 from .schema import MOMENT, ROW_NUMBER, outbox, outbox_alarm
 from .transaction import Transaction
@@ -77,8 +79,16 @@ class SqlOutbox:
         self._transaction = transaction
         self._statements = statements
 
-    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
+    def announce(self, order_ids: Sequence[UUID], at: datetime) -> None:
         """Append."""
+        self.add(encode_batches(order_ids), at)
+
+    def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:
+        """Append."""
+        self.add(encode_batches(order_ids, 1), at)
+
+    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
+        """Append messages of any kind."""
         if bodies:
             parameters = self._statements.bodies.bind([(body,) for body in bodies])
             self._transaction.write(self._statements.add, parameters | {"at": at})

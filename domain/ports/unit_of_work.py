@@ -127,8 +127,14 @@ class Backlog:
 class Outbox(Protocol):
     """Messages that are committed with the data they announce."""
 
-    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
-        """Put messages in, created `at`, and due at once, whatever any clock says."""
+    def announce(self, order_ids: Sequence[UUID], at: datetime) -> None:
+        """Add messages, created `at`, that announce these orders to the workers.
+
+        They are due at once, whatever any clock says. One message may announce several orders.
+        """
+
+    def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:
+        """The same, with a message of its own for each order."""
 
     def claim(
         self, limit: int, now: datetime, until: datetime, from_id: int = 0

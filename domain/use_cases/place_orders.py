@@ -8,7 +8,6 @@ from uuid import UUID
 import attrs
 
 from ..errors import Conflict, IdempotencyKeyReused, OrderRefused
-from ..events import announce
 from ..order import Order, OrderLine, check_lines
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -69,7 +68,7 @@ class PlaceOrders:
                 now = self._clock.now()
                 uow.stock.change(batch.reservations.changes(), now)
                 uow.orders.add(batch.accepted)
-                uow.outbox.add(announce([order.id for order in batch.accepted]), now)
+                uow.outbox.announce([order.id for order in batch.accepted], now)
                 uow.commit()
         return outcomes
 

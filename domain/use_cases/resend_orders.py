@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from ..events import announce
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWorkFactory
 
@@ -35,6 +34,6 @@ class ResendOrders:
                 sent_before = min(sent_before, backlog.since)
             order_ids = uow.orders.take_unsettled(sent_before, now, BATCH)
             if order_ids:
-                uow.outbox.add(announce(order_ids), now)
+                uow.outbox.announce(order_ids, now)
                 uow.commit()
         return order_ids

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from ..events import announce
 from ..order import OrderStatus
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWorkFactory
@@ -33,6 +32,6 @@ class SeparateOrders:
             if left:
                 now = self._clock.now()
                 uow.orders.mark_sent(left, now)
-                uow.outbox.add(announce(left, together=1), now)
+                uow.outbox.announce_individually(left, now)
                 uow.commit()
         return left

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
+from order_aggregator.adapters.wire import decode
 from order_aggregator.domain.ports.unit_of_work import Backlog, OutboxMessage
 from race import race
 from shop import Storage
-from shop_work import NOW, bodies, claimed, work
+from shop_work import NOW, claimed, numbers, work
 
 SECOND = timedelta(seconds=1)
 LEASE_END = NOW + 30 * SECOND
 
 
-def _put(storage: Storage, *messages: bytes) -> None:
-    work(storage, lambda uow: uow.outbox.add(messages, NOW))
+def _put(storage: Storage, *numbers: int, at: datetime = NOW) -> None:
+    """Announce orders of these numbers, each by itself."""
+    order_ids = [UUID(int=number) for number in numbers]
+    work(storage, lambda uow: uow.outbox.announce_individually(order_ids, at))
 
 
 def _remove(storage: Storage, messages: Sequence[OutboxMessage]) -> None:
@@ -23,49 +27,53 @@ def _remove(storage: Storage, messages: Sequence[OutboxMessage]) -> None:
 
 
 def test_messages_are_claimed_oldest_first_up_to_the_limit(storage: Storage) -> None:
-    _put(storage, b"1", b"2")
-    _put(storage, b"3")
-    assert bodies(claimed(storage, LEASE_END, limit=2)) == [b"1", b"2"]
-    assert bodies(claimed(storage, LEASE_END, limit=2)) == [b"3"]
+    _put(storage, 1, 2)
+    _put(storage, 3)
+    assert numbers(claimed(storage, LEASE_END, limit=2)) == [1, 2]
+    assert numbers(claimed(storage, LEASE_END, limit=2)) == [3]
     assert claimed(storage, LEASE_END) == []
 
 
 def test_only_messages_from_the_first_id_on_are_claimed(storage: Storage) -> None:
-    _put(storage, b"1", b"2", b"3")
+    _put(storage, 1, 2, 3)
     messages = claimed(storage, LEASE_END)
     work(storage, lambda uow: uow.outbox.release([message.id for message in messages]))
     with storage.unit_of_work() as uow:
         assert uow.outbox.claim(9, NOW, LEASE_END, messages[1].id) == messages[1:]
 
 
-def test_every_body_comes_back_as_it_went_in(storage: Storage) -> None:
-    messages = [b"", b"\x00", bytes(range(256)), b"'\"\\{},", "ä".encode(), b"x" * 100_000]
-    _put(storage, *messages)
-    assert bodies(claimed(storage, LEASE_END)) == messages
+def test_orders_are_announced_together_or_each_by_itself(storage: Storage) -> None:
+    order_ids = [UUID(int=number) for number in range(1, 31)]
+    work(storage, lambda uow: uow.outbox.announce(order_ids, NOW))
+    together = claimed(storage, LEASE_END)
+    assert len(together) < len(order_ids)
+    assert [key for message in together for key in decode(message.body)] == order_ids
+    work(storage, lambda uow: uow.outbox.announce_individually(order_ids, NOW))
+    assert numbers(claimed(storage, LEASE_END)) == list(range(1, 31))
 
 
 def test_a_message_is_due_whatever_the_clock_says(storage: Storage) -> None:
-    _put(storage, b"1")
+    _put(storage, 1)
     long_ago = datetime(1970, 1, 1, tzinfo=UTC)
-    assert bodies(claimed(storage, long_ago + SECOND, now=long_ago)) == [b"1"]
+    assert numbers(claimed(storage, long_ago + SECOND, now=long_ago)) == [1]
 
 
 def test_nobody_else_can_claim_a_message_until_its_lease_ends(storage: Storage) -> None:
-    _put(storage, b"1")
+    _put(storage, 1)
     first = claimed(storage, LEASE_END)
     assert claimed(storage, LEASE_END, now=LEASE_END - timedelta(microseconds=1)) == []
     assert claimed(storage, LEASE_END + SECOND, now=LEASE_END) == first
 
 
 def test_a_claim_that_was_not_committed_is_none(storage: Storage) -> None:
-    _put(storage, b"1")
+    _put(storage, 1)
     with storage.unit_of_work() as uow:
         assert uow.outbox.claim(9, NOW, LEASE_END)
-    assert bodies(claimed(storage, LEASE_END)) == [b"1"]
+    assert numbers(claimed(storage, LEASE_END)) == [1]
 
 
 def test_a_removed_message_never_comes_again(storage: Storage) -> None:
-    _put(storage, b"1", b"2")
+    _put(storage, 1, 2)
     one, two = claimed(storage, LEASE_END)
     _remove(storage, [one])
     assert claimed(storage, LEASE_END + SECOND, now=LEASE_END) == [two]
@@ -74,20 +82,20 @@ def test_a_removed_message_never_comes_again(storage: Storage) -> None:
 
 
 def test_a_released_message_is_due_again_at_once_and_in_its_place(storage: Storage) -> None:
-    _put(storage, b"1", b"2", b"3")
+    _put(storage, 1, 2, 3)
     messages = claimed(storage, LEASE_END, limit=2)
     work(storage, lambda uow: uow.outbox.release([messages[0].id]))
-    assert bodies(claimed(storage, LEASE_END)) == [b"1", b"3"]
+    assert numbers(claimed(storage, LEASE_END)) == [1, 3]
 
 
 def test_unknown_messages_are_passed_over(storage: Storage) -> None:
-    _put(storage, b"1")
+    _put(storage, 1)
     [message] = claimed(storage, LEASE_END)
     work(storage, lambda uow: uow.outbox.release([message.id, 987_654_321]))
     work(storage, lambda uow: uow.outbox.remove([987_654_321]))
     work(storage, lambda uow: uow.outbox.remove([]))
     work(storage, lambda uow: uow.outbox.release([]))
-    work(storage, lambda uow: uow.outbox.add([], NOW))
+    _put(storage)
     assert claimed(storage, LEASE_END) == [message]
     _remove(storage, [message])
     work(storage, lambda uow: uow.outbox.release([message.id]))
@@ -96,36 +104,36 @@ def test_unknown_messages_are_passed_over(storage: Storage) -> None:
 
 def test_ids_grow_and_are_never_used_again(storage: Storage) -> None:
     """Or else a relay that comes back late would remove another's message."""
-    _put(storage, b"1")
+    _put(storage, 1)
     old = claimed(storage, LEASE_END)
     _remove(storage, old)
-    _put(storage, b"2")
+    _put(storage, 2)
     new = claimed(storage, LEASE_END)
     assert 0 < old[0].id < new[0].id
 
 
 def test_no_message_is_claimed_twice_by_competing_claimers(storage: Storage) -> None:
-    everything = [b"%d" % number for number in range(400)]
+    everything = list(range(400))
     _put(storage, *everything)
 
-    def claim_all() -> list[bytes]:
-        taken: list[bytes] = []
+    def claim_all() -> list[int]:
+        taken: list[int] = []
         while messages := claimed(storage, LEASE_END, limit=7):
-            taken += bodies(messages)
+            taken += numbers(messages)
         return taken
 
     taken = race([claim_all] * 6)
-    assert sorted(body for part in taken for body in part) == sorted(everything)
+    assert sorted(number for part in taken for number in part) == sorted(everything)
 
 
 def test_a_claimer_does_not_wait_for_another_that_is_still_at_it(storage: Storage) -> None:
     """Or it waits and then gets the rest: in no case the same messages."""
-    _put(storage, b"1", b"2")
+    _put(storage, 1, 2)
     with storage.unit_of_work() as uow:
         first = uow.outbox.claim(1, NOW, LEASE_END)
         uow.commit()
     second = claimed(storage, LEASE_END)
-    assert (bodies(first), bodies(second)) == ([b"1"], [b"2"])
+    assert (numbers(first), numbers(second)) == ([1], [2])
 
 
 def test_the_backlog_is_all_that_waits_and_its_oldest(storage: Storage) -> None:
@@ -133,8 +141,8 @@ def test_the_backlog_is_all_that_waits_and_its_oldest(storage: Storage) -> None:
         return work(storage, lambda uow: uow.outbox.backlog())
 
     assert backlog() is None
-    work(storage, lambda uow: uow.outbox.add([b"1"], NOW + SECOND))
-    work(storage, lambda uow: uow.outbox.add([b"2", b"3"], NOW))
+    _put(storage, 1, at=NOW + SECOND)
+    _put(storage, 2, 3)
     assert backlog() == Backlog(messages=3, since=NOW)
     messages = claimed(storage, LEASE_END, limit=3)
     assert backlog() == Backlog(messages=3, since=NOW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event
+from uuid import UUID
 
 import pytest
 
@@ -19,7 +20,7 @@ from order_aggregator.domain.stock import (
     VendorStockChange,
 )
 from shop import Storage, reserved_order
-from shop_work import NOW, bodies, central, claimed, level, stock_up, work
+from shop_work import NOW, central, claimed, level, numbers, stock_up, work
 
 RESERVE_ONE = [StockChange(product_id="apple", reserved=1)]
 
@@ -41,7 +42,7 @@ def _change_everything(uow: UnitOfWork) -> None:
         NOW,
     )
     uow.orders.add([reserved_order(NOW, apple=1)])
-    uow.outbox.add([b"message"], NOW)
+    uow.outbox.announce([UUID(int=7)], NOW)
 
 
 def _counts(storage: Storage) -> tuple[int, int, int, tuple[int, int]]:
@@ -54,7 +55,7 @@ def test_a_commit_makes_everything_visible(storage: Storage) -> None:
     stock_up(storage, "acme", apple=5)
     work(storage, _change_everything)
     assert _counts(storage) == (2, 2, 1, (5, 1))
-    assert bodies(claimed(storage, until=NOW)) == [b"message"]
+    assert numbers(claimed(storage, until=NOW)) == [7]
 
 
 def test_leaving_without_a_commit_undoes_everything(storage: Storage) -> None:
@@ -122,8 +123,8 @@ def test_a_unit_of_work_sees_its_own_changes(storage: Storage) -> None:
         order = reserved_order(NOW, apple=1)
         uow.orders.add([order])
         assert uow.orders.find([order.id], []) == [order]
-        uow.outbox.add([b"message"], NOW)
-        assert bodies(uow.outbox.claim(9, NOW, NOW)) == [b"message"]
+        uow.outbox.announce([UUID(int=7)], NOW)
+        assert numbers(uow.outbox.claim(9, NOW, NOW)) == [7]
 
 
 def test_an_empty_unit_of_work_may_be_committed_or_left(storage: Storage) -> None:

@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from amqp import channel_to, depth
-from order_aggregator import OrdersAccepted, encode
 from order_aggregator.adapters.sql import SqlMessageBus, create_engine
 from order_aggregator.adapters.system.clock import SystemClock
+from order_aggregator.adapters.wire import encode
 from service import Service, eventually
 
 
@@ -105,7 +105,7 @@ def test_a_later_report_saves_an_order_that_is_being_retried(service: Service) -
     "body",
     [
         b"hello",
-        encode(OrdersAccepted(order_ids=(uuid4(),))),
+        encode((uuid4(),)),
         b'{"version": 3, "order_ids": ["%s"]}' % str(uuid4()).encode(),
     ],
     ids=["not JSON", "unknown order", "unknown version"],
@@ -127,7 +127,7 @@ def test_an_unknown_order_is_announced_alone_and_then_parked(service: Service) -
     order_id = UUID(service.order("tea").json()["id"])
     service.wait_until_settled()
     unknown = uuid4()
-    Queue(service).put(encode(OrdersAccepted(order_ids=(order_id, unknown))))
+    Queue(service).put(encode((order_id, unknown)))
     eventually(lambda: Queue(service).parked() == 1)
     eventually(lambda: {"orders.separated", "order.parked"} <= set(service.events_of(str(unknown))))
     assert "orders.separated" not in service.events_of(str(order_id))

@@ -29,7 +29,7 @@ from order_aggregator.domain.errors import (
 )
 from race import race
 from servers import postgres
-from shop import Shop
+from shop import Shop, next_order_id
 from shop_work import central, stock_up, work
 
 NOW = ManualClock().now()
@@ -46,7 +46,7 @@ def ask_for_everything(engine: Engine) -> dict[str, Callable[[], object]]:
     bus = SqlMessageBus(engine, ManualClock())
     return {
         "lock": lambda: work(storage, lambda uow: uow.stock.lock(["apple"])),
-        "change": lambda: work(storage, lambda uow: uow.outbox.add([b"x"], NOW)),
+        "change": lambda: work(storage, lambda uow: uow.outbox.announce([next_order_id()], NOW)),
         "stock": lambda: storage.read_model.stock(0, 1),
         "ping": storage.read_model.ping,
         "ledger": lambda: list(storage.ledger.discrepancies()),
@@ -139,7 +139,7 @@ def test_options_of_libpq_may_be_given() -> None:
 def test_a_connection_lost_before_the_commit_has_changed_nothing(postgresql: Engine) -> None:
     storage = SqlStorage(postgresql)
     with storage.unit_of_work() as uow:
-        uow.outbox.add([b"x"], NOW)
+        uow.outbox.announce([next_order_id()], NOW)
         terminate_others(postgresql)
         with pytest.raises(StorageUnavailable) as caught:
             uow.commit()  # which sends what was added, and only then the commit itself
@@ -150,7 +150,7 @@ def test_a_connection_lost_before_the_commit_has_changed_nothing(postgresql: Eng
 def test_of_a_connection_lost_in_the_commit_the_outcome_is_unknown(postgresql: Engine) -> None:
     storage = SqlStorage(postgresql)
     with storage.unit_of_work() as uow:
-        uow.outbox.add([b"x"], NOW)
+        uow.outbox.announce([next_order_id()], NOW)
         uow.stock.lock([])  # Any question is sent with what was added before it.
         terminate_others(postgresql)
         with pytest.raises(CommitOutcomeUnknown):
@@ -236,9 +236,9 @@ def test_another_program_that_keeps_writing_is_a_conflict(sqlite: Engine) -> Non
     with sqlite.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout = 10")
     with pytest.raises(Conflict, match="locked"):
-        work(SqlStorage(sqlite), lambda uow: uow.outbox.add([b"x"], NOW))
+        work(SqlStorage(sqlite), lambda uow: uow.outbox.announce([next_order_id()], NOW))
     other.close()
-    work(SqlStorage(sqlite), lambda uow: uow.outbox.add([b"x"], NOW))
+    work(SqlStorage(sqlite), lambda uow: uow.outbox.announce([next_order_id()], NOW))
 
 
 def test_a_missing_folder_is_made(tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ def test_a_lock_that_cannot_be_had_is_a_clear_error(sqlite: Engine) -> None:
     lock.unlink()
     lock.mkdir()
     with pytest.raises(StorageUnavailable, match="cannot write beside the database"):
-        work(SqlStorage(sqlite), lambda uow: uow.outbox.add([b"x"], NOW))
+        work(SqlStorage(sqlite), lambda uow: uow.outbox.announce([next_order_id()], NOW))
 
 
 SQLSTATES = {

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.sql.transaction import Transaction
 from order_aggregator.domain.errors import Conflict, OrderAggregatorError, RuleViolated
-from shop import Shop
+from shop import Shop, next_order_id
 from shop_work import NOW, stock_up, work
 
 FAR = "'ffffffff-ffff-7fff-bfff-ffffffffffff'"
@@ -110,7 +110,7 @@ def test_nothing_of_a_failed_unit_of_work_can_be_committed(storage: SqlStorage, 
     """On SQLite what was done before the failure is still there to commit."""
     order = shop.accepted(apple=1)
     with storage.unit_of_work() as uow:
-        uow.outbox.add([b"must not be sent"], NOW)
+        uow.outbox.announce([next_order_id()], NOW)
         ended = order.cancel(shop.clock.now())
         uow.orders.settle([ended])
         uow.orders.settle([ended])
@@ -130,7 +130,7 @@ def test_nothing_of_a_failed_unit_of_work_can_be_committed(storage: SqlStorage, 
 def test_a_refused_statement_spoils_its_unit_of_work(storage: SqlStorage, shop: Shop) -> None:
     [level] = work(storage, lambda uow: uow.stock.of_vendors(["apple"]))
     with storage.unit_of_work() as uow:
-        uow.outbox.add([b"must not be sent"], NOW)
+        uow.outbox.announce([next_order_id()], NOW)
         uow.stock.put_vendor([attrs.evolve(level, vendor_id="nobody")])
         with pytest.raises(RuleViolated):
             uow.stock.of_vendors(["apple"])

@@ -16,7 +16,7 @@ from order_aggregator.adapters.sql.migrations import newest_revision
 from order_aggregator.adapters.sql.revision import HEAD
 from order_aggregator.adapters.sql.schema import metadata
 from order_aggregator.domain.errors import StorageUnavailable
-from shop import Shop
+from shop import Shop, next_order_id
 from shop_work import NOW
 
 MIGRATE = """
@@ -129,7 +129,7 @@ def test_readers_of_sqlite_do_not_wait_for_its_writer(sqlite: Engine) -> None:
     shop = Shop(storage)
     shop.sync("acme", {"apple": 5})
     with storage.unit_of_work() as uow:
-        uow.outbox.add([b"x"], NOW)
+        uow.outbox.announce([next_order_id()], NOW)
         assert shop.balance("apple") == (5, 0)
         storage.read_model.ping()
         assert shop.discrepancies() == []

@@ -12,7 +12,7 @@ from sqlalchemy import Dialect, Engine, event, text
 from order_aggregator.adapters.sql import SqlStorage, connection
 from order_aggregator.adapters.sql.connection import Step, in_words_of_the_driver
 from order_aggregator.domain.order import Order
-from shop import Shop, wish
+from shop import Shop, next_order_id, wish
 from shop_work import NOW
 
 TABLES = ("orders", "order_lines", "allocations", "outbox", "vendor_stock", "central_stock")
@@ -176,5 +176,5 @@ def test_a_claim_reads_no_more_than_it_takes(postgresql: Engine) -> None:
                 plan = connection.exec_driver_sql(f"EXPLAIN {sql}", parameters).scalars().all()
                 assert not any("Sort" in step or "Bitmap" in step for step in plan), plan
         with shop.storage.unit_of_work() as uow:
-            uow.outbox.add([b"body"] * 100, NOW)
+            uow.outbox.announce_individually([next_order_id() for _ in range(100)], NOW)
             uow.commit()

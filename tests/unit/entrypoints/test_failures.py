@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from order_aggregator import Order, OrderStatus, RuleViolated, decode
+from order_aggregator import Order, OrderStatus, RuleViolated
+from order_aggregator.adapters.wire import decode
 from order_aggregator.entrypoints import worker
 from order_aggregator.entrypoints.failures import LONGEST_DELAY, RetryRule, Verdict
 from worker_shop import Killed, Shop
@@ -76,7 +77,7 @@ def test_short_orders_are_retried_and_failed_together_and_keep_no_good_one_waiti
         assert shop.order(good).status is OrderStatus.FULFILLED
     assert (fulfilled, recorded, failed) == ([41] * 6, [40] * 5, [40])
     assert statuses(shop, short) == {OrderStatus.FAILED}
-    assert sorted(decode(body).order_ids[0] for body, _ in shop.bus.parked) == sorted(short)
+    assert sorted(decode(body)[0] for body, _ in shop.bus.parked) == sorted(short)
 
 
 def test_an_order_that_never_failed_does_not_wait_for_those_that_did(

@@ -10,15 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from order_aggregator import (
-    Order,
-    OrdersAccepted,
-    OrderStatus,
-    RuleViolated,
-    StorageUnavailable,
-    decode,
-    encode,
-)
+from order_aggregator import Order, OrderStatus, RuleViolated, StorageUnavailable
+from order_aggregator.adapters.wire import decode, encode
 from order_aggregator.entrypoints import worker
 from worker_shop import RULE, Killed, Shop
 
@@ -40,7 +33,7 @@ def test_a_batch_is_fulfilled_and_acknowledged(shop: Shop) -> None:
 
 def test_a_redelivered_order_is_acknowledged_and_deducted_once(shop: Shop) -> None:
     order_id = shop.place(quantity=2)
-    body = encode(OrdersAccepted(order_ids=(order_id, order_id)))
+    body = encode((order_id, order_id))
     shop.bus.publish([body] * 2)
     shop.step(shop.worker(), times=1)
     shop.bus.publish([body])
@@ -63,7 +56,7 @@ def test_an_unreadable_message_is_parked_at_once(shop: Shop, body: bytes) -> Non
 
 
 def test_an_unknown_order_is_parked_at_once(shop: Shop) -> None:
-    body = encode(OrdersAccepted(order_ids=(uuid4(),)))
+    body = encode((uuid4(),))
     shop.bus.publish([body])
     shop.step(shop.worker())
     assert [parked for parked, _ in shop.bus.parked] == [body]
@@ -105,7 +98,7 @@ def test_a_short_order_is_announced_alone_and_harms_none_that_were_announced_wit
     assert shop.order(short).status is OrderStatus.RESERVED
     shop.step(worker)
     assert shop.order(short).status is OrderStatus.FAILED
-    assert [decode(body).order_ids for body, _reason in shop.bus.parked] == [(short,)]
+    assert [decode(body) for body, _reason in shop.bus.parked] == [(short,)]
     assert shop.queued() == 0
 
 
@@ -113,10 +106,10 @@ def test_an_unknown_order_is_parked_without_those_that_were_announced_with_it(sh
     order_id, unknown = shop.place(), uuid4()
     with shop.bus.consume() as consumer:
         consumer.acknowledge(consumer.receive(1, 1))
-    shop.bus.publish([encode(OrdersAccepted(order_ids=(unknown, order_id)))])
+    shop.bus.publish([encode((unknown, order_id))])
     shop.step(shop.worker(), times=2)
     assert shop.order(order_id).status is OrderStatus.FULFILLED
-    assert [decode(body).order_ids for body, _reason in shop.bus.parked] == [(unknown,)]
+    assert [decode(body) for body, _reason in shop.bus.parked] == [(unknown,)]
     assert shop.queued() == 0
 
 

@@ -50,7 +50,8 @@ def shop(bus: WeakBus) -> Shop:
 
 def _put(shop: Shop, *bodies: bytes) -> None:
     with shop.storage.unit_of_work() as uow:
-        uow.outbox.add(bodies, shop.clock.now())
+        assert isinstance(uow.outbox, MemoryOutbox)
+        uow.outbox._add(bodies, shop.clock.now())
         uow.commit()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from order_aggregator.domain.events import decode
+from order_aggregator.adapters.wire import decode
 from shop import Shop, next_order_id, wish
 
 
@@ -17,7 +17,7 @@ def shop() -> Shop:
 
 
 def _announced(shop: Shop) -> list[list[object]]:
-    return [list(decode(body).order_ids) for body in shop.relay_messages()]
+    return [list(decode(body)) for body in shop.relay_messages()]
 
 
 def test_each_order_has_a_message_of_its_own(shop: Shop) -> None:
