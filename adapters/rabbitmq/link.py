@@ -18,7 +18,7 @@ from .session import CLOSE_TIMEOUT, Callback, Session
 log = structlog.get_logger()
 
 # Seconds from opening the channel until it can be used.
-SETUP_TIMEOUT = 30.0
+SETUP_TIMEOUT = 10.0
 # Seconds before connecting again: twice as long each time, and by chance up to a half less.
 FIRST_DELAY = 0.2
 LAST_DELAY = 5.0

@@ -18,9 +18,10 @@ FORM = (
 )
 # Messages in a consumer's memory at a time: enough for the next batch while one is at work.
 PREFETCH = 1_000
-# Seconds; a dead connection is noticed within 30. Heartbeats go on while the program is busy, as
-# the I/O has a thread of its own.
-HEARTBEAT = 10
+# Seconds. The broker takes back what a client holds that was silent for twice as long; pika looks
+# every `HEARTBEAT + 5` seconds whether something came, so it notices within 22. Heartbeats go on
+# while the program is busy, as the I/O has a thread of its own.
+HEARTBEAT = 6
 # An alarm on the broker may last; connecting anew does not end it, but finds out if it has.
 BLOCKED_TIMEOUT = 60.0
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}

@@ -12,8 +12,9 @@ import psycopg
 from sqlalchemy import Connection, Dialect, Engine, Executable, PoolProxiedConnection
 
 from ...domain.errors import OrderAggregatorError
-from .engine import take_connection, write_turn
+from .engine import take_connection
 from .errors import connection_lost, driver_errors_translated
+from .write_lock import write_lock
 
 # What psycopg says of a statement that was sent, and not answered.
 NOT_EXECUTED = -1
@@ -55,7 +56,7 @@ def open_transaction(engine: Engine) -> AbstractContextManager[OpenTransaction]:
 
 @contextmanager
 def _on_sqlite(engine: Engine) -> Iterator[OpenTransaction]:
-    with write_turn(engine), driver_errors_translated(), engine.connect() as connection:
+    with write_lock(engine), driver_errors_translated(), engine.connect() as connection:
         # A transaction that began by reading could not always go on to write.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         yield _OnSqlite(connection)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import sqlite3
@@ -61,7 +60,7 @@ _LONG_STATEMENTS = f"""
     SET LOCAL statement_timeout = '{LONG_TIMEOUT}s';
     SET LOCAL idle_in_transaction_session_timeout = '{LONG_TIMEOUT}s'
 """
-# `synchronous = FULL`: a commit has reached the disk. Writers wait for `write_turn`; the timeout is
+# `synchronous = FULL`: a commit has reached the disk. Writers wait for `write_lock`; the timeout is
 # for programs that do not know it.
 _SQLITE_SESSION = (
     "PRAGMA busy_timeout = 10000",
@@ -94,7 +93,7 @@ def make_database(engine: Engine) -> None:
     """Make the SQLite file and its folder where they are not there yet. StorageUnavailable."""
     if engine.dialect.name != "sqlite":
         return
-    path = _file_of(engine.url)
+    path = file_of(engine.url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sqlite3.connect(path).close()
@@ -120,34 +119,6 @@ def long_statements(connection: sqlalchemy.Connection) -> Iterator[None]:
         yield
     finally:
         del driver.response_timeout  # back to that of all
-
-
-@contextmanager
-def write_turn(engine: Engine) -> Iterator[None]:
-    """Wait until no other thread or process writes, where the database has one writer at a time.
-
-    The kernel queues those who wait; SQLite's own busy handler would have them sleep and try again.
-    """
-    if engine.dialect.name != "sqlite":
-        yield
-        return
-    _require_database(_file_of(engine.url))
-    try:
-        turn = os.open(_lock_file(engine.url), os.O_WRONLY | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise StorageUnavailable(f"cannot write beside the database: {error}") from error
-    try:
-        _lock(turn)
-        yield
-    finally:
-        os.close(turn)
-
-
-def _lock(file: int) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        unblocked(fcntl.flock, file, fcntl.LOCK_EX)
 
 
 def _parse(url: str) -> URL:
@@ -236,10 +207,10 @@ def _sqlite_engine(url: URL) -> Engine:
     just_a_file = url == URL.create("sqlite", database=file)
     if not file or file == ":memory:" or "\0" in file or not just_a_file:
         raise InvalidValue("database_url", FORMS)
-    path = _file_of(url)
+    path = file_of(url)
     _check_folder(path.parent)
     _check_file(path)
-    _check_file(_lock_file(url))
+    _check_file(lock_file_of(url))
     _check_content(path)
     engine = sqlalchemy.create_engine(
         url,
@@ -258,22 +229,25 @@ def _open_sqlite(path: Path) -> sqlite3.Connection:
         uri = f"{path.absolute().as_uri()}?mode=rw"
         return sqlite3.connect(uri, uri=True, check_same_thread=False)
     except sqlite3.OperationalError:
-        _require_database(path)
+        require_database(path)
         raise
 
 
-def _require_database(path: Path) -> None:
+def require_database(path: Path) -> None:
+    """Raise StorageUnavailable unless the SQLite file is there."""
     if not path.exists():
         raise StorageUnavailable(
             f"there is no database at {path.absolute()}: run `order-aggregator migrate`"
         )
 
 
-def _file_of(url: URL) -> Path:
+def file_of(url: URL) -> Path:
+    """Where SQLite keeps the database."""
     return Path(str(url.database))
 
 
-def _lock_file(url: URL) -> Path:
+def lock_file_of(url: URL) -> Path:
+    """What writers lock."""
     return Path(f"{url.database}.lock")
 
 

@@ -12,8 +12,9 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from ..engine import long_statements, make_database, write_turn
+from ..engine import long_statements, make_database
 from ..errors import read_errors_translated
+from ..write_lock import write_lock
 
 # Alembic keeps what it is at work on in module globals.
 _alembic = Lock()
@@ -24,7 +25,7 @@ _ADVISORY_LOCK = 7_203_846_152_910_417
 def upgrade(engine: Engine) -> None:
     """Create or upgrade the tables; several at once wait for each other. StorageUnavailable."""
     make_database(engine)
-    with read_errors_translated(), write_turn(engine):
+    with read_errors_translated(), write_lock(engine):
         if engine.dialect.name == "sqlite":
             _use_write_ahead_log(engine)
         with engine.connect() as connection, _alembic, _locked(connection):

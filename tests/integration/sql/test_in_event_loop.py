@@ -11,8 +11,9 @@ from sqlalchemy import Engine, text
 
 from event_loop import called
 from order_aggregator.adapters.sql import SqlStorage, create_engine
-from order_aggregator.adapters.sql.engine import POOL_OVERFLOW, POOL_SIZE, write_turn
+from order_aggregator.adapters.sql.engine import POOL_OVERFLOW, POOL_SIZE
 from order_aggregator.adapters.sql.errors import driver_errors_translated
+from order_aggregator.adapters.sql.write_lock import write_lock
 from order_aggregator.adapters.system.greenlets import Calls
 from order_aggregator.domain.errors import StorageUnavailable
 from shop import Shop, wish
@@ -112,7 +113,7 @@ def test_the_loop_goes_on_while_another_one_writes(sqlite: Engine) -> None:
     holding, let_go = Event(), Event()
 
     def hold() -> None:
-        with write_turn(sqlite):
+        with write_lock(sqlite):
             holding.set()
             let_go.wait(10)
 
