@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -86,6 +87,33 @@ def test_an_order_that_the_vendor_cannot_cover_any_more_fails_and_harms_no_neigh
     assert service.said().count("order.returned") == 2
     assert service.stock("cup")["available"] == 3
     eventually(lambda: Queue(service).parked() == 1, what="the message is parked")
+    service.verify()
+
+
+def wait_of_a_good_order(service: Service) -> float:
+    """Seconds from its acceptance to its fulfilment."""
+    order_id = service.order("tea").json()["id"]
+    accepted_at = time.monotonic()
+    eventually(lambda: service.get(f"/order/{order_id}")["status"] == "fulfilled")
+    return time.monotonic() - accepted_at
+
+
+def test_good_orders_do_not_wait_for_all_that_are_short(service: Service) -> None:
+    service.environment |= {"MAX_ATTEMPTS": "5", "RETRY_DELAY": "0.2"}
+    report(service, tea=1_000, cup=1_500)
+    placed = service.order_at_once("cup", 1_500)
+    assert {answer.status_code for answer in placed} == {HTTPStatus.ACCEPTED}
+    report(service, tea=1_000, cup=0)
+    service.start("worker")
+    service.wait_until_said("orders.separated")
+    waits: list[float] = []
+    while service.get("/order", status="reserved", product_id="cup", page_size="1"):
+        waits.append(wait_of_a_good_order(service))
+    # With a transaction for each short order, it is a hundred times the usual wait.
+    assert max(waits) < 4
+    assert service.said().count("order.returned") == 4 * 1_500
+    assert service.said().count("order.failed") == 1_500
+    assert "orders.resent" not in service.said()
     service.verify()
 
 
