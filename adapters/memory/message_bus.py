@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
-from itertools import count
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
 from threading import Condition
 from time import monotonic
 from types import TracebackType
@@ -29,7 +30,10 @@ class MemoryMessageBus:
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._queue: list[_Waiting] = []
+        self._first_deliveries: deque[_Waiting] = deque()
+        # A heap.
+        self._returned: list[_Waiting] = []
+        self._with_returned = False
         self._numbers = count()
         self._parked: list[tuple[bytes, str]] = []
 
@@ -40,7 +44,7 @@ class MemoryMessageBus:
                 message = _Waiting(
                     due=monotonic(), number=next(self._numbers), body=body, returns=0
                 )
-                heapq.heappush(self._queue, message)
+                self._first_deliveries.append(message)
             self._changed.notify_all()
         return [True] * len(bodies)
 
@@ -58,14 +62,21 @@ class MemoryMessageBus:
             return list(self._parked)
 
     def take(self, limit: int, timeout: float) -> list[_Waiting]:
-        """Wait for a message that is due, and take up to `limit` of them off the queue."""
+        """Wait for a message that is due, and take up to `limit` of them off the queue.
+
+        Every other time without those that were returned, if there are others.
+        """
         end = monotonic() + timeout
         with self._changed:
             while not self._is_due() and (rest := self._until_next(end)) > 0:
                 self._changed.wait(rest)
+            self._with_returned = not self._with_returned
             taken: list[_Waiting] = []
-            while len(taken) < limit and self._is_due():
-                taken.append(heapq.heappop(self._queue))
+            if not self._with_returned:
+                there = min(limit, len(self._first_deliveries))
+                taken = [self._first_deliveries.popleft() for _ in range(there)]
+            if not taken:
+                taken = list(islice(self._oldest_first(), limit))
             return taken
 
     def give_back(self, messages: Iterable[_Waiting], delay: float) -> None:
@@ -76,7 +87,7 @@ class MemoryMessageBus:
                 returned = attrs.evolve(
                     message, due=due if delay else message.due, returns=message.returns + 1
                 )
-                heapq.heappush(self._queue, returned)
+                heapq.heappush(self._returned, returned)
             self._changed.notify_all()
 
     def park(self, message: _Waiting, reason: str) -> None:
@@ -84,11 +95,23 @@ class MemoryMessageBus:
         with self._changed:
             self._parked.append((message.body, reason))
 
+    def _oldest_first(self) -> Iterator[_Waiting]:
+        """Take what is due off the queue, one after the other."""
+        while self._is_due():
+            first = self._first_deliveries[0] if self._first_deliveries else None
+            if self._a_return_is_due() and (first is None or self._returned[0] < first):
+                yield heapq.heappop(self._returned)
+            else:
+                yield self._first_deliveries.popleft()
+
     def _is_due(self) -> bool:
-        return bool(self._queue) and self._queue[0].due <= monotonic()
+        return bool(self._first_deliveries) or self._a_return_is_due()
+
+    def _a_return_is_due(self) -> bool:
+        return bool(self._returned) and self._returned[0].due <= monotonic()
 
     def _until_next(self, end: float) -> float:
-        due = self._queue[0].due if self._queue else end
+        due = self._returned[0].due if self._returned else end
         return min(due, end) - monotonic() if end > monotonic() else 0
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import takewhile
 from typing import Protocol, cast
@@ -18,6 +19,10 @@ from .session import Callback, Session
 # rejected or left by a dead consumer, and in the second everything; earlier versions have only the
 # first, for everything. Neither is there on the first delivery.
 RETURN_COUNTS = ("x-delivery-count", "x-acquired-count")
+
+
+# Seconds between returns of messages that were held long enough, where they are many.
+RETURN_EVERY = 0.05
 
 
 class Arrived(Protocol):
@@ -41,6 +46,10 @@ class Subscription:
         # Delivery tags, in ascending order.
         self._unsettled: dict[int, None] = {}
         self._held: set[int] = set()
+        # Those of them that were held long enough, in the order in which they are to be returned.
+        self._due: deque[int] = deque()
+        # Came again, and were neither settled nor held since.
+        self._returned: set[int] = set()
         self._consumers: list[str] = []
 
     def begin(self, ready: Callback) -> None:
@@ -75,8 +84,9 @@ class Subscription:
         """Give messages back to their queue after `delay` seconds."""
         if self.session.is_open:
             self._held.update(tags.intersection(self._unsettled))
+            self._returned.difference_update(tags)
             self._fit_window()
-            self.session.call_later(delay, partial(self.reject, tags, requeue=True))
+            self.session.call_later(delay, partial(self._held_long_enough, sorted(tags)))
 
     def finish(self) -> None:
         """Stop consuming and give everything back; only what was held back counts as a failure."""
@@ -97,8 +107,11 @@ class Subscription:
         self, _channel: Channel, deliver: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
         tag = cast("int", deliver.delivery_tag)
+        attempt = _attempt(properties)
         self._unsettled[tag] = None
-        self._arrived(body, attempt=_attempt(properties), tag=tag)
+        if attempt > 1:
+            self._returned.add(tag)
+        self._arrived(body, attempt=attempt, tag=tag)
 
     def _oldest(self, tags: set[int]) -> list[int]:
         return list(takewhile(tags.__contains__, self._unsettled))
@@ -107,7 +120,25 @@ class Subscription:
         for tag in tags:
             self._unsettled.pop(tag, None)
         self._held.difference_update(tags)
+        self._returned.difference_update(tags)
         self._fit_window()
+
+    def _held_long_enough(self, tags: Sequence[int]) -> None:
+        returning = bool(self._due)
+        self._due.extend(tags)
+        if not returning:
+            self._return_some()
+
+    def _return_some(self) -> None:
+        """Return what is due, until half a prefetch of returned messages waits to be handled.
+
+        The broker delivers them before all others, so that these would wait for every one of them.
+        """
+        room = max(1, self._prefetch // 2) - len(self._returned)
+        count = min(max(0, room), len(self._due))
+        self.reject({self._due.popleft() for _ in range(count)}, requeue=True)
+        if self._due:
+            self.session.call_later(RETURN_EVERY, self._return_some)
 
     def _fit_window(self) -> None:
         """Keep half a prefetch free of messages that are held back: others must not wait for them.

@@ -30,8 +30,9 @@ from ...domain.errors import BrokerUnavailable, CommitOutcomeUnknown, Conflict, 
 from ...domain.ports.clock import Clock
 from ...domain.ports.message_bus import Delivery
 from .bulk import Parameters, bulk_rows
+from .connection import Rows
 from .errors import read_errors_translated
-from .outbox import OutboxStatements, SqlOutbox, is_due
+from .outbox import OutboxStatements, SqlOutbox, claim_where, is_due
 from .schema import MOMENT, ROW_NUMBER, outbox, parked_messages
 from .transaction import Transaction
 
@@ -70,7 +71,7 @@ class SqlMessageBus:
 
     def consume(self) -> SqlConsumer:
         """A new consumer."""
-        return SqlConsumer(self._engine, self._clock, self._outbox, self._statements)
+        return SqlConsumer(self._engine, self._clock, self._statements)
 
     def ping(self) -> None:
         """By a look at the queue."""
@@ -92,6 +93,8 @@ class _QueueStatements:
         held = tuple_(outbox.c.id, outbox.c.attempts).in_(
             select(self.claims.c.id, self.claims.c.attempts)
         )
+        self.claim = claim_where()
+        self.claim_first_deliveries = claim_where(outbox.c.attempts == 0)
         self.anything_due = select(exists().where(is_due()))
         self.remove = delete(outbox).where(held)
         self.give_back = update(outbox).values(due_at=bindparam("due", type_=MOMENT)).where(held)
@@ -120,16 +123,14 @@ class _QueueStatements:
 class SqlConsumer:
     """Consumer on SQL: a claim is a lease on a row of the outbox."""
 
-    def __init__(
-        self, engine: Engine, clock: Clock, outbox: OutboxStatements, statements: _QueueStatements
-    ) -> None:
+    def __init__(self, engine: Engine, clock: Clock, statements: _QueueStatements) -> None:
         self._engine = engine
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._clock = clock
-        self._outbox = outbox
         self._statements = statements
         # Changed by its own methods alone: each is atomic, and several threads call us.
         self._unsettled: set[Claim] = set()
+        self._with_returned = False
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         """Looks often at first, then less so."""
@@ -183,9 +184,8 @@ class SqlConsumer:
         now = self._clock.now()
         try:
             with Transaction(self._engine) as transaction:
-                rows = transaction.rows(
-                    self._outbox.claim,
-                    {"limit": limit, "now": now, "until": now + LEASE, "from_id": 0},
+                rows = self._claimed(
+                    transaction, {"limit": limit, "now": now, "until": now + LEASE}
                 )
                 worn_out = [(key, count) for key, _, count in rows if count > DELIVERY_LIMIT]
                 if worn_out:
@@ -198,6 +198,17 @@ class SqlConsumer:
         fit = [row for row in sorted(rows) if row[2] <= DELIVERY_LIMIT]
         self._unsettled.update((key, count) for key, _, count in fit)
         return [Delivery(body=body, attempt=count, tag=(key, count)) for key, body, count in fit]
+
+    def _claimed(self, transaction: Transaction, parameters: Parameters) -> Rows:
+        """Every other time without those that were returned, if there are others.
+
+        They may be many, and older, so that the others would wait for all of them.
+        """
+        self._with_returned = not self._with_returned
+        rows: Rows = ()
+        if not self._with_returned:
+            rows = transaction.rows(self._statements.claim_first_deliveries, parameters)
+        return rows or transaction.rows(self._statements.claim, parameters)
 
     def _held(self, deliveries: Iterable[Delivery]) -> set[Claim]:
         """The claims of these deliveries, without those that are settled already."""

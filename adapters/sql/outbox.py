@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Dialect,
+    Executable,
     Integer,
     LargeBinary,
     bindparam,
@@ -32,6 +33,27 @@ def is_due() -> ColumnElement[bool]:
     return outbox.c.due_at.is_(None) | (outbox.c.due_at <= bindparam("now", type_=MOMENT))
 
 
+def claim_where(*conditions: ColumnElement[bool]) -> Executable:
+    """Takes up to `limit` due messages of which this is true, oldest first, and counts that."""
+    due = (
+        select(outbox.c.id)
+        .where(is_due(), *conditions)
+        .order_by(outbox.c.id)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    return (
+        update(outbox)
+        .values(
+            due_at=bindparam("until", type_=MOMENT),
+            attempts=outbox.c.attempts + 1,
+        )
+        .where(outbox.c.id == due.c.id)
+        .returning(outbox.c.id, outbox.c.body, outbox.c.attempts)
+    )
+
+
 class OutboxStatements:
     """The statements of the outbox, built once for a database."""
 
@@ -42,23 +64,7 @@ class OutboxStatements:
             ["body", "created_at", "attempts"],
             select(self.bodies.c.body, bindparam("at", type_=MOMENT), literal(0)),
         )
-        due = (
-            select(outbox.c.id)
-            .where(is_due(), outbox.c.id >= bindparam("from_id", type_=ROW_NUMBER))
-            .order_by(outbox.c.id)
-            .limit(bindparam("limit", type_=Integer))
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
-        self.claim = (
-            update(outbox)
-            .values(
-                due_at=bindparam("until", type_=MOMENT),
-                attempts=outbox.c.attempts + 1,
-            )
-            .where(outbox.c.id == due.c.id)
-            .returning(outbox.c.id, outbox.c.body, outbox.c.attempts)
-        )
+        self.claim = claim_where(outbox.c.id >= bindparam("from_id", type_=ROW_NUMBER))
         self.remove = delete(outbox).where(self.ids.contain(outbox.c.id))
         self.backlog = select(func.count(), func.min(outbox.c.created_at)).select_from(outbox)
         alarm = upsert(dialect, outbox_alarm).values(

@@ -23,7 +23,8 @@ class Delivery:
 class Consumer(Protocol):
     """One reader of the queue. Several threads may call it; each delivery is settled by one.
 
-    Delivery is at least once, oldest first as long as nothing is returned. Settling a delivery that
+    Delivery is at least once, oldest first as long as nothing is returned. However many are
+    retried, a message that is not waits for a few hundred of them at most. Settling a delivery that
     the bus has meanwhile taken back (connection lost, lease run out) changes nothing: the message
     is delivered again. Any call may raise Unavailable.
     """
@@ -35,7 +36,7 @@ class Consumer(Protocol):
         """These are done: they never come again."""
 
     def retry(self, deliveries: Sequence[Delivery], delay: float) -> None:
-        """Return the messages to the queue, to be delivered again after `delay` seconds.
+        """Return the messages to the queue, to be delivered again after `delay` seconds or more.
 
         It returns at once; other messages do not wait meanwhile.
         """

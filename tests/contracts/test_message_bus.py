@@ -242,6 +242,29 @@ def test_many_retried_messages_keep_nobody_waiting(bus: MessageBus) -> None:
         consumer.acknowledge([delivery])
 
 
+def test_a_message_does_not_wait_for_all_that_is_retried_before_it(bus: MessageBus) -> None:
+    bus.publish(numbered(3_000))
+    with bus.consume() as consumer:
+        retried: set[bytes] = set()
+        while len(retried) < 3_000:
+            deliveries = consumer.receive(500, PATIENCE)
+            assert deliveries
+            consumer.retry(deliveries, 2)
+            retried.update(bodies(deliveries))
+        received = consumer.receive(100, PATIENCE)
+        consumer.acknowledge(received)
+        # So that most of the others are due, too.
+        sleep(QUIET)
+        bus.publish([b"other"])
+        while len(received) < 3_001:
+            more = consumer.receive(100, PATIENCE)
+            assert more
+            consumer.acknowledge(more)
+            received += more
+    assert bodies(received).index(b"other") < 1_500
+    assert sorted(bodies(received)) == sorted([*numbered(3_000), b"other"])
+
+
 def test_messages_retried_together_come_again_without_those_that_are_settled(
     bus: MessageBus,
 ) -> None:

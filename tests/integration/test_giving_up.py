@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -15,6 +16,8 @@ from order_aggregator.adapters.sql import SqlMessageBus, create_engine
 from order_aggregator.adapters.system.clock import SystemClock
 from order_aggregator.adapters.wire import encode
 from service import Service, eventually
+
+SHORT = 3_000
 
 
 class Queue:
@@ -86,6 +89,33 @@ def test_an_order_that_the_vendor_cannot_cover_any_more_fails_and_harms_no_neigh
     assert service.said().count("order.returned") == 2
     assert service.stock("cup")["available"] == 3
     eventually(lambda: Queue(service).parked() == 1, what="the message is parked")
+    service.verify()
+
+
+def wait_of_a_good_order(service: Service) -> float:
+    """Seconds from its acceptance to its fulfilment."""
+    order_id = service.order("tea").json()["id"]
+    accepted_at = time.monotonic()
+    eventually(lambda: service.get(f"/order/{order_id}")["status"] == "fulfilled")
+    return time.monotonic() - accepted_at
+
+
+def test_good_orders_do_not_wait_for_all_that_are_short(service: Service) -> None:
+    service.environment |= {"MAX_ATTEMPTS": "4", "RETRY_DELAY": "0.2"}
+    report(service, tea=1_000, cup=SHORT)
+    placed = service.order_at_once("cup", SHORT)
+    assert {answer.status_code for answer in placed} == {HTTPStatus.ACCEPTED}
+    report(service, tea=1_000, cup=0)
+    service.start("worker")
+    service.wait_until_said("orders.separated")
+    waits: list[float] = []
+    while service.get("/order", status="reserved", product_id="cup", page_size="1"):
+        waits.append(wait_of_a_good_order(service))
+    # With transactions for each short order, they would wait for ten seconds.
+    assert max(waits) < 4
+    assert service.said().count("order.returned") == 3 * SHORT
+    assert service.said().count("order.failed") == SHORT
+    assert "orders.resent" not in service.said()
     service.verify()
 
 
