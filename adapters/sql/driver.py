@@ -20,7 +20,14 @@ T = TypeVar("T")
 
 # Seconds for the server to do what it is asked, and to say so. Longer than it may work on a
 # statement: a server that is there says first that this took too long.
-RESPONSE_TIMEOUT = 15.0
+RESPONSE_TIMEOUT = 10.0
+
+# A process id may be in use again, by a session that is younger.
+_END_SESSIONS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid = ANY(%s) AND usename = current_user AND datname = current_database()
+        AND backend_start < clock_timestamp() - make_interval(secs => %s)
+"""
 
 _EVENTS = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN | select.POLLOUT}
 _READY = {select.POLLIN: Ready.R, select.POLLOUT: Ready.W, _EVENTS[Wait.RW]: Ready.RW}
@@ -32,6 +39,8 @@ class Peer:
 
     # When a deadline was missed last: what was connected before may be as dead.
     silent_at: float = float("-inf")
+    # Process ids of the server's ends of connections that were given up, until they are ended.
+    orphans: set[int] = attrs.field(factory=set)
 
 
 class Connection(psycopg.Connection[Any]):
@@ -47,11 +56,27 @@ class Connection(psycopg.Connection[Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connected_at = monotonic()
+        self._backend_pid = self.pgconn.backend_pid
 
     @property
     def is_suspect(self) -> bool:
         """Whether a connection like this one has missed a deadline since it was made."""
         return self._connected_at <= self.peer.silent_at
+
+    def give_up(self) -> None:
+        """Close it, and have the next connection end the server's side, which may not notice."""
+        self.close()
+        self.peer.orphans.add(self._backend_pid)
+
+    def end_orphans(self) -> None:
+        """End the sessions of connections that were given up, with the locks that they hold.
+
+        PostgreSQL has no timeout for a client that falls silent in the middle of a pipeline.
+        """
+        orphans = list(self.peer.orphans)
+        if orphans:
+            self.execute(_END_SESSIONS, (orphans, self.response_timeout))
+            self.peer.orphans.difference_update(orphans)
 
     def wait(self, gen: PQGen[T], *_args: Any, **_kwargs: Any) -> T:
         """Go on with what psycopg does whenever the server lets it, until the deadline."""
@@ -60,8 +85,8 @@ class Connection(psycopg.Connection[Any]):
                 return self._wait_in_loop(gen)
             return super().wait(gen, timeout=self.response_timeout)
         except _WaitTimeout:
-            self.close()
             self.peer.silent_at = monotonic()
+            self.give_up()
             problem = f"no response from the server within {self.response_timeout:g} s"
             raise psycopg.OperationalError(problem) from None
 

@@ -29,14 +29,14 @@ POOL_SIZE = 10
 POOL_OVERFLOW = 20
 POOL_TIMEOUT = 10  # seconds
 
-# A server that has silently gone is noticed within 15 seconds, even by a connection that is idle;
+# A server that has silently gone is noticed within 14 seconds, even by a connection that is idle;
 # the URL may say otherwise.
 _POSTGRESQL_PARAMETERS: dict[str, object] = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 3,
     "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
+    "tcp_user_timeout": 14_000,
 }
 # Rows are always looked up by key, and read in its order. Without these, a plan made while a table
 # was still small, and kept, would go on reading or sorting all of it when it has grown. What the
@@ -44,8 +44,8 @@ _POSTGRESQL_PARAMETERS: dict[str, object] = {
 # next ones.
 _POSTGRESQL_SESSION = """
     SET timezone = 'UTC';
-    SET statement_timeout = '10s';
-    SET idle_in_transaction_session_timeout = '10s';
+    SET statement_timeout = '8s';
+    SET idle_in_transaction_session_timeout = '8s';
     SET tcp_keepalives_idle = 5;
     SET tcp_keepalives_interval = 3;
     SET tcp_keepalives_count = 3;
@@ -176,9 +176,10 @@ def _connector(peer: Peer) -> Callable[..., Connection]:
     return connect
 
 
-def _set_up_postgresql(connection: psycopg.Connection, _record: Any) -> None:
+def _set_up_postgresql(connection: Connection, _record: Any) -> None:
     connection.autocommit = True
     connection.execute(_POSTGRESQL_SESSION)
+    connection.end_orphans()
     connection.autocommit = False
 
 
@@ -193,6 +194,7 @@ def _replace_dead(connection: Connection, record: Any, _proxy: Any) -> None:
     That costs no round trip, unlike a ping.
     """
     if connection.is_suspect:
+        connection.give_up()
         raise DisconnectionError
     if not record.info.get("used"):
         return

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Protocol, TypeVar
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
@@ -179,3 +180,26 @@ def test_the_server_ends_what_it_works_on_before_we_give_it_up(postgresql: Engin
         for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
             shown = connection.execute(text(f"SHOW {setting}")).scalar_one()
             assert int(shown.removesuffix("s")) < Connection.response_timeout
+
+
+def test_locks_of_a_pipeline_that_froze_in_its_middle_are_let_go_of(
+    engine: Engine, storage: SqlStorage, network: Network, do: Mode
+) -> None:
+    """PostgreSQL waits for the rest of a pipeline for ever: neither idle nor at work."""
+
+    def freeze_in_the_middle() -> None:
+        connection = engine.raw_connection()
+        driver = connection.driver_connection
+        assert isinstance(driver, Connection)
+        with suppress(psycopg.OperationalError), driver.pipeline():
+            driver.execute("SELECT * FROM central_stock WHERE product_id = 'apple' FOR UPDATE")
+            time.sleep(0.2)  # It is on its way already, and the network passes it on.
+            network.freeze()
+        assert driver.closed
+        connection.invalidate()
+
+    do(freeze_in_the_middle)
+    started = time.monotonic()
+    do(lambda: work(storage, lambda uow: uow.stock.change(RESERVE_ONE, NOW)))
+    assert time.monotonic() - started < 1
+    assert central(storage, "apple") == (5, 1)
