@@ -28,9 +28,9 @@ from order_aggregator.domain.values import MAX_ID_LENGTH, MAX_QUANTITY
 from order_aggregator.entrypoints.api.app import close, create_app
 from order_aggregator.entrypoints.api.concurrency import Turns
 from order_aggregator.entrypoints.api.schemas import OrderSchema
-from order_aggregator.entrypoints.api.server import serve
 from order_aggregator.entrypoints.api.services import ApiServices
 from order_aggregator.entrypoints.logs import configure_logs
+from order_aggregator.entrypoints.serving.processes import serve
 
 
 class WantedSchema(Schema):

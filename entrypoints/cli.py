@@ -11,6 +11,7 @@ import click
 from ..adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
 from ..domain.errors import OrderAggregatorError
 from .garbage import collect_less
+from .listening import require_free_port
 from .logs import configure_logs
 from .patience import Stopped, patiently
 from .signals import end_with_run, stop_on_signals
@@ -68,10 +69,6 @@ def _set_up() -> tuple[Settings, Container]:
 
 def _refuse_what_can_never_work(container: Container) -> None:
     """Say here, once, what each process that is to be started would else say."""
-    from .run import require_free_port
-
-    settings = container.settings()
-    require_free_port(settings.host, settings.port)
     container.engine()
     container.bus()
     container.gateways()
@@ -96,8 +93,6 @@ def _refuse_mock_port_of_api(settings: Settings) -> None:
 
 
 def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -> None:
-    from .run import require_free_port
-
     for port in _mock_ports(settings):
         require_free_port(host, port, host_setting, "MOCK_VENDORS_PORT")
 
@@ -108,6 +103,7 @@ def run() -> None:
     from .run import run
 
     settings, container, stop = _start()
+    require_free_port(settings.host, settings.port)
     _refuse_what_can_never_work(container)
     if settings.vendors_file is None:
         _refuse_mock_port_of_api(settings)
@@ -125,7 +121,7 @@ def run() -> None:
 @cli.command()
 def api() -> None:
     """Serve the HTTP API; also relays what it accepts."""
-    from .api.server import serve
+    from .serving.processes import serve
 
     # Until the server itself hears signals, they end the process as they end any other.
     settings, container = _set_up()

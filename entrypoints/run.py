@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shlex
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -19,7 +17,7 @@ import attrs
 import click
 import structlog
 
-from ..adapters.system.settings import InvalidSetting, Settings
+from ..adapters.system.settings import Settings
 from ..domain.errors import OrderAggregatorError
 from ..domain.ports.read_model import ReadModel, StockLevel
 from ..domain.ports.vendor_gateway import VendorGateway
@@ -37,30 +35,10 @@ RESTART_DELAY = 1.0
 STOP_CHECK = 0.2
 # Products among which one is looked for to be shown.
 EXAMPLES = 1000
-_FAULTS_OF_A_PORT = (errno.EADDRINUSE, errno.EACCES)
 
 
 class StartFailed(OrderAggregatorError):
     """The service did not come up."""
-
-
-def require_free_port(
-    host: str, port: int, host_setting: str = "HOST", port_setting: str = "PORT"
-) -> None:
-    """Raise InvalidSetting, which blames the one or the other, unless they can be listened on."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            blamed = port_setting if error.errno in _FAULTS_OF_A_PORT else host_setting
-            raise InvalidSetting(
-                blamed, f"cannot listen on {host}:{port}: {error.strerror or error}"
-            ) from error
-        except TypeError as error:
-            # From the encoding of international names.
-            raise InvalidSetting(host_setting, "is no name of a host") from error
 
 
 @contextmanager

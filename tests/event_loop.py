@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import uvloop
 
 from order_aggregator.adapters.system.greenlets import Calls
-from wire import run
 
 T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T], within: float = 20.0) -> T:
+    """Run it in an event loop as the API has it."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(asyncio.wait_for(main, within))
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for what nobody tells us of."""
+    while not true():  # noqa: ASYNC110 - as said
+        await asyncio.sleep(0.001)
 
 
 def called(call: Callable[[], T], meanwhile: Callable[[], object] = lambda: None) -> tuple[T, int]:

@@ -109,6 +109,8 @@ class Settings:
     port: int = _var("PORT", "3000", _whole(1, 65535))
     log_level: str = _var("LOG_LEVEL", "info", _log_level)
     api_processes: int = _var("API_PROCESSES", "2", _whole(1, 64))
+    # Where the processes share their metrics; None: in the folder for temporary files.
+    metrics_dir: str | None = _var("METRICS_DIR", "", _optional(str))
     # Orders need none.
     api_threads: int = _var("API_THREADS", "16", _whole(1, 1000))
     allocation_policy: AllocationPolicy = _var("ALLOCATION_POLICY", "highest_then_even", _policy)

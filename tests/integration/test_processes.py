@@ -115,6 +115,55 @@ def test_a_stop_does_not_wait_for_clients_that_have_asked_nothing(
         assert time.monotonic() - started_at < 5
 
 
+def test_a_second_api_on_the_port_fails_at_once_and_the_first_goes_on(
+    service: Service, api: subprocess.Popen[bytes]
+) -> None:
+    before = children(api.pid)
+    started_at = time.monotonic()
+    second = service.call("api")
+    assert time.monotonic() - started_at < 5
+    assert second.returncode == 1
+    [line] = second.stderr.splitlines()
+    assert line.startswith("Error: PORT: cannot listen on 127.0.0.1:")
+    assert children(api.pid) == before
+    assert service.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
+
+
+def test_one_of_two_that_start_on_the_port_serves(service: Service) -> None:
+    """Though neither has a process that accepts connections yet."""
+    both = [service.start("api") for _ in range(2)]
+    eventually(lambda: any(api.poll() is not None for api in both))
+    [first] = [api for api in both if api.poll() is None]
+    service.wait_until_ready()
+    assert service.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
+    assert stop(first) == 0
+
+
+def test_metrics_of_a_dead_api_go_with_the_next_start(service: Service) -> None:
+    place = service.folder / "metrics"
+    service.environment["METRICS_DIR"] = str(place)
+    first = service.start("api")
+    service.wait_until_ready()
+    [left] = place.iterdir()
+    service.kill_with_descendants(first)
+    second = service.start("api")
+    service.wait_until_ready()
+    [folder] = place.iterdir()
+    assert folder != left
+    assert "order_api_requests" in httpx.get(f"{service.root}/metrics").text
+    assert stop(second) == 0
+    assert list(place.iterdir()) == []
+
+
+def test_without_a_place_for_metrics_orders_are_accepted(service: Service) -> None:
+    service.environment["METRICS_DIR"] = "/proc/none"
+    service.start("api")
+    service.wait_until_ready()
+    assert service.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
+    assert "order_api_requests" in httpx.get(f"{service.root}/metrics").text
+    assert "api.metrics_not_shared" in service.said()
+
+
 def test_when_the_parent_is_killed_the_processes_end(
     service: Service, api: subprocess.Popen[bytes]
 ) -> None:

@@ -9,7 +9,7 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import Engine, text
 
-from event_loop import called
+from event_loop import called, run, until
 from order_aggregator.adapters.sql import SqlStorage, create_engine
 from order_aggregator.adapters.sql.engine import POOL_OVERFLOW, POOL_SIZE
 from order_aggregator.adapters.sql.errors import driver_errors_translated
@@ -18,7 +18,6 @@ from order_aggregator.adapters.system.greenlets import Calls
 from order_aggregator.domain.errors import StorageUnavailable
 from shop import Shop, wish
 from shop_work import central, stock_up
-from wire import run, until
 
 TERMINATE = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

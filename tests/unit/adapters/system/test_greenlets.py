@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 from greenlet import getcurrent
 
+from event_loop import run, until
 from order_aggregator.adapters.system.greenlets import Calls, in_call, result_of, unblocked
-from wire import run, until
 
 
 def made(*calls: Callable[[], object], within: float = 5.0) -> list[object]:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import pytest
 
+from event_loop import run
 from order_aggregator.adapters.system.greenlets import unblocked
 from order_aggregator.domain.errors import (
     CommitOutcomeUnknown,
@@ -31,7 +32,6 @@ from order_aggregator.entrypoints.api.combiner import Combiner, Decision, Overlo
 from order_aggregator.entrypoints.api.concurrency import Sleep, Threads, Turns
 from shop import Shop, wish
 from started_threads import StartedThreads
-from wire import run
 
 Outcome = Order | OrderRefused
 LIMITS: dict[str, Any] = {"max_batch": 100, "max_waiting": 10_000, "patience": 5.0}

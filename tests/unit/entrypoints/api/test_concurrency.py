@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
+from event_loop import run, until
 from order_aggregator.entrypoints.api.concurrency import SLICE, Concurrency, Sleep, Threads, Turns
 from started_threads import StartedThreads
-from wire import run, until
 
 
 def in_threads(call: Callable[[Concurrency], None]) -> None:

@@ -1,0 +1,288 @@
+"""Between an ASGI server and the Flask application.
+
+What places an order is called in the event loop, in turns: while it waits for its commit it is a
+greenlet, so thousands may wait. So is the health check. Everything else is called in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes
+from wsgiref.types import WSGIEnvironment
+
+import attrs
+import structlog
+from flask import Flask
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
+
+from ..api import metrics
+from ..api.combiner import Overloaded
+from ..api.concurrency import Turns
+from ..api.problems import INTERNAL_ERROR, from_domain, from_http
+from ..api.routing import PREFIX
+from ..api.services import running
+
+log = structlog.get_logger()
+
+# As asgi.readthedocs.io has them.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PLACE_ORDER = ("POST", f"{PREFIX}/order")
+# Of a body that is too large, so much is taken in all the same.
+MAX_DRAINED_BYTES = 16 * 1024 * 1024
+HEALTH = frozenset({("GET", "/healthz"), ("HEAD", "/healthz")})
+
+
+@attrs.frozen
+class Response:
+    """What is sent back."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class AsgiApplication:
+    """The API under an ASGI server, which must speak its lifespan protocol."""
+
+    def __init__(
+        self, build: Callable[[Turns], AbstractContextManager[Flask]], *, threads: int
+    ) -> None:
+        """`build` makes the application when the server starts; on leaving, it is closed."""
+        self._build = build
+        self._threads = threads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the lifespan, or a request."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            raise NotImplementedError(f"{scope['type']} is not spoken here")
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        with ExitStack() as end:
+            self._turns = Turns()
+            self._app = end.enter_context(self._build(self._turns))
+            self._limits = running(self._app).services.limits
+            # How many more requests may be in hand, in the loop and in threads.
+            self._free = {True: self._limits.max_waiting, False: self._limits.max_waiting}
+            self._overloaded = _response_to(Overloaded("too many requests wait already"))
+            self._pool = end.enter_context(
+                ThreadPoolExecutor(self._threads, thread_name_prefix="api")
+            )
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await self._turns.finished()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        what = (scope["method"], _path(scope))
+        if what in HEALTH:
+            # However much is to be done: we are alive.
+            response = await self._call_in_loop(environ_of(scope, b""))
+        else:
+            in_loop = what == PLACE_ORDER
+            if not self._free[in_loop]:
+                await self._refuse(scope, send, self._overloaded)
+                return
+            self._free[in_loop] -= 1
+            try:
+                environ = environ_of(scope, await self._body_of(scope, receive))
+                call = self._call_in_loop if in_loop else self._call_in_thread
+                response = await call(environ)
+            except RequestEntityTooLarge as refusal:
+                await self._refuse(scope, send, _response_to(refusal), receive)
+                return
+            except HTTPException as refusal:
+                await self._refuse(scope, send, _response_to(refusal))
+                return
+            except ClientGoneError:
+                return
+            finally:
+                self._free[in_loop] += 1
+        await _send(response, send)
+
+    async def _refuse(
+        self, scope: Scope, send: Send, response: Response, rest: Receive | None = None
+    ) -> None:
+        """Refuse, and then take in the `rest` of the body.
+
+        A client that is still sending when the connection is closed may not see the response.
+        """
+        metrics.observe_refusal(scope["method"], response.status)
+        await _send(response, send, more_body=rest is not None)
+        if rest is not None:
+            with suppress(HTTPException, ClientGoneError, TimeoutError):
+                async with asyncio.timeout(self._limits.patience):
+                    await _received(rest, MAX_DRAINED_BYTES)
+            await send({"type": "http.response.body"})
+
+    async def _body_of(self, scope: Scope, receive: Receive) -> bytes:
+        """The body, whole. Raises HTTPException for one too large or too slow."""
+        limit = self._limits.max_body_bytes
+        if _declared_length(scope) > limit:
+            raise _too_large(limit)
+        try:
+            async with asyncio.timeout(self._limits.patience):
+                return await _received(receive, limit)
+        except TimeoutError:
+            raise RequestTimeout("the request did not come in time") from None
+
+    async def _call_in_loop(self, environ: WSGIEnvironment) -> Response:
+        responded: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+        def call() -> None:
+            response = self._respond(environ)
+            if not responded.done():
+                responded.set_result(response)
+
+        self._turns.start(call)
+        return await responded
+
+    async def _call_in_thread(self, environ: WSGIEnvironment) -> Response:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._respond, environ)
+
+    def _respond(self, environ: WSGIEnvironment) -> Response:
+        try:
+            return self._call(environ)
+        except Exception:
+            log.exception("api.crashed", method=environ["REQUEST_METHOD"])
+            return _from_flask(INTERNAL_ERROR.response("an unexpected error; the log has more"))
+
+    def _call(self, environ: WSGIEnvironment) -> Response:
+        started: list[tuple[int, list[tuple[str, str]]]] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _exc_info: object = None
+        ) -> Any:
+            started.append((int(status[:3]), headers))
+
+        parts = self._app(environ, start_response)
+        try:
+            body = b"".join(parts)
+        finally:
+            close = getattr(parts, "close", None)
+            if close is not None:
+                close()
+        status, headers = started[-1]
+        return _response(status, headers, body)
+
+
+class ClientGoneError(Exception):
+    """The client has gone before its request was whole."""
+
+
+async def _received(receive: Receive, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise _too_large(limit)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _declared_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        # The server has checked that it is a number.
+        if name == b"content-length":
+            return int(value)
+    return 0
+
+
+def _too_large(limit: int) -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"the body must have at most {limit} bytes")
+
+
+def _path(scope: Scope) -> str:
+    """The path below the application's root, in WSGI's way: each byte a character (PEP 3333)."""
+    path: str = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
+    """The request in WSGI's words (PEP 3333)."""
+    host, port = scope.get("server") or ("localhost", 0)
+    environ: WSGIEnvironment = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": scope.get("root_path", ""),
+        "PATH_INFO": _path(scope),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": (scope.get("client") or ("",))[0],
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, raw in scope["headers"]:
+        # White space around a value is no part of it (RFC 9110, 5.5).
+        key, value = _key(name), raw.strip(b" \t").decode("latin-1")
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    # What has an underscore in its name, and would pass for another.
+    environ.pop("", None)
+    # The body was read whole, however it came.
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    return environ
+
+
+@lru_cache(maxsize=128)
+def _key(header: bytes) -> str:
+    if b"_" in header:
+        return ""
+    key = header.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+async def _send(response: Response, send: Send, *, more_body: bool = False) -> None:
+    await send(
+        {"type": "http.response.start", "status": response.status, "headers": response.headers}
+    )
+    await send({"type": "http.response.body", "body": response.body, "more_body": more_body})
+
+
+def _response_to(error: HTTPException | Overloaded) -> Response:
+    """What the application would say to it."""
+    response: Any = from_domain(error) if isinstance(error, Overloaded) else from_http(error)
+    if isinstance(response, HTTPException):
+        response = response.get_response()
+    if isinstance(error, RequestTimeout):
+        # What it still sends is no request.
+        response.headers["Connection"] = "close"
+    return _from_flask(response)
+
+
+def _from_flask(response: Any) -> Response:
+    return _response(response.status_code, list(response.headers), response.get_data())
+
+
+def _response(status: int, headers: list[tuple[str, str]], body: bytes) -> Response:
+    encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+    if not any(name == b"content-length" for name, _ in encoded):
+        encoded.append((b"content-length", b"%d" % len(body)))
+    return Response(status, encoded, body)

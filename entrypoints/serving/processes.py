@@ -1,0 +1,152 @@
+"""The API's processes: gunicorn watches over them, in each uvicorn serves."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from gunicorn.app.base import BaseApplication
+from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
+
+from ...adapters.system.settings import Settings
+from ..garbage import collect_less
+from ..listening import BACKLOG, listen
+from ..logs import configure_logs
+from .metrics_folder import reserve_room, shared_metrics
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from ..api.concurrency import Turns
+
+    Build = Callable[[Settings, Turns], AbstractContextManager[Flask]]
+
+log = structlog.get_logger()
+
+STOP_WITHIN = 15  # seconds
+# Connections that a process serves.
+MAX_CONNECTIONS = 16_384
+# Seconds that a connection is kept for another request.
+KEEP_ALIVE = 75
+# How uvicorn serves.
+UVICORN: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "ws": "none",
+    "lifespan": "on",
+    "access_log": False,
+    "log_config": None,
+    "server_header": False,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": STOP_WITHIN,
+    "timeout_notify": 1,
+}
+# For databases, brokers, logs and the like.
+OTHER_FILES = 150
+
+
+@contextmanager
+def api(settings: Settings, turns: Turns) -> Iterator[Flask]:
+    """The application of one process, with its relay beside it."""
+    # Here, so that the process that only watches over the others stays small, and because metrics
+    # look at the environment when they are imported.
+    from ...bootstrap import bootstrap
+    from ..api.assembly import api_of
+
+    with api_of(bootstrap(settings), turns) as app:
+        yield app
+
+
+def serve(settings: Settings, build: Build = api) -> None:
+    """Serve until SIGTERM or SIGINT; requests that are being answered are finished.
+
+    `build` makes the application, in each process its own. Raises InvalidSetting where
+    nobody can listen.
+    """
+    # gunicorn closes it.
+    listener = listen(settings.host, settings.port).detach()
+    with shared_metrics(settings):
+        log.info("api.started", host=settings.host, port=settings.port)
+        parent = os.getpid()
+        try:
+            _Processes(settings, build, listener).run()
+        finally:
+            # Each process that has served comes by here too, when it ends.
+            if os.getpid() == parent:
+                log.info("api.stopped")
+
+
+class _Processes(BaseApplication):
+    """What gunicorn is to run."""
+
+    def __init__(self, settings: Settings, build: Build, listener: int) -> None:
+        self._settings = settings
+        self._build = build
+        self._listener = listener
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Say how."""
+        options = {
+            "bind": [f"fd://{self._listener}"],
+            "workers": self._settings.api_processes,
+            "worker_class": _Process,
+            "graceful_timeout": STOP_WITHIN,
+            "keepalive": KEEP_ALIVE,
+            "backlog": BACKLOG,
+            "control_socket_disable": True,
+            # It sets up logging in its own way first.
+            "on_starting": lambda _arbiter: configure_logs(self._settings.log_level),
+            "logconfig_dict": {
+                "loggers": {"gunicorn.error": {"level": "WARNING", "propagate": True}}
+            },
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """What one process serves; called in that process."""
+        configure_logs(self._settings.log_level)
+        reserve_room()
+        from .asgi import AsgiApplication
+
+        return AsgiApplication(
+            lambda turns: self._build(self._settings, turns), threads=self._settings.api_threads
+        )
+
+
+class _Process(UvicornWorker):  # type: ignore[misc]
+    """One process."""
+
+    CONFIG_KWARGS = UVICORN
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        collect_less()
+        _allow_connections()
+        super().run()
+
+    def handle_exit(self, _number: int, _frame: object) -> None:
+        """Finish what is in hand after SIGQUIT, too: gunicorn passes SIGINT on as that."""
+        signal.raise_signal(signal.SIGTERM)
+
+    async def callback_notify(self) -> None:
+        """Tell the parent that the event loop runs, every second; end if there is none any more."""
+        await super().callback_notify()
+        if os.getppid() != self.ppid:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def _allow_connections() -> None:
+    """Open as many files as the system allows, and connections may need."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + OTHER_FILES
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
