@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -33,7 +34,8 @@ log = structlog.get_logger()
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:order-aggregator:problem:"
-RETRY_AFTER_SECONDS = 1
+# Not all are to come back at once.
+RETRY_AFTER_SECONDS = (1, 2, 3)
 MAX_ERRORS = 100
 
 
@@ -81,7 +83,7 @@ class Problem:
         }
         response = json_response(document, self.status, CONTENT_TYPE)
         if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+            response.headers["Retry-After"] = str(random.choice(RETRY_AFTER_SECONDS))  # noqa: S311
         for name, value in headers.items():
             response.headers[name.replace("_", "-")] = value
         return response

@@ -7,7 +7,9 @@ greenlet, so thousands may wait. So is the health check. Everything else is call
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -28,6 +30,7 @@ from ..api.concurrency import Turns
 from ..api.problems import INTERNAL_ERROR, from_domain, from_http
 from ..api.routing import PREFIX
 from ..api.services import running
+from .admission import Admission
 
 log = structlog.get_logger()
 
@@ -77,9 +80,11 @@ class AsgiApplication:
             self._turns = Turns()
             self._app = end.enter_context(self._build(self._turns))
             self._limits = running(self._app).services.limits
-            # How many more requests may be in hand, in the loop and in threads.
-            self._free = {True: self._limits.max_waiting, False: self._limits.max_waiting}
-            self._overloaded = _response_to(Overloaded("too many requests wait already"))
+            # Those in the loop, that is orders, and those in threads.
+            self._admissions = {kind: Admission(self._limits.max_waiting) for kind in (True, False)}
+            overloaded = Overloaded("too many requests wait already")
+            # Each asks its client to come back after another time.
+            self._refusals = [_response_to(overloaded) for _ in range(64)]
             self._pool = end.enter_context(
                 ThreadPoolExecutor(self._threads, thread_name_prefix="api")
             )
@@ -95,14 +100,19 @@ class AsgiApplication:
             response = await self._call_in_loop(environ_of(scope, b""))
         else:
             in_loop = what == PLACE_ORDER
-            if not self._free[in_loop]:
-                await self._refuse(scope, send, self._overloaded)
+            admission = self._admissions[in_loop]
+            if not admission.admit():
+                await self._refuse(scope, send, random.choice(self._refusals))  # noqa: S311
                 return
-            self._free[in_loop] -= 1
             try:
                 environ = environ_of(scope, await self._body_of(scope, receive))
-                call = self._call_in_loop if in_loop else self._call_in_thread
-                response = await call(environ)
+                if in_loop:
+                    began = time.monotonic()
+                    response = await self._call_in_loop(environ)
+                    now = time.monotonic()
+                    admission.observe(now - began, now)
+                else:
+                    response = await self._call_in_thread(environ)
             except RequestEntityTooLarge as refusal:
                 await self._refuse(scope, send, _response_to(refusal), receive)
                 return
@@ -112,7 +122,7 @@ class AsgiApplication:
             except ClientGoneError:
                 return
             finally:
-                self._free[in_loop] += 1
+                admission.done()
         await _send(response, send)
 
     async def _refuse(

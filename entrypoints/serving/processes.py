@@ -17,6 +17,7 @@ from ...adapters.system.settings import Settings
 from ..garbage import collect_less
 from ..listening import BACKLOG, listen
 from ..logs import configure_logs
+from .http_protocol import HttpProtocol
 from .metrics_folder import reserve_room, shared_metrics
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ KEEP_ALIVE = 75
 # How uvicorn serves.
 UVICORN: dict[str, Any] = {
     "loop": "uvloop",
-    "http": "httptools",
+    "http": HttpProtocol,
     "ws": "none",
     "lifespan": "on",
     "access_log": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import select
 import socket
 import time
@@ -129,7 +130,7 @@ def test_more_than_can_wait_is_refused_at_once(running: Service) -> None:
             for buyer in answered(buyers):
                 refused = buyer.recv(65536)
                 assert refused.split()[1] == b"503"
-                assert b"retry-after: 1\r\n" in refused.lower()
+                assert re.search(rb"retry-after: [123]\r\n", refused)
                 assert b":overloaded" in refused
             assert running.get("/stock")
         eventually(lambda: len(answered(buyers)) == len(buyers))

@@ -235,7 +235,8 @@ def test_a_storage_that_is_away_is_a_503(
 
     monkeypatch.setattr(type(api.services.read_model), method, fail)
     answer = api.get(path)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] in ("1", "2", "3")
     assert answer.get_json()["type"].endswith(":storage-unavailable")
     assert "db-7" not in answer.text
 
