@@ -42,7 +42,7 @@ def test_without_the_database_it_is_not_ready_but_lives_on(api: ApiUnderTest) ->
     api.checks |= {"database": away, "broker": lambda: None}
     answer = api.client.get("/readyz")
     assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
-    assert answer.headers["Retry-After"] == "1"
+    assert answer.headers["Retry-After"] in ("1", "2", "3")
     assert answer.get_json()["detail"] == "database unreachable: no route"
     assert answer.get_json()["checks"] == {"database": "unreachable: no route", "broker": "ok"}
     assert api.client.get("/healthz").status_code == 200
