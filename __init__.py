@@ -17,7 +17,7 @@ from .domain.allocation import (
     fewest_vendors,
     highest_first,
     highest_then_even,
-    policy_named,
+    parse_policy,
     priority,
     proportional,
 )
@@ -25,6 +25,7 @@ from .domain.errors import (
     BrokerUnavailable,
     CommitOutcomeUnknown,
     Conflict,
+    ConstraintViolated,
     FulfilmentFailed,
     IdempotencyKeyReused,
     IllegalTransition,
@@ -35,7 +36,6 @@ from .domain.errors import (
     MalformedMessage,
     OrderAggregatorError,
     OrderRefused,
-    RuleViolated,
     Shortage,
     StorageUnavailable,
     Unavailable,
@@ -70,7 +70,7 @@ from .domain.stock import (
     CentralStock,
     Product,
     Reservations,
-    StockChange,
+    StockDelta,
     Vendor,
     VendorStock,
     VendorStockChange,
@@ -82,7 +82,7 @@ from .domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.resend_orders import ResendOrders
-from .domain.use_cases.separate_orders import SeparateOrders
+from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.sync_vendor import SyncResult, SyncVendor
 from .domain.vendor_sync import Snapshot, StockAdjustment, StockReport, reconcile
 
@@ -97,6 +97,7 @@ __all__ = [
     "Clock",
     "CommitOutcomeUnknown",
     "Conflict",
+    "ConstraintViolated",
     "Consumer",
     "Delivery",
     "Discrepancy",
@@ -135,14 +136,13 @@ __all__ = [
     "ReadModel",
     "RecordFailures",
     "RelayMessages",
+    "RequeueIndividually",
     "ResendOrders",
     "Reservations",
-    "RuleViolated",
-    "SeparateOrders",
     "Shortage",
     "Snapshot",
     "StockAdjustment",
-    "StockChange",
+    "StockDelta",
     "StockLevel",
     "StockReport",
     "StockRepository",
@@ -168,7 +168,7 @@ __all__ = [
     "fewest_vendors",
     "highest_first",
     "highest_then_even",
-    "policy_named",
+    "parse_policy",
     "priority",
     "proportional",
     "reconcile",

@@ -25,13 +25,13 @@ from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.resend_orders import ResendOrders
-from .domain.use_cases.separate_orders import SeparateOrders
+from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.sync_vendor import SyncVendor
 from .domain.use_cases.watch_outbox import WatchOutbox
 
 
 @contextmanager
-def _set_by(variable: str) -> Iterator[None]:
+def _blame_setting(variable: str) -> Iterator[None]:
     """Blame what a part refuses on the variable that it is built from."""
     try:
         yield
@@ -39,12 +39,12 @@ def _set_by(variable: str) -> Iterator[None]:
         raise InvalidSetting(variable, error.expected) from error
 
 
-@_set_by("DATABASE_URL")
+@_blame_setting("DATABASE_URL")
 def _engine(settings: Settings) -> Engine:
     return create_engine(settings.database_url)
 
 
-@_set_by("BROKER_URL")
+@_blame_setting("BROKER_URL")
 def _bus(settings: Settings, engine: Engine, clock: Clock) -> MessageBus:
     if settings.broker_url is None:
         return SqlMessageBus(engine, clock)
@@ -57,15 +57,15 @@ def _gateways(settings: Settings, clock: Clock) -> dict[str, VendorGateway]:
     from .adapters.vendors.config import gateways, mock_vendor_gateways, vendors_from_file
 
     if settings.vendors_file is not None:
-        with _set_by("VENDORS_FILE"):
+        with _blame_setting("VENDORS_FILE"):
             return gateways(vendors_from_file(Path(settings.vendors_file), clock))
-    with _set_by("MOCK_VENDORS_HOST"):
+    with _blame_setting("MOCK_VENDORS_HOST"):
         return gateways(
             mock_vendor_gateways(settings.mock_vendors_host, settings.mock_vendors_port, clock)
         )
 
 
-@_set_by("ALLOCATION_POLICY")
+@_blame_setting("ALLOCATION_POLICY")
 def _policy(
     settings: Settings, gateways: Callable[[], Mapping[str, VendorGateway]]
 ) -> AllocationPolicy:
@@ -108,7 +108,7 @@ class Container(containers.DeclarativeContainer):
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
     record_failures = providers.Singleton(RecordFailures, unit_of_work, clock)
     find_suspects = providers.Singleton(FindSuspects, read_model)
-    separate_orders = providers.Singleton(SeparateOrders, unit_of_work, clock)
+    separate_orders = providers.Singleton(RequeueIndividually, unit_of_work, clock)
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, clock)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)

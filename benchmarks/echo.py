@@ -26,10 +26,10 @@ from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.use_cases.sync_vendor import SyncResult
 from order_aggregator.domain.values import MAX_ID_LENGTH, MAX_QUANTITY
 from order_aggregator.entrypoints.api.app import close, create_app
-from order_aggregator.entrypoints.api.concurrency import Turns
+from order_aggregator.entrypoints.api.scheduling import GreenletScheduler
 from order_aggregator.entrypoints.api.schemas import OrderSchema
 from order_aggregator.entrypoints.api.services import ApiServices
-from order_aggregator.entrypoints.logs import configure_logs
+from order_aggregator.entrypoints.runtime.logs import configure_logs
 from order_aggregator.entrypoints.serving.processes import serve
 
 
@@ -41,7 +41,7 @@ class WantedSchema(Schema):
 
 
 @contextmanager
-def echo(_settings: Settings, _turns: Turns) -> Iterator[Flask]:
+def echo(_settings: Settings, _turns: GreenletScheduler) -> Iterator[Flask]:
     """The bare application."""
     app = Flask(__name__)
     app.config.update(API_TITLE="Echo", API_VERSION="1", OPENAPI_VERSION="3.0.3")
@@ -66,7 +66,7 @@ def echo(_settings: Settings, _turns: Turns) -> Iterator[Flask]:
 
 
 @contextmanager
-def echo_own(_settings: Settings, turns: Turns) -> Iterator[Flask]:
+def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flask]:
     """Our own application, without a database."""
     app = create_app(
         ApiServices(
@@ -77,7 +77,7 @@ def echo_own(_settings: Settings, turns: Turns) -> Iterator[Flask]:
             new_order_id=uuid7,
             readiness_checks={},
             wake_relay=lambda: None,
-            concurrency=turns,
+            scheduler=scheduler,
         )
     )
     yield app

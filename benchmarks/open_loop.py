@@ -147,12 +147,12 @@ def request_for(host: str, product: int) -> bytes:
 
 def arrivals_of(rate: float, seconds: float, choice: random.Random) -> list[float]:
     """Moments in seconds, until `seconds`."""
-    moments: list[float] = []
+    timestamps: list[float] = []
     now = choice.expovariate(rate)
     while now < seconds:
-        moments.append(now)
+        timestamps.append(now)
         now += choice.expovariate(rate)
-    return moments
+    return timestamps
 
 
 def percentiles(latencies: Sequence[float]) -> dict[str, float]:

@@ -13,7 +13,7 @@ import attrs
 
 from .errors import InvalidPlan, InvalidValue, Shortage, VendorShortage
 from .order import Allocation, Order, OrderLine
-from .stock import StockChange, VendorStock, VendorStockChange
+from .stock import StockDelta, VendorStock, VendorStockChange
 
 
 @attrs.frozen(kw_only=True)
@@ -105,7 +105,7 @@ def priority(vendor_ids: Sequence[str]) -> AllocationPolicy:
 
 
 # These look at the highest offers alone, at no more of them than there are units to allocate.
-HIGHEST_ALONE: Sequence[AllocationPolicy] = (highest_first, highest_then_even)
+TOP_VENDOR_POLICIES: Sequence[AllocationPolicy] = (highest_first, highest_then_even)
 
 POLICIES: Mapping[str, AllocationPolicy] = {
     "highest_then_even": highest_then_even,
@@ -116,7 +116,7 @@ POLICIES: Mapping[str, AllocationPolicy] = {
 }
 
 
-def policy_named(text: str) -> AllocationPolicy:
+def parse_policy(text: str) -> AllocationPolicy:
     """The policy called `text`, or `priority:vendor,vendor,…`; raises InvalidValue."""
     kind, _, vendor_ids = text.partition(":")
     if kind == "priority" and vendor_ids:
@@ -175,13 +175,13 @@ class VendorAllocations:
         offers = (Offer(vendor_id=vendor_id, available=units) for vendor_id, units in levels)
         return allocate(line, offers, self._policy)
 
-    def central_changes(self) -> list[StockChange]:
+    def central_changes(self) -> list[StockDelta]:
         """What all the allocations take from central stock: on hand and its reservation alike."""
         units: Counter[str] = Counter()
         for (_, product_id), taken in self._taken.items():
             units[product_id] += taken
         return [
-            StockChange(product_id=key, on_hand=-units[key], reserved=-units[key])
+            StockDelta(product_id=key, on_hand=-units[key], reserved=-units[key])
             for key in sorted(units)
         ]
 

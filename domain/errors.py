@@ -140,7 +140,7 @@ class Conflict(OrderAggregatorError):
     """Another transaction got in the way; nothing was committed, and a new attempt may succeed."""
 
 
-class RuleViolated(OrderAggregatorError):
+class ConstraintViolated(OrderAggregatorError):
     """The storage's own guard refused a change the code should never have asked for."""
 
 

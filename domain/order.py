@@ -76,7 +76,7 @@ class Order:
         """The order given up for `reason`; its reservation is to be released."""
         self._require_reserved("fail")
         # The reason may be the text of anybody's exception.
-        failure = values.storable(reason)
+        failure = values.sanitize(reason)
         return attrs.evolve(self, status=OrderStatus.FAILED, failure=failure, updated_at=at)
 
     def cancel(self, at: datetime) -> Order:

@@ -58,7 +58,7 @@ class VendorStock:
 
 
 @attrs.frozen(kw_only=True)
-class StockChange:
+class StockDelta:
     """By how much a product's central stock changes, in units."""
 
     product_id: str
@@ -98,10 +98,10 @@ class Reservations:
             self._available[line.product_id] -= line.quantity
             self._reserved[line.product_id] += line.quantity
 
-    def changes(self) -> list[StockChange]:
+    def changes(self) -> list[StockDelta]:
         """What all the reservations come to, a change a product."""
         return [
-            StockChange(product_id=product_id, reserved=units)
+            StockDelta(product_id=product_id, reserved=units)
             for product_id, units in sorted(self._reserved.items())
         ]
 
@@ -115,7 +115,7 @@ def units_of(orders: Iterable[Order]) -> Counter[str]:
     return units
 
 
-def released(orders: Iterable[Order]) -> list[StockChange]:
+def released(orders: Iterable[Order]) -> list[StockDelta]:
     """What giving up these orders' reservations comes to, a change a product."""
     units = units_of(orders)
-    return [StockChange(product_id=key, reserved=-units[key]) for key in sorted(units)]
+    return [StockDelta(product_id=key, reserved=-units[key]) for key in sorted(units)]

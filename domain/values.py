@@ -27,7 +27,7 @@ def check_text(value: object, field: str, max_length: int = MAX_ID_LENGTH) -> No
         raise InvalidValue(field, "must not contain control characters or lone surrogates")
 
 
-def storable(text: str) -> str:
+def sanitize(text: str) -> str:
     """The text with a replacement character for each one that `check_text` refuses."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
@@ -75,6 +75,6 @@ def stock_level(_instance: object, attribute: Any, value: Any) -> None:
     check_quantity(value, attribute.name, minimum=0)
 
 
-def moment(_instance: object, attribute: Any, value: datetime) -> None:
+def timestamp(_instance: object, attribute: Any, value: datetime) -> None:
     """Validate an attrs field as a moment with a UTC offset."""
     check_aware(value, attribute.name)

@@ -29,7 +29,7 @@ class Snapshot:
 
     vendor: Vendor
     # The vendor has counted every order that we gave it up to this moment, and none after it.
-    as_of: datetime = attrs.field(validator=values.moment)
+    as_of: datetime = attrs.field(validator=values.timestamp)
     reports: tuple[StockReport, ...] = attrs.field()
 
     @reports.validator

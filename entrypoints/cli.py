@@ -10,11 +10,11 @@ import click
 
 from ..adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
 from ..domain.errors import OrderAggregatorError
-from .garbage import collect_less
-from .listening import require_free_port
-from .logs import configure_logs
-from .patience import Stopped, patiently
-from .signals import end_with_run, stop_on_signals
+from .runtime.gc_tuning import reduce_gc
+from .runtime.listening import require_free_port
+from .runtime.logs import configure_logs
+from .runtime.retry import ShutdownRequested, retry_until_available
+from .runtime.signals import exit_with_parent, stop_on_signals
 
 if TYPE_CHECKING:
     from ..bootstrap import Container
@@ -26,7 +26,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except Stopped:
+        except ShutdownRequested:
             ctx.exit(0)
         except (OrderAggregatorError, OSError) as error:
             raise click.ClickException(str(error)) from error
@@ -61,13 +61,13 @@ def _start() -> tuple[Settings, Container, Event]:
 def _set_up() -> tuple[Settings, Container]:
     settings = read_settings()
     configure_logs(settings.log_level)
-    end_with_run()
+    exit_with_parent()
     from ..bootstrap import bootstrap
 
     return settings, bootstrap(settings)
 
 
-def _refuse_what_can_never_work(container: Container) -> None:
+def _preflight(container: Container) -> None:
     """Say here, once, what each process that is to be started would else say."""
     container.engine()
     container.bus()
@@ -104,11 +104,11 @@ def run() -> None:
 
     settings, container, stop = _start()
     require_free_port(settings.host, settings.port)
-    _refuse_what_can_never_work(container)
+    _preflight(container)
     if settings.vendors_file is None:
         _refuse_mock_port_of_api(settings)
         _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
-    patiently(container.migrate, stop, "migrate.waiting")
+    retry_until_available(container.migrate, stop, "migrate.waiting")
     run(
         settings,
         container.sync_vendor(),
@@ -125,30 +125,30 @@ def api() -> None:
 
     # Until the server itself hears signals, they end the process as they end any other.
     settings, container = _set_up()
-    _refuse_what_can_never_work(container)
+    _preflight(container)
     serve(settings)
 
 
 @cli.command()
 def worker() -> None:
     """Fulfil accepted orders from the queue. Run any number."""
-    from .worker import worker_of
+    from .worker import build_worker
 
     _, container, stop = _start()
-    ready = worker_of(container, stop)
-    collect_less()
+    ready = build_worker(container, stop)
+    reduce_gc()
     ready.run()
 
 
 @cli.command()
 def relay() -> None:
     """Send accepted orders to the broker. Run any number."""
-    from .relay import relay_of
+    from .relay import build_relay
 
     settings, container, stop = _start()
     if settings.broker_url is None:
         raise InvalidSetting("BROKER_URL", "must be set; without a broker nothing is relayed")
-    relay_of(container, stop).run()
+    build_relay(container, stop).run()
 
 
 @cli.command()
@@ -171,7 +171,7 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
         if retired_id in gateways:
             raise click.BadParameter("is still in the vendors file", param_hint="--retire")
         gateways = {retired_id: retired(retired_id, container.read_model(), container.clock())}
-    outcomes = patiently(
+    outcomes = retry_until_available(
         lambda: sync_each(container.sync_vendor(), gateways.values()), stop, "sync.waiting"
     )
     if every is not None:
@@ -188,7 +188,7 @@ def mock_vendors() -> None:
     settings = read_settings()
     configure_logs(settings.log_level)
     stop = stop_on_signals()
-    end_with_run()
+    exit_with_parent()
     _refuse_taken_mock_ports(settings, settings.host, "HOST")
     vendors = MockVendors(settings.host, settings.mock_vendors_port)
     vendors.start()
@@ -201,7 +201,7 @@ def mock_vendors() -> None:
 def migrate() -> None:
     """Create the database's tables, or bring them up to date."""
     _, container, stop = _start()
-    patiently(container.migrate, stop, "migrate.waiting")
+    retry_until_available(container.migrate, stop, "migrate.waiting")
     click.echo("the database is up to date")
 
 
@@ -211,7 +211,7 @@ def seed() -> None:
     from .sync import sync_each
 
     _, container, stop = _start()
-    patiently(
+    retry_until_available(
         lambda: sync_each(container.sync_vendor(), container.seed_gateways().values()),
         stop,
         "seed.waiting",

@@ -16,8 +16,8 @@ import structlog
 
 from ..domain.errors import UnknownOrder, VendorShortage
 from ..domain.ports.message_bus import Consumer, Delivery
-from ..domain.values import storable
-from .patience import Stopped, patiently
+from ..domain.values import sanitize
+from .runtime.retry import ShutdownRequested, retry_until_available
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -29,7 +29,7 @@ Fail = Callable[[Mapping[UUID, str]], None]
 RecordFailures = Callable[[Mapping[UUID, int]], None]
 
 
-class Verdict(Enum):
+class FailureAction(Enum):
     """What becomes of the message of an order that failed."""
 
     RETRY = auto()
@@ -38,24 +38,24 @@ class Verdict(Enum):
 
 
 @attrs.frozen(kw_only=True)
-class RetryRule:
+class RetryPolicy:
     """How often an order is tried, and the pause before the second attempt, doubling each time."""
 
     max_attempts: int
     first_delay: timedelta
 
-    def verdict(self, error: Exception, attempt: int) -> Verdict:
+    def action(self, error: Exception, attempt: int) -> FailureAction:
         """What to do with a message whose order failed so, at this attempt (1 is the first)."""
         match error:
             case UnknownOrder():
-                return Verdict.PARK
+                return FailureAction.PARK
             case _ if attempt < self.max_attempts:
-                return Verdict.RETRY
+                return FailureAction.RETRY
             case VendorShortage():
-                return Verdict.FAIL_AND_PARK
+                return FailureAction.FAIL_AND_PARK
             case _:
                 # Our fault, not the order's: it stays reserved, and is sent again later.
-                return Verdict.PARK
+                return FailureAction.PARK
 
     def delay(self, attempt: int) -> float:
         """Seconds to wait after this attempt: LONGEST_DELAY at most."""
@@ -81,14 +81,14 @@ class Failure:
     @property
     def reason(self) -> str:
         """The error, as it is logged and stored."""
-        return storable(f"{type(self.error).__name__}: {self.error}")
+        return sanitize(f"{type(self.error).__name__}: {self.error}")
 
 
 class SettleFailures:
     """Retries, fails or parks: a call for many orders, and a line of the log for each."""
 
     def __init__(
-        self, *, fail: Fail, record_failures: RecordFailures, rule: RetryRule, stop: Event
+        self, *, fail: Fail, record_failures: RecordFailures, rule: RetryPolicy, stop: Event
     ) -> None:
         self._fail = fail
         self._record_failures = record_failures
@@ -96,16 +96,18 @@ class SettleFailures:
         self._stop = stop
 
     def __call__(self, consumer: Consumer, failures: Sequence[Failure]) -> None:
-        """Settle all their deliveries. Raises Stopped if told to stop while it waits."""
-        judged: defaultdict[Verdict, list[Failure]] = defaultdict(list)
+        """Settle all their deliveries. Raises ShutdownRequested if told to stop while it waits."""
+        judged: defaultdict[FailureAction, list[Failure]] = defaultdict(list)
         for failure in failures:
-            judged[self._rule.verdict(failure.error, failure.attempt)].append(failure)
-        crashed = self._fail_orders(judged[Verdict.FAIL_AND_PARK])
-        failed = [each for each in judged[Verdict.FAIL_AND_PARK] if each.order_id not in crashed]
-        rest = [each for each in judged[Verdict.FAIL_AND_PARK] if each.order_id in crashed]
+            judged[self._rule.action(failure.error, failure.attempt)].append(failure)
+        crashed = self._fail_orders(judged[FailureAction.FAIL_AND_PARK])
+        failed = [
+            each for each in judged[FailureAction.FAIL_AND_PARK] if each.order_id not in crashed
+        ]
+        rest = [each for each in judged[FailureAction.FAIL_AND_PARK] if each.order_id in crashed]
         self._park(consumer, failed, "order.failed")
-        self._park(consumer, [*judged[Verdict.PARK], *rest], "order.parked")
-        self._retry(consumer, judged[Verdict.RETRY])
+        self._park(consumer, [*judged[FailureAction.PARK], *rest], "order.parked")
+        self._retry(consumer, judged[FailureAction.RETRY])
 
     def _fail_orders(self, failures: Sequence[Failure]) -> Mapping[UUID, Exception]:
         """Fail them together; those that even alone cannot be failed."""
@@ -145,7 +147,7 @@ class SettleFailures:
             )
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        return patiently(call, self._stop, "worker.waiting")
+        return retry_until_available(call, self._stop, "worker.waiting")
 
 
 def crashes(
@@ -154,13 +156,13 @@ def crashes(
     """Take a step with all orders together or, if it raises, with each alone.
 
     The errors of those with which it raises even alone. While it raises Unavailable or Conflict, it
-    is repeated. Raises Stopped once `stop` is set.
+    is repeated. Raises ShutdownRequested once `stop` is set.
     """
     if not order_ids:
         return {}
     try:
-        patiently(lambda: step(order_ids), stop, "worker.waiting")
-    except Stopped:
+        retry_until_available(lambda: step(order_ids), stop, "worker.waiting")
+    except ShutdownRequested:
         raise
     except Exception as error:
         if len(order_ids) == 1:
@@ -171,6 +173,6 @@ def crashes(
     found: dict[UUID, Exception] = {}
     for order_id in order_ids:
         if stop.is_set():
-            raise Stopped
+            raise ShutdownRequested
         found |= crashes(step, [order_id], stop)
     return found

@@ -47,7 +47,7 @@ class MockVendors:
         self._host = host
         self._first_port = first_port
         seeds = {snapshot.vendor.id: snapshot for snapshot in seed_snapshots()}
-        self._shelves = {feed.vendor_id: _Shelf(seeds[feed.vendor_id]) for feed in MOCK_FEEDS}
+        self._shelves = {feed.vendor_id: _VendorState(seeds[feed.vendor_id]) for feed in MOCK_FEEDS}
         self._running: dict[str, tuple[_Server, Thread]] = {}
 
     @property
@@ -106,7 +106,7 @@ class MockVendors:
         self.stop()
 
 
-class _Shelf:
+class _VendorState:
     """What one mock vendor has. Thread-safe."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -196,7 +196,7 @@ class _Server(ThreadingHTTPServer):
 
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], feed: MockFeed, shelf: _Shelf) -> None:
+    def __init__(self, address: tuple[str, int], feed: MockFeed, shelf: _VendorState) -> None:
         self.feed = feed
         self.shelf = shelf
         super().__init__(address, _Handler)
@@ -211,7 +211,7 @@ class _Server(ThreadingHTTPServer):
         )
 
 
-def _listen(host: str, port: int, feed: MockFeed, shelf: _Shelf) -> _Server:
+def _listen(host: str, port: int, feed: MockFeed, shelf: _VendorState) -> _Server:
     try:
         return _Server((host, port), feed, shelf)
     except (OSError, OverflowError) as error:

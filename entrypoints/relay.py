@@ -18,7 +18,7 @@ from ..bootstrap import Container
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
 from ..domain.ports.unit_of_work import Backlog
 from ..domain.values import timestamp_text
-from .logs import log_orders
+from .runtime.logs import log_orders
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -29,13 +29,13 @@ POLL = timedelta(seconds=0.2)
 GATHER = timedelta(seconds=0.01)
 RESEND_EVERY = timedelta(seconds=30)
 WATCH_EVERY = timedelta(seconds=5)
-AFTER_CRASH = timedelta(seconds=1)
+CRASH_BACKOFF = timedelta(seconds=1)
 # Seconds between attempts while the bus, or the storage, does not take or give messages.
 FIRST_BACKOFF = 0.2
 LAST_BACKOFF = 5.0
 
 
-class RelaysMessages(Protocol):
+class RelayUseCase(Protocol):
     """The use case `RelayMessages`."""
 
     unconfirmed: int
@@ -53,7 +53,7 @@ class Relay:
     def __init__(
         self,
         *,
-        relay_messages: RelaysMessages | None,
+        relay_messages: RelayUseCase | None,
         resend_orders: Callable[[], Sequence[UUID]],
         watch_outbox: Callable[[], Backlog | None],
         stop: Event,
@@ -84,7 +84,7 @@ class Relay:
             except Exception:
                 # The API's orders depend on this thread: it goes on, whatever it was.
                 log.exception("relay.crashed")
-                self._stop.wait(AFTER_CRASH.total_seconds())
+                self._stop.wait(CRASH_BACKOFF.total_seconds())
         self._finish()
         log.info("relay.stopped")
 
@@ -119,7 +119,7 @@ class Relay:
                 self._relay_messages.finish()
 
 
-def relay_of(container: Container, stop: Event) -> Relay:
+def build_relay(container: Container, stop: Event) -> Relay:
     """A relay on this container's parts."""
     has_broker = container.settings().broker_url is not None
     return Relay(

@@ -23,8 +23,8 @@ from ..domain.ports.read_model import ReadModel, StockLevel
 from ..domain.ports.vendor_gateway import VendorGateway
 from ..domain.use_cases.sync_vendor import SyncResult
 from .mock_vendors import MockVendors
-from .patience import patiently
-from .signals import PARENT
+from .runtime.retry import retry_until_available
+from .runtime.signals import PARENT
 from .sync import SyncVendor, sync_each, sync_forever
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ def syncing(
 
 
 @attrs.define
-class Child:
+class ChildProcess:
     """One of this program's other commands, run as a process and restarted when it dies."""
 
     command: str
@@ -122,12 +122,12 @@ class Child:
 
 
 @contextmanager
-def children(commands: list[str]) -> Iterator[list[Child]]:
+def children(commands: list[str]) -> Iterator[list[ChildProcess]]:
     """These commands as processes, stopped in the same order at the end."""
-    started: list[Child] = []
+    started: list[ChildProcess] = []
     try:
         for command in commands:
-            child = Child(command)
+            child = ChildProcess(command)
             child.start()
             started.append(child)
         yield started
@@ -145,7 +145,7 @@ def run(
 ) -> None:
     """Run everything until told to stop. The storage is migrated already."""
     with mock_vendors(settings):
-        outcomes = patiently(
+        outcomes = retry_until_available(
             lambda: sync_each(sync_vendor, gateways.values()), stop, "sync.waiting"
         )
         with (
@@ -155,7 +155,9 @@ def run(
             address = f"http://{_reachable(settings.host)}:{settings.port}"
             _wait_until_ready(address, processes, stop)
             if not stop.is_set():
-                example = patiently(lambda: _in_stock(read_model), stop, "stock.waiting")
+                example = retry_until_available(
+                    lambda: _in_stock(read_model), stop, "stock.waiting"
+                )
                 click.echo(_welcome(address, settings, outcomes, example))
             while not stop.wait(STOP_CHECK):
                 for process in processes:
@@ -163,7 +165,7 @@ def run(
     click.echo("Stopped.")
 
 
-def _wait_until_ready(address: str, processes: Iterable[Child], stop: Event) -> None:
+def _wait_until_ready(address: str, processes: Iterable[ChildProcess], stop: Event) -> None:
     end = monotonic() + READY_WITHIN
     while not stop.wait(STOP_CHECK):
         for process in processes:

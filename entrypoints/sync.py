@@ -17,12 +17,12 @@ from ..domain.stock import Vendor
 from ..domain.use_cases.sync_vendor import SyncResult
 from ..domain.values import timestamp_text
 from ..domain.vendor_sync import Snapshot
-from .patience import Stopped, patiently
+from .runtime.retry import ShutdownRequested, retry_until_available
 
 log = structlog.get_logger()
 
 SyncVendor = Callable[[VendorGateway], SyncResult]
-VendorFailed = (VendorUnavailable, InvalidSnapshot)
+VENDOR_ERRORS = (VendorUnavailable, InvalidSnapshot)
 
 
 @attrs.frozen(kw_only=True)
@@ -54,7 +54,7 @@ def sync_each(
         vendor_id = gateway.vendor.id
         try:
             result = sync_vendor(gateway)
-        except VendorFailed as error:
+        except VENDOR_ERRORS as error:
             outcomes[vendor_id] = error
             log.error("vendor.failed", vendor_id=vendor_id, reason=str(error))
         else:
@@ -82,11 +82,13 @@ def sync_forever(
     try:
         while not stop.wait(interval.total_seconds()):
             try:
-                patiently(lambda: sync_each(sync_vendor, gateways.values()), stop, "sync.waiting")
-            except Stopped:
+                retry_until_available(
+                    lambda: sync_each(sync_vendor, gateways.values()), stop, "sync.waiting"
+                )
+            except ShutdownRequested:
                 raise
             except Exception:
                 log.exception("sync.crashed")  # the next one may do better
-    except Stopped:
+    except ShutdownRequested:
         pass  # the next sync does what this one left undone
     log.info("sync.stopped")

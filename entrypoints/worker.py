@@ -17,9 +17,9 @@ from ..bootstrap import Container
 from ..domain.errors import MalformedMessage
 from ..domain.order import Order, OrderStatus
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
-from .failures import Failure, RetryRule, SettleFailures, crashes
-from .logs import log_orders
-from .patience import Stopped, patiently
+from .failures import Failure, RetryPolicy, SettleFailures, crashes
+from .runtime.logs import log_orders
+from .runtime.retry import ShutdownRequested, retry_until_available
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -27,9 +27,9 @@ T = TypeVar("T")
 BATCH = 200
 # Batches that are in work at a time, where there is much to do: one is read and settled while the
 # database is busy with the other.
-LANES = 2
+THREADS = 2
 # What comes within this time is fulfilled together, where there is not much to do.
-GATHER = timedelta(seconds=0.02)
+LINGER = timedelta(seconds=0.02)
 # How long an idle worker takes to notice that it is to stop.
 IDLE_WAIT = timedelta(seconds=0.5)
 
@@ -63,14 +63,14 @@ class Worker:
         *,
         bus: MessageBus,
         fulfil: Fulfil,
-        announce_alone: AnnounceAlone,
+        requeue_individually: AnnounceAlone,
         find_suspects: FindSuspects,
         settle_failures: Callable[[Consumer, Sequence[Failure]], None],
         stop: Event,
     ) -> None:
         self._bus = bus
         self._fulfil = fulfil
-        self._announce_alone = announce_alone
+        self._announce_alone = requeue_individually
         self._find_suspects = find_suspects
         self._settle_failures = settle_failures
         self._stop = stop
@@ -83,10 +83,10 @@ class Worker:
         """
         with (
             self._bus.consume() as consumer,
-            ThreadPoolExecutor(LANES, thread_name_prefix="lane") as pool,
+            ThreadPoolExecutor(THREADS, thread_name_prefix="lane") as pool,
         ):
             log.info("worker.started")
-            lanes = [pool.submit(self._work, consumer) for _ in range(LANES)]
+            lanes = [pool.submit(self._work, consumer) for _ in range(THREADS)]
             try:
                 for lane in lanes:
                     lane.result()
@@ -98,7 +98,7 @@ class Worker:
         try:
             while not self._stop.is_set():
                 self._receive_and_handle(consumer)
-        except Stopped:
+        except ShutdownRequested:
             # What is not settled goes back to the queue when the consumer closes.
             pass
         finally:
@@ -114,7 +114,7 @@ class Worker:
             announced = self.read(consumer, deliveries)
             if len(_orders_of(announced)) < BATCH:
                 self.handle(consumer, announced)
-                self._stop.wait(GATHER.total_seconds())
+                self._stop.wait(LINGER.total_seconds())
                 return
         self.handle(consumer, announced)
 
@@ -136,8 +136,8 @@ class Worker:
     def handle(self, consumer: Consumer, announced: Sequence[Announced]) -> None:
         """Fulfil the orders, then settle their deliveries.
 
-        While the storage is away it waits, so nothing more is received. Raises Stopped if told to
-        stop: after the batch in hand, or while it waits.
+        While the storage is away it waits, so nothing more is received. Raises ShutdownRequested
+        if told to stop: after the batch in hand, or while it waits.
         """
         suspects, others = self._tell_apart(announced)
         # One of them may bring down this process, and what is in the same batch comes back with it.
@@ -152,7 +152,7 @@ class Worker:
         for batch in (*_batches(others), *([each] for each in alone)):
             self._fulfil_batch(consumer, batch)
             if self._stop.is_set():
-                raise Stopped
+                raise ShutdownRequested
 
     def _tell_apart(
         self, announced: Sequence[Announced]
@@ -214,7 +214,7 @@ class Worker:
             self._patiently(lambda: consumer.acknowledge(deliveries))
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        return patiently(call, self._stop, "worker.waiting")
+        return retry_until_available(call, self._stop, "worker.waiting")
 
 
 def _orders_of(announced: Iterable[Announced]) -> list[UUID]:
@@ -235,19 +235,19 @@ def _batches(announced: Iterable[Announced]) -> Iterator[list[Announced]]:
         yield batch
 
 
-def worker_of(container: Container, stop: Event) -> Worker:
+def build_worker(container: Container, stop: Event) -> Worker:
     """A worker on this container's parts."""
     settings = container.settings()
     settle_failures = SettleFailures(
         fail=container.fail_orders(),
         record_failures=container.record_failures(),
-        rule=RetryRule(max_attempts=settings.max_attempts, first_delay=settings.retry_delay),
+        rule=RetryPolicy(max_attempts=settings.max_attempts, first_delay=settings.retry_delay),
         stop=stop,
     )
     return Worker(
         bus=container.bus(),
         fulfil=container.fulfil_orders(),
-        announce_alone=container.separate_orders(),
+        requeue_individually=container.separate_orders(),
         find_suspects=container.find_suspects(),
         settle_failures=settle_failures,
         stop=stop,

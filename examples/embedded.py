@@ -11,9 +11,9 @@ from time import sleep
 from order_aggregator import Snapshot, StockReport, Vendor
 from order_aggregator.adapters.system.settings import read_settings
 from order_aggregator.bootstrap import bootstrap
-from order_aggregator.entrypoints.api.assembly import api_of
-from order_aggregator.entrypoints.logs import configure_logs
-from order_aggregator.entrypoints.worker import worker_of
+from order_aggregator.entrypoints.api.assembly import build_api
+from order_aggregator.entrypoints.runtime.logs import configure_logs
+from order_aggregator.entrypoints.worker import build_worker
 
 
 class Warehouse:
@@ -47,9 +47,9 @@ def main() -> None:
         container.migrate()
 
         stop = Event()
-        worker = Thread(target=worker_of(container, stop).run)
+        worker = Thread(target=build_worker(container, stop).run)
         worker.start()
-        with api_of(container) as app:
+        with build_api(container) as app:
             client = app.test_client()
             client.post("/v1/api/sync")
             order = client.post(

@@ -15,7 +15,7 @@ from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.vendor_sync import Snapshot
 from order_aggregator.entrypoints.api.app import close, create_app
-from order_aggregator.entrypoints.api.concurrency import Concurrency, Threads
+from order_aggregator.entrypoints.api.scheduling import Scheduler, ThreadScheduler
 from order_aggregator.entrypoints.api.services import ApiServices, Limits
 from shop import Feed, Shop, snapshot
 
@@ -37,9 +37,7 @@ class ApiUnderTest:
 
     ODD_ID = "a/b//c ?#%41ü"
 
-    def __init__(
-        self, limits: Limits | None = None, concurrency: Concurrency | None = None
-    ) -> None:
+    def __init__(self, limits: Limits | None = None, scheduler: Scheduler | None = None) -> None:
         self.shop = Shop()
         self.wakes = 0
         self.checks: dict[str, Callable[[], None]] = {"database": self.shop.storage.read_model.ping}
@@ -56,7 +54,7 @@ class ApiUnderTest:
             readiness_checks=self.checks,
             wake_relay=self._wake,
             limits=limits or Limits(),
-            concurrency=concurrency or Threads(),
+            scheduler=scheduler or ThreadScheduler(),
         )
         self.app = create_app(self.services)
         self.client: FlaskClient = self.app.test_client()

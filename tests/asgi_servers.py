@@ -14,7 +14,7 @@ import hypercorn.asyncio
 import uvicorn
 import uvloop
 
-from order_aggregator.entrypoints.listening import listen
+from order_aggregator.entrypoints.runtime.listening import listen
 from order_aggregator.entrypoints.serving.asgi import AsgiApplication
 from order_aggregator.entrypoints.serving.processes import UVICORN
 from service import eventually

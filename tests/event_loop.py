@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from order_aggregator.adapters.system.greenlets import Calls
+from order_aggregator.adapters.system.greenlets import GreenletPool
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def called(call: Callable[[], T], meanwhile: Callable[[], object] = lambda: None
 
     async def main() -> int:
         turns = 0
-        Calls().start(keep)
+        GreenletPool().start(keep)
         while not (results or errors):
             await asyncio.sleep(0.01)
             turns += 1

@@ -95,19 +95,19 @@ class Guard:
     def remember(self, command: Sequence[str]) -> None:
         """Have this command run at the end."""
         self._commands.append(command)
-        self._tell()
+        self._report_batch()
 
     def forget(self, command: Sequence[str]) -> None:
         """Drop a command whose process has ended: the process id may become another's."""
         self._commands.remove(command)
-        self._tell()
+        self._report_batch()
 
     def close(self) -> None:
         """Have everything cleaned up, and wait for it."""
         self.before_end.close()
         self._process.communicate()
 
-    def _tell(self) -> None:
+    def _report_batch(self) -> None:
         assert self._process.stdin is not None
         print(json.dumps(self._commands), file=self._process.stdin, flush=True)
 

@@ -26,7 +26,7 @@ from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrde
 from order_aggregator.domain.use_cases.record_failures import RecordFailures
 from order_aggregator.domain.use_cases.relay_messages import RelayMessages
 from order_aggregator.domain.use_cases.resend_orders import ResendOrders
-from order_aggregator.domain.use_cases.separate_orders import SeparateOrders
+from order_aggregator.domain.use_cases.separate_orders import RequeueIndividually
 from order_aggregator.domain.use_cases.sync_vendor import SyncResult, SyncVendor
 from order_aggregator.domain.vendor_sync import Snapshot, StockReport
 
@@ -117,7 +117,7 @@ class Shop:
         self.find_suspects = FindSuspects(self.storage.read_model)
         self.relay_messages = RelayMessages(unit_of_work, self.bus, self.clock)
         self.resend_orders = ResendOrders(unit_of_work, self.clock, RESEND_AFTER)
-        self.separate_orders = SeparateOrders(unit_of_work, self.clock)
+        self.separate_orders = RequeueIndividually(unit_of_work, self.clock)
         self.sync_vendor = SyncVendor(unit_of_work, self.clock)
 
     def pass_time(self, **span: float) -> None:

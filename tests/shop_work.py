@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from order_aggregator.adapters.wire import decode
 from order_aggregator.domain.ports.unit_of_work import OutboxMessage, UnitOfWork
-from order_aggregator.domain.stock import Product, StockChange, Vendor, VendorStock
+from order_aggregator.domain.stock import Product, StockDelta, Vendor, VendorStock
 from shop import Storage
 
 T = TypeVar("T")
@@ -30,9 +30,11 @@ def stock_up(storage: Storage, vendor_id: str, **quantities: int) -> None:
         uow.stock.accept_report(Vendor(id=vendor_id, name=f"Vendor {vendor_id}"), NOW)
         uow.stock.add_products([Product(id=key, name=key) for key in quantities], NOW)
         uow.stock.lock(quantities)
-        uow.stock.put_vendor([level(vendor_id, key, units) for key, units in quantities.items()])
+        uow.stock.upsert_vendor_stock(
+            [level(vendor_id, key, units) for key, units in quantities.items()]
+        )
         uow.stock.change(
-            [StockChange(product_id=key, on_hand=units) for key, units in quantities.items()], NOW
+            [StockDelta(product_id=key, on_hand=units) for key, units in quantities.items()], NOW
         )
 
     work(storage, step)

@@ -21,15 +21,15 @@ from order_aggregator import (
     Product,
     RecordFailures,
     RelayMessages,
-    SeparateOrders,
+    RequeueIndividually,
     StockAdjustment,
-    StockChange,
+    StockDelta,
     Vendor,
     VendorStock,
     highest_then_even,
 )
 from order_aggregator.entrypoints.failures import (
-    RetryRule,
+    RetryPolicy,
     SettleFailures,
 )
 from order_aggregator.entrypoints.worker import Worker
@@ -39,7 +39,7 @@ AnnounceAlone = Callable[[Sequence[UUID]], Sequence[UUID]]
 Fail = Callable[[Mapping[UUID, str]], None]
 RecordsFailures = Callable[[Mapping[UUID, int]], None]
 
-RULE = RetryRule(max_attempts=3, first_delay=timedelta(milliseconds=5))
+RULE = RetryPolicy(max_attempts=3, first_delay=timedelta(milliseconds=5))
 
 
 class Killed(BaseException):
@@ -57,7 +57,7 @@ class Shop:
         self.fulfil = FulfilOrders(self.storage.unit_of_work, self.clock, highest_then_even)
         self.fail = FailOrders(self.storage.unit_of_work, self.clock)
         self.record = RecordFailures(self.storage.unit_of_work, self.clock)
-        self.separate = SeparateOrders(self.storage.unit_of_work, self.clock)
+        self.separate = RequeueIndividually(self.storage.unit_of_work, self.clock)
         self.relay = RelayMessages(self.storage.unit_of_work, self.bus, self.clock)
         self.stock("tea", units)
 
@@ -69,7 +69,7 @@ class Shop:
             level = VendorStock(
                 vendor_id="acme", product_id=product_id, available=units, reported=units, as_of=now
             )
-            uow.stock.put_vendor([level])
+            uow.stock.upsert_vendor_stock([level])
             uow.stock.record(
                 [
                     StockAdjustment(
@@ -77,14 +77,14 @@ class Shop:
                     )
                 ]
             )
-            uow.stock.change([StockChange(product_id=product_id, on_hand=units)], now)
+            uow.stock.change([StockDelta(product_id=product_id, on_hand=units)], now)
             uow.commit()
 
     def lose(self, product_id: str, units: int) -> None:
         """The vendor reports less than was sold."""
         now = self.clock.now()
         with self.storage.unit_of_work() as uow:
-            level = uow.stock.of_vendors([product_id])[0]
+            level = uow.stock.lock_vendor_stock([product_id])[0]
             less = VendorStock(
                 vendor_id="acme",
                 product_id=product_id,
@@ -92,7 +92,7 @@ class Shop:
                 reported=level.available - units,
                 as_of=now,
             )
-            uow.stock.put_vendor([less])
+            uow.stock.upsert_vendor_stock([less])
             uow.stock.record(
                 [
                     StockAdjustment(
@@ -100,7 +100,7 @@ class Shop:
                     )
                 ]
             )
-            uow.stock.change([StockChange(product_id=product_id, on_hand=-units)], now)
+            uow.stock.change([StockDelta(product_id=product_id, on_hand=-units)], now)
             uow.commit()
 
     def place(self, product_id: str = "tea", quantity: int = 1) -> UUID:
@@ -128,16 +128,16 @@ class Shop:
         self,
         *,
         fulfil: Fulfil | None = None,
-        announce_alone: AnnounceAlone | None = None,
+        requeue_individually: AnnounceAlone | None = None,
         fail: Fail | None = None,
         record: RecordsFailures | None = None,
-        rule: RetryRule = RULE,
+        rule: RetryPolicy = RULE,
     ) -> Worker:
         """A worker whose steps are these, or else those of the shop."""
         return Worker(
             bus=self.bus,
             fulfil=fulfil or self.fulfil,
-            announce_alone=announce_alone or self.separate,
+            requeue_individually=requeue_individually or self.separate,
             find_suspects=FindSuspects(self.storage.read_model),
             settle_failures=SettleFailures(
                 fail=fail or self.fail,

@@ -14,13 +14,13 @@ from uuid import UUID
 
 import attrs
 
-from ...domain.errors import Conflict, RuleViolated
+from ...domain.errors import Conflict, ConstraintViolated
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.unit_of_work import Backlog, OutboxMessage
 from ...domain.stock import (
     CentralStock,
     Product,
-    StockChange,
+    StockDelta,
     Vendor,
     VendorStock,
     VendorStockChange,
@@ -45,34 +45,36 @@ class MemoryStock:
         central = self._tables.central
         return {key: central[key] for key in sorted(product_ids) if key in central}
 
-    def change(self, changes: Sequence[StockChange], at: datetime) -> None:
+    def change(self, changes: Sequence[StockDelta], at: datetime) -> None:
         """Checks what the database's constraints check."""
         for change in changes:
             before = self._tables.central.get(change.product_id)
             if before is None:
-                raise RuleViolated(f"there is no central stock of {change.product_id}")
+                raise ConstraintViolated(f"there is no central stock of {change.product_id}")
             after = CentralStock(
                 product_id=change.product_id,
                 on_hand=before.on_hand + change.on_hand,
                 reserved=before.reserved + change.reserved,
             )
             if after.on_hand < 0 or after.reserved < 0:
-                raise RuleViolated(f"central stock of {change.product_id} would fall below 0")
+                raise ConstraintViolated(f"central stock of {change.product_id} would fall below 0")
             if change.reserved > 0 and after.reserved > after.on_hand:
-                raise RuleViolated(f"{change.product_id}: more reserved than there is on hand")
+                raise ConstraintViolated(
+                    f"{change.product_id}: more reserved than there is on hand"
+                )
             self._tables.central[change.product_id] = after
             self._tables.changed_at[change.product_id] = at
 
-    def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
+    def lock_vendor_stock(self, product_ids: Collection[str]) -> list[VendorStock]:
         """Every vendor's row of these products."""
         wanted = set(product_ids)
         levels = self._tables.vendor_stock.values()
         return [level for level in levels if level.product_id in wanted]
 
-    def highest_of_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
+    def lock_top_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
         """Sorted here."""
         levels = sorted(
-            (level for level in self.of_vendors(counts) if level.available),
+            (level for level in self.lock_vendor_stock(counts) if level.available),
             key=lambda level: (level.product_id, -level.available, level.vendor_id),
         )
         return [
@@ -87,13 +89,13 @@ class MemoryStock:
             key = (change.product_id, change.vendor_id)
             before = self._tables.vendor_stock.get(key)
             if before is None:
-                raise RuleViolated(f"there is no stock of {key}")
+                raise ConstraintViolated(f"there is no stock of {key}")
             after = attrs.evolve(before, available=before.available + change.available)
             if after.available < 0:
-                raise RuleViolated(f"stock of {key} would fall below 0")
+                raise ConstraintViolated(f"stock of {key} would fall below 0")
             self._tables.vendor_stock[key] = after
 
-    def put_vendor(self, levels: Sequence[VendorStock]) -> None:
+    def upsert_vendor_stock(self, levels: Sequence[VendorStock]) -> None:
         """Insert or replace."""
         for level in levels:
             self._tables.vendor_stock[level.product_id, level.vendor_id] = level
@@ -183,17 +185,17 @@ class MemoryOrders:
                 self._tables.sent_at[order.id] = at
 
     def allocated_since(
-        self, vendor_id: str, product_ids: Collection[str], moment: datetime
+        self, vendor_id: str, product_ids: Collection[str], timestamp: datetime
     ) -> Mapping[str, int]:
         """By a scan over all orders."""
         units: Counter[str] = Counter()
         for order in self._tables.orders.values():
-            for part in order.allocations if order.updated_at > moment else ():
+            for part in order.allocations if order.updated_at > timestamp else ():
                 if part.vendor_id == vendor_id and part.product_id in product_ids:
                     units[part.product_id] += part.quantity
         return units
 
-    def take_unsettled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
+    def claim_unfulfilled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
         """By a scan over all orders."""
         by_age = sorted(self._tables.sent_at.items(), key=lambda item: (item[1], item[0]))
         due = (

@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 from pika.connection import Parameters
 
 from ...domain.ports.message_bus import Delivery
-from .link import Link
+from .link import ReconnectingConnection
 from .session import Session
 from .subscription import Subscription
 
@@ -31,7 +31,7 @@ class RabbitConsumer:
         self._queue = queue
         self._prefetch = prefetch
         self._inbox = _Inbox()
-        self._link = Link(parameters, queue, "consume", self._subscribe)
+        self._link = ReconnectingConnection(parameters, queue, "consume", self._subscribe)
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         """Take from what has arrived in memory."""

@@ -24,7 +24,7 @@ FIRST_DELAY = 0.2
 LAST_DELAY = 5.0
 
 
-class Work(Protocol):
+class SessionHandler(Protocol):
     """What a session is used for. Only the thread that serves the session calls it."""
 
     session: Session
@@ -39,24 +39,28 @@ class Work(Protocol):
         """The session is over."""
 
 
-W = TypeVar("W", bound=Work)
+W = TypeVar("W", bound=SessionHandler)
 
 
-class Link(Generic[W]):
+class ReconnectingConnection(Generic[W]):
     """Runs one session after the other, each with work of its own. Thread-safe."""
 
     def __init__(
-        self, parameters: Parameters, queue: str, purpose: str, employ: Callable[[Session], W]
+        self,
+        parameters: Parameters,
+        queue: str,
+        purpose: str,
+        handler_factory: Callable[[Session], W],
     ) -> None:
         self._parameters = parameters
         self._queue = queue
-        self._employ = employ
+        self._employ = handler_factory
         self._purpose = purpose
         self._changed = Condition()
         self._thread: Thread | None = None
         self._session: Session | None = None
         self._usable: W | None = None
-        self._obstacle = "not connected"
+        self._last_error = "not connected"
         # Whether the next session only takes the place of one that was good.
         self._renewing = False
         self._closing = Event()
@@ -76,7 +80,7 @@ class Link(Generic[W]):
             self._changed.wait_for(lambda: self._in_use() or self._closing.is_set(), timeout)
             work = self._in_use()
             if work is None:
-                raise BrokerUnavailable(self._obstacle)
+                raise BrokerUnavailable(self._last_error)
             return work
 
     def renew(self, session: Session) -> None:
@@ -147,7 +151,7 @@ class Link(Generic[W]):
 
     def _lose(self, obstacle: str) -> None:
         self._usable = None
-        self._obstacle = obstacle
+        self._last_error = obstacle
 
     def _pause(self, error: BaseException, delay: float) -> None:
         expected = isinstance(root_cause(error), AMQPError | OSError)
@@ -181,7 +185,7 @@ def _inner(error: BaseException) -> BaseException | None:
     return next((item for item in reversed(inner) if isinstance(item, BaseException)), None)
 
 
-def _finish(session: Session, work: Work | None) -> None:
+def _finish(session: Session, work: SessionHandler | None) -> None:
     if work and session.is_open:
         work.finish()
     session.close()

@@ -13,7 +13,7 @@ from pika.frame import Method
 from pika.spec import Basic
 
 from ...domain.errors import BrokerUnavailable
-from .link import Link
+from .link import ReconnectingConnection
 from .session import Callback, Session
 
 log = structlog.get_logger()
@@ -29,7 +29,9 @@ class Publisher:
     """Publishes to one queue. Thread-safe; connects on first use."""
 
     def __init__(self, parameters: Parameters, queue: str) -> None:
-        self._link = Link(parameters, queue, "publish", lambda session: _Outgoing(session, queue))
+        self._link = ReconnectingConnection(
+            parameters, queue, "publish", lambda session: _ConfirmTracker(session, queue)
+        )
         self._lock = Lock()
         self._refusing = False
 
@@ -68,7 +70,7 @@ class Publisher:
         """Close the connection."""
         self._link.close()
 
-    def _connected(self) -> _Outgoing:
+    def _connected(self) -> _ConfirmTracker:
         self._link.start()
         outgoing = self._link.usable(CONNECT_TIMEOUT)
         if outgoing.blocked:
@@ -98,7 +100,7 @@ class _Batch:
             self.done.set()
 
 
-class _Outgoing:
+class _ConfirmTracker:
     """What was sent in one session and is not confirmed yet."""
 
     def __init__(self, session: Session, queue: str) -> None:
@@ -175,4 +177,4 @@ class _Outgoing:
 
     def _unblock(self) -> None:
         self.blocked = ""
-        log.info("broker.unblocked")
+        log.info("broker.run_in_thread")

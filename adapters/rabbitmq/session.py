@@ -101,9 +101,9 @@ class Session:
         self._closing = True
         if not (self._connection.is_closed or self._connection.is_closing):
             self._connection.close()
-            self._loop.call_later(CLOSE_TIMEOUT, self._cut_off)
+            self._loop.call_later(CLOSE_TIMEOUT, self._abort)
 
-    def _cut_off(self) -> None:
+    def _abort(self) -> None:
         error = StreamLostError("no answer to our close")
         # What pika itself calls when heartbeats stay away. There is no public way, and a broker
         # that an alarm has blocked answers no close until the alarm ends.

@@ -85,7 +85,7 @@ class Subscription:
         if self.session.is_open:
             self._held.update(tags.intersection(self._unsettled))
             self._returned.difference_update(tags)
-            self._fit_window()
+            self._adjust_consumers()
             self.session.call_later(delay, partial(self._held_long_enough, sorted(tags)))
 
     def finish(self) -> None:
@@ -121,7 +121,7 @@ class Subscription:
             self._unsettled.pop(tag, None)
         self._held.difference_update(tags)
         self._returned.difference_update(tags)
-        self._fit_window()
+        self._adjust_consumers()
 
     def _held_long_enough(self, tags: Sequence[int]) -> None:
         returning = bool(self._due)
@@ -140,7 +140,7 @@ class Subscription:
         if self._due:
             self.session.call_later(RETURN_EVERY, self._return_some)
 
-    def _fit_window(self) -> None:
+    def _adjust_consumers(self) -> None:
         """Keep half a prefetch free of messages that are held back: others must not wait for them.
 
         The prefetch of a consumer is fixed once it has started, so more room is one more consumer.

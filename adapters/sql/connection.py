@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Connection, Dialect, Engine, Executable, PoolProxiedConnection
 
 from ...domain.errors import OrderAggregatorError
-from .engine import take_connection
+from .engine import acquire_connection
 from .errors import connection_lost, driver_errors_translated
 from .write_lock import write_lock
 
@@ -84,7 +84,7 @@ class _OnSqlite:
 @contextmanager
 def _on_postgresql(engine: Engine) -> Iterator[OpenTransaction]:
     with driver_errors_translated():
-        pooled = take_connection(engine)
+        pooled = acquire_connection(engine)
     try:
         yield _OnPostgresql(pooled, engine.dialect)
     finally:
@@ -112,7 +112,7 @@ class _OnPostgresql:
         try:
             with self._translating(), self._driver.pipeline():
                 for step in steps:
-                    words = in_words_of_the_driver(step, self._dialect)
+                    words = compile_for_driver(step, self._dialect)
                     cursors.append(self._driver.execute(*words))
         finally:
             # Before the error of a later statement: it may come of what an earlier one did not do.
@@ -137,7 +137,7 @@ class _OnPostgresql:
                 raise connection_lost(error, committing=committing) from error
 
 
-def in_words_of_the_driver(step: Step, dialect: Dialect) -> tuple[str, dict[str, object]]:
+def compile_for_driver(step: Step, dialect: Dialect) -> tuple[str, dict[str, object]]:
     """What psycopg is to execute, and with which parameters."""
     sql, defaults = _compiled(step.statement, dialect)
     return sql, {**defaults, **step.parameters}

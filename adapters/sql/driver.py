@@ -81,7 +81,7 @@ class Connection(psycopg.Connection[Any]):
     def wait(self, gen: PQGen[T], *_args: Any, **_kwargs: Any) -> T:
         """Go on with what psycopg does whenever the server lets it, until the deadline."""
         try:
-            if greenlets.in_call():
+            if greenlets.in_greenlet():
                 return self._wait_in_loop(gen)
             return super().wait(gen, timeout=self.response_timeout)
         except _WaitTimeout:
@@ -129,7 +129,7 @@ def _awaited(fileno: int, wanted: Wait, timeout: float) -> Ready:
     if wanted & Wait.W:
         loop.add_writer(fileno, settle, Ready.W)
     try:
-        return greenlets.result_of(ready)
+        return greenlets.await_(ready)
     finally:
         timer.cancel()
         loop.remove_reader(fileno)

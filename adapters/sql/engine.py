@@ -17,7 +17,7 @@ from sqlalchemy import URL, Engine, PoolProxiedConnection, QueuePool, event, mak
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from ...domain.errors import InvalidValue, StorageUnavailable
-from ..system.greenlets import unblocked
+from ..system.greenlets import run_in_thread
 from .driver import RESPONSE_TIMEOUT, Connection, Peer
 
 FORMS = (
@@ -68,7 +68,7 @@ _SQLITE_SESSION = (
     "PRAGMA synchronous = FULL",
 )
 # What no later attempt mends (sqlite.org/rescode.html).
-_NEVER = (
+_PERMANENT_ERRORS = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_PERM,
@@ -79,7 +79,8 @@ _NEVER = (
 def create_engine(url: str) -> Engine:
     """An engine for the database at this URL. It connects when it is used.
 
-    A SQLite file that is not there is as a database without tables: only `make_database` makes it.
+    A SQLite file that is not there is as a database without tables: only `create_sqlite_file`
+    makes it.
     Raises InvalidValue for what can never work; it does not show the URL, which may hold a
     password.
     """
@@ -89,7 +90,7 @@ def create_engine(url: str) -> Engine:
     return _postgresql_engine(parsed)
 
 
-def make_database(engine: Engine) -> None:
+def create_sqlite_file(engine: Engine) -> None:
     """Make the SQLite file and its folder where they are not there yet. StorageUnavailable."""
     if engine.dialect.name != "sqlite":
         return
@@ -101,12 +102,12 @@ def make_database(engine: Engine) -> None:
         raise StorageUnavailable(f"cannot create {path.absolute()}: {error}") from error
 
 
-def take_connection(engine: Engine) -> PoolProxiedConnection:
+def acquire_connection(engine: Engine) -> PoolProxiedConnection:
     """From the pool. Where none is idle, that may take its time, but blocks no event loop."""
     pool = engine.pool
     if isinstance(pool, QueuePool) and pool.checkedin():
         return engine.raw_connection()
-    return unblocked(engine.raw_connection)
+    return run_in_thread(engine.raw_connection)
 
 
 @contextmanager
@@ -169,7 +170,7 @@ def _connector(peer: Peer) -> Callable[..., Connection]:
     def connect(
         _dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
     ) -> Connection:
-        connection = unblocked(Connection.connect, *arguments, **parameters)
+        connection = run_in_thread(Connection.connect, *arguments, **parameters)
         connection.peer = peer
         return connection
 
@@ -286,7 +287,7 @@ def _check_content(path: Path) -> None:
         with closing(sqlite3.connect(path, timeout=0)) as connection:
             connection.execute("PRAGMA schema_version")
     except sqlite3.Error as error:
-        if error.sqlite_errorcode & 0xFF in _NEVER:
+        if error.sqlite_errorcode & 0xFF in _PERMANENT_ERRORS:
             raise InvalidValue("database_url", f"{path.absolute()}: {error}") from error
 
 

@@ -14,8 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from ...domain.errors import (
     CommitOutcomeUnknown,
     Conflict,
+    ConstraintViolated,
     OrderAggregatorError,
-    RuleViolated,
     StorageUnavailable,
 )
 
@@ -24,7 +24,7 @@ ErrorType = type[OrderAggregatorError]
 # By SQLSTATE, or its class of two characters (PostgreSQL manual, appendix A).
 _BY_SQLSTATE: dict[str, ErrorType] = {
     "08": StorageUnavailable,  # connection
-    "23": RuleViolated,  # integrity
+    "23": ConstraintViolated,  # integrity
     "23505": Conflict,  # unique violation
     "25006": StorageUnavailable,  # read-only: a standby
     "25P03": StorageUnavailable,  # idle in transaction for too long
@@ -44,7 +44,7 @@ _NO_SUCH_SCHEMA = ("42P01", "42703")  # undefined table, undefined column
 _BY_SQLITE_CODE: dict[int, ErrorType] = {
     sqlite3.SQLITE_BUSY: Conflict,
     sqlite3.SQLITE_LOCKED: Conflict,
-    sqlite3.SQLITE_CONSTRAINT: RuleViolated,
+    sqlite3.SQLITE_CONSTRAINT: ConstraintViolated,
     sqlite3.SQLITE_CANTOPEN: StorageUnavailable,
     sqlite3.SQLITE_CORRUPT: StorageUnavailable,
     sqlite3.SQLITE_FULL: StorageUnavailable,

@@ -33,14 +33,14 @@ from .bulk import Parameters, bulk_rows
 from .connection import Rows
 from .errors import read_errors_translated
 from .outbox import OutboxStatements, SqlOutbox, claim_where, is_due
-from .schema import MOMENT, ROW_NUMBER, outbox, parked_messages
+from .schema import ROW_ID, TIMESTAMP, outbox, parked_messages
 from .transaction import Transaction
 
 # After so long without a settlement, a message is delivered to another consumer.
 LEASE = timedelta(seconds=30)
 # A backstop for messages that bring down their consumers: a worker gives up far earlier.
 DELIVERY_LIMIT = 20
-WORN_OUT = "delivered too often"
+DELIVERY_LIMIT_EXCEEDED = "delivered too often"
 # Seconds between looks at an empty queue.
 SHORTEST_WAIT, LONGEST_WAIT = 0.02, 0.1
 
@@ -88,7 +88,7 @@ class SqlMessageBus:
 
 class _QueueStatements:
     def __init__(self, engine: Engine) -> None:
-        self.claims = bulk_rows(engine.dialect, id=ROW_NUMBER, attempts=Integer())
+        self.claims = bulk_rows(engine.dialect, id=ROW_ID, attempts=Integer())
         # A claim is over once another has counted the attempts up.
         held = tuple_(outbox.c.id, outbox.c.attempts).in_(
             select(self.claims.c.id, self.claims.c.attempts)
@@ -97,8 +97,8 @@ class _QueueStatements:
         self.claim_first_deliveries = claim_where(outbox.c.attempts == 0)
         self.anything_due = select(exists().where(is_due()))
         self.remove = delete(outbox).where(held)
-        self.give_back = update(outbox).values(due_at=bindparam("due", type_=MOMENT)).where(held)
-        self.reasons = bulk_rows(engine.dialect, id=ROW_NUMBER, attempts=Integer(), reason=Text())
+        self.give_back = update(outbox).values(due_at=bindparam("due", type_=TIMESTAMP)).where(held)
+        self.reasons = bulk_rows(engine.dialect, id=ROW_ID, attempts=Integer(), reason=Text())
         kept = (outbox.c.id, outbox.c.body, outbox.c.attempts, self.reasons.c.reason)
         self.keep = insert(parked_messages).from_select(
             ["id", "body", "attempts", "reason"],
@@ -189,7 +189,7 @@ class SqlConsumer:
                 )
                 worn_out = [(key, count) for key, _, count in rows if count > DELIVERY_LIMIT]
                 if worn_out:
-                    kept = dict.fromkeys(worn_out, WORN_OUT)
+                    kept = dict.fromkeys(worn_out, DELIVERY_LIMIT_EXCEEDED)
                     transaction.write(*self._statements.keeping(kept))
                     transaction.write(*self._statements.removing(worn_out))
                 transaction.commit()

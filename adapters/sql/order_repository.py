@@ -27,7 +27,7 @@ from sqlalchemy import (
 from ...domain.errors import Conflict
 from ...domain.order import Allocation, Order, OrderLine, OrderStatus
 from .bulk import BulkKeys, bulk_keys, bulk_rows
-from .schema import MOMENT, NOT_FULFILLED, RESERVED, TEXT_ID, allocations, order_lines, orders
+from .schema import NOT_FULFILLED, RESERVED, TEXT_ID, TIMESTAMP, allocations, order_lines, orders
 from .transaction import Transaction
 
 _STATUS = {status.value: status for status in OrderStatus}
@@ -85,7 +85,9 @@ class OrderStatements:
         )
 
     def _build_settle(self, dialect: Dialect) -> None:
-        self.ends = bulk_rows(dialect, id=Uuid(), status=Text(), failure=Text(), updated_at=MOMENT)
+        self.ends = bulk_rows(
+            dialect, id=Uuid(), status=Text(), failure=Text(), updated_at=TIMESTAMP
+        )
         self.settle = (
             update(orders)
             .values({name: self.ends.c[name] for name in ("status", "failure", "updated_at")})
@@ -104,7 +106,7 @@ class OrderStatements:
         )
         self.record_failures = (
             update(orders)
-            .values(failed_attempts=failed.c.attempt, sent_at=bindparam("at", type_=MOMENT))
+            .values(failed_attempts=failed.c.attempt, sent_at=bindparam("at", type_=TIMESTAMP))
             .where(orders.c.id == failed.c.id)
         )
 
@@ -114,7 +116,7 @@ class OrderStatements:
             .where(
                 NOT_FULFILLED,
                 orders.c.status == RESERVED,
-                orders.c.sent_at < bindparam("sent_before", type_=MOMENT),
+                orders.c.sent_at < bindparam("sent_before", type_=TIMESTAMP),
             )
             .order_by(orders.c.sent_at, orders.c.id)
             .limit(bindparam("limit", type_=Integer))
@@ -122,15 +124,15 @@ class OrderStatements:
             .with_for_update(key_share=True, skip_locked=True)
             .cte("due")
         )
-        self.take_unsettled = (
+        self.claim_unfulfilled = (
             update(orders)
-            .values(sent_at=bindparam("now", type_=MOMENT), failed_attempts=0)
+            .values(sent_at=bindparam("now", type_=TIMESTAMP), failed_attempts=0)
             .where(orders.c.id == due.c.id)
             .returning(orders.c.id)
         )
         self.mark_sent = (
             update(orders)
-            .values(sent_at=bindparam("at", type_=MOMENT))
+            .values(sent_at=bindparam("at", type_=TIMESTAMP))
             .where(self.ids.contain(orders.c.id))
         )
 
@@ -141,7 +143,7 @@ class OrderStatements:
             .where(
                 allocations.c.vendor_id == bindparam("vendor_id"),
                 self.product_ids.contain(allocations.c.product_id),
-                allocations.c.allocated_at > bindparam("moment", type_=MOMENT),
+                allocations.c.allocated_at > bindparam("moment", type_=TIMESTAMP),
             )
             .group_by(allocations.c.product_id)
         )
@@ -207,20 +209,20 @@ class SqlOrders:
             self._transaction.write(self._statements.record_failures, parameters | {"at": at})
 
     def allocated_since(
-        self, vendor_id: str, product_ids: Collection[str], moment: datetime
+        self, vendor_id: str, product_ids: Collection[str], timestamp: datetime
     ) -> Mapping[str, int]:
         """Summed up by the database."""
         parameters = self._statements.product_ids.bind(product_ids)
         rows = self._transaction.rows(
             self._statements.allocated_since,
-            parameters | {"vendor_id": vendor_id, "moment": moment},
+            parameters | {"vendor_id": vendor_id, "moment": timestamp},
         )
         return {product_id: int(units) for product_id, units in rows}
 
-    def take_unsettled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
+    def claim_unfulfilled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
         """Oldest first."""
         rows = self._transaction.rows(
-            self._statements.take_unsettled,
+            self._statements.claim_unfulfilled,
             {"sent_before": sent_before, "now": now, "limit": limit},
         )
         return sorted(order_id for (order_id,) in rows)

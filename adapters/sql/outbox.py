@@ -24,13 +24,13 @@ from sqlalchemy import (
 from ...domain.ports.unit_of_work import Backlog, OutboxMessage
 from ..wire import encode_batches
 from .bulk import bulk_keys, bulk_rows, upsert
-from .schema import MOMENT, ROW_NUMBER, outbox, outbox_alarm
+from .schema import ROW_ID, TIMESTAMP, outbox, outbox_alarm
 from .transaction import Transaction
 
 
 def is_due() -> ColumnElement[bool]:
     """Whether a message may be claimed at the moment in the parameter `now`."""
-    return outbox.c.due_at.is_(None) | (outbox.c.due_at <= bindparam("now", type_=MOMENT))
+    return outbox.c.due_at.is_(None) | (outbox.c.due_at <= bindparam("now", type_=TIMESTAMP))
 
 
 def claim_where(*conditions: ColumnElement[bool]) -> Executable:
@@ -46,7 +46,7 @@ def claim_where(*conditions: ColumnElement[bool]) -> Executable:
     return (
         update(outbox)
         .values(
-            due_at=bindparam("until", type_=MOMENT),
+            due_at=bindparam("until", type_=TIMESTAMP),
             attempts=outbox.c.attempts + 1,
         )
         .where(outbox.c.id == due.c.id)
@@ -58,22 +58,22 @@ class OutboxStatements:
     """The statements of the outbox, built once for a database."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self.ids = bulk_keys(dialect, ROW_NUMBER)
+        self.ids = bulk_keys(dialect, ROW_ID)
         self.bodies = bulk_rows(dialect, body=LargeBinary())
         self.add = insert(outbox).from_select(
             ["body", "created_at", "attempts"],
-            select(self.bodies.c.body, bindparam("at", type_=MOMENT), literal(0)),
+            select(self.bodies.c.body, bindparam("at", type_=TIMESTAMP), literal(0)),
         )
-        self.claim = claim_where(outbox.c.id >= bindparam("from_id", type_=ROW_NUMBER))
+        self.claim = claim_where(outbox.c.id >= bindparam("from_id", type_=ROW_ID))
         self.remove = delete(outbox).where(self.ids.contain(outbox.c.id))
         self.backlog = select(func.count(), func.min(outbox.c.created_at)).select_from(outbox)
         alarm = upsert(dialect, outbox_alarm).values(
-            id=literal(1), raised_at=bindparam("now", type_=MOMENT)
+            id=literal(1), raised_at=bindparam("now", type_=TIMESTAMP)
         )
         self.claim_alarm = alarm.on_conflict_do_update(
             index_elements=["id"],
             set_={"raised_at": alarm.excluded.raised_at},
-            where=outbox_alarm.c.raised_at <= bindparam("before", type_=MOMENT),
+            where=outbox_alarm.c.raised_at <= bindparam("before", type_=TIMESTAMP),
         ).returning(outbox_alarm.c.id)
         self.release = update(outbox).values(due_at=None).where(self.ids.contain(outbox.c.id))
 

@@ -46,9 +46,9 @@ class MomentText(TypeDecorator[datetime]):
 
 # Compared byte by byte, so that both databases sort ids as Python does.
 TEXT_ID = Text(collation="C").with_variant(Text(), "sqlite")
-MOMENT = DateTime(timezone=True).with_variant(MomentText(), "sqlite")
+TIMESTAMP = DateTime(timezone=True).with_variant(MomentText(), "sqlite")
 # SQLite numbers rows by itself only where the type is INTEGER.
-ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
 
 RESERVED = OrderStatus.RESERVED.value
 FULFILLED = OrderStatus.FULFILLED.value
@@ -78,7 +78,7 @@ vendors = Table(
     Column("id", TEXT_ID, primary_key=True),
     Column("name", Text, nullable=False),
     # Of the newest report.
-    Column("as_of", MOMENT, nullable=False),
+    Column("as_of", TIMESTAMP, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -90,7 +90,7 @@ central_stock = Table(
     Column("product_id", TEXT_ID, ForeignKey(products.c.id), primary_key=True),
     Column("on_hand", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
-    Column("updated_at", MOMENT, nullable=False),
+    Column("updated_at", TIMESTAMP, nullable=False),
     CheckConstraint("on_hand >= 0", name="on_hand_not_negative"),
     CheckConstraint("reserved >= 0", name="reserved_not_negative"),
     # Room on each page for the next version of its rows: their updates then touch no index.
@@ -105,7 +105,7 @@ vendor_stock = Table(
     Column("vendor_id", TEXT_ID, ForeignKey(vendors.c.id), nullable=False),
     Column("available", BigInteger, nullable=False),
     Column("reported", BigInteger, nullable=False),
-    Column("as_of", MOMENT, nullable=False),
+    Column("as_of", TIMESTAMP, nullable=False),
     # In this order for the products of one vendor; the vendors of one product have the index below.
     PrimaryKeyConstraint("vendor_id", "product_id"),
     CheckConstraint("available >= 0", name="available_not_negative"),
@@ -125,12 +125,12 @@ Index(
 stock_adjustments = Table(
     "stock_adjustments",
     metadata,
-    Column("id", ROW_NUMBER, Identity(), primary_key=True),
+    Column("id", ROW_ID, Identity(), primary_key=True),
     Column("vendor_id", TEXT_ID, nullable=False),
     Column("product_id", TEXT_ID, nullable=False),
     Column("delta", BigInteger, nullable=False),
     Column("cause", Text, nullable=False),
-    Column("at", MOMENT, nullable=False),
+    Column("at", TIMESTAMP, nullable=False),
     ForeignKeyConstraint(
         ["product_id", "vendor_id"], [vendor_stock.c.product_id, vendor_stock.c.vendor_id]
     ),
@@ -144,9 +144,9 @@ orders = Table(
     Column("status", Text, nullable=False),
     Column("failure", Text),
     Column("idempotency_key", Text),
-    Column("created_at", MOMENT, nullable=False),
-    Column("updated_at", MOMENT, nullable=False),
-    Column("sent_at", MOMENT, nullable=False),
+    Column("created_at", TIMESTAMP, nullable=False),
+    Column("updated_at", TIMESTAMP, nullable=False),
+    Column("sent_at", TIMESTAMP, nullable=False),
     # How many deliveries of its message had failed when a worker last lived to record it.
     Column("failed_attempts", Integer, nullable=False, server_default="0"),
     CheckConstraint("failed_attempts >= 0", name="failed_attempts_not_negative"),
@@ -198,7 +198,7 @@ allocations = Table(
     Column("product_id", TEXT_ID, nullable=False),
     Column("vendor_id", TEXT_ID, nullable=False),
     Column("quantity", BigInteger, nullable=False),
-    Column("allocated_at", MOMENT, nullable=False),
+    Column("allocated_at", TIMESTAMP, nullable=False),
     PrimaryKeyConstraint("order_id", "product_id", "vendor_id"),
     ForeignKeyConstraint(
         ["order_id", "product_id"], [order_lines.c.order_id, order_lines.c.product_id]
@@ -217,11 +217,11 @@ allocations = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", ROW_NUMBER, Identity(), primary_key=True),
+    Column("id", ROW_ID, Identity(), primary_key=True),
     Column("body", LargeBinary, nullable=False),
-    Column("created_at", MOMENT, nullable=False),
+    Column("created_at", TIMESTAMP, nullable=False),
     # Null: at once, whatever any clock says.
-    Column("due_at", MOMENT),
+    Column("due_at", TIMESTAMP),
     Column("attempts", Integer, nullable=False),
     # A number is never given twice, so that a late settlement cannot hit another message.
     sqlite_autoincrement=True,
@@ -232,7 +232,7 @@ outbox_alarm = Table(
     "outbox_alarm",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("raised_at", MOMENT, nullable=False),
+    Column("raised_at", TIMESTAMP, nullable=False),
     CheckConstraint("id = 1", name="one_row"),
 )
 
@@ -240,7 +240,7 @@ parked_messages = Table(
     "parked_messages",
     metadata,
     # The number that it had in the outbox.
-    Column("id", ROW_NUMBER, primary_key=True, autoincrement=False),
+    Column("id", ROW_ID, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("reason", Text, nullable=False),

@@ -21,11 +21,11 @@ from sqlalchemy import (
     update,
 )
 
-from ...domain.errors import RuleViolated
+from ...domain.errors import ConstraintViolated
 from ...domain.stock import (
     CentralStock,
     Product,
-    StockChange,
+    StockDelta,
     Vendor,
     VendorStock,
     VendorStockChange,
@@ -33,8 +33,8 @@ from ...domain.stock import (
 from ...domain.vendor_sync import StockAdjustment
 from .bulk import bulk_keys, bulk_rows, upsert
 from .schema import (
-    MOMENT,
     TEXT_ID,
+    TIMESTAMP,
     central_stock,
     products,
     stock_adjustments,
@@ -57,7 +57,9 @@ class StockStatements:
             # Keys never change, so foreign key checks of other transactions need not wait.
             .with_for_update(key_share=True)
         )
-        self.of_vendors = select(*vendor_stock.c).where(self.ids.contain(vendor_stock.c.product_id))
+        self.lock_vendor_stock = select(*vendor_stock.c).where(
+            self.ids.contain(vendor_stock.c.product_id)
+        )
         self.products_of = select(vendor_stock.c.product_id).where(
             vendor_stock.c.vendor_id == bindparam("vendor_id"), vendor_stock.c.reported > 0
         )
@@ -101,7 +103,7 @@ class StockStatements:
             .values(
                 on_hand=central_stock.c.on_hand + self.changes.c.on_hand,
                 reserved=central_stock.c.reserved + self.changes.c.reserved,
-                updated_at=bindparam("at", type_=MOMENT),
+                updated_at=bindparam("at", type_=TIMESTAMP),
             )
             .where(central_stock.c.product_id == self.changes.c.product_id)
         )
@@ -122,7 +124,7 @@ class StockStatements:
         put = self._upsert(vendor_stock).from_select(
             [c.name for c in vendor_stock.c], select(self.levels.source).where(true())
         )
-        self.put_vendor = put.on_conflict_do_update(
+        self.upsert_vendor_stock = put.on_conflict_do_update(
             index_elements=["product_id", "vendor_id"],
             set_={name: put.excluded[name] for name in ("available", "reported", "as_of")},
         )
@@ -134,7 +136,7 @@ class StockStatements:
 
     def _build_names(self, dialect: Dialect) -> None:
         vendor = self._upsert(vendors).values(
-            id=bindparam("id"), name=bindparam("name"), as_of=bindparam("as_of", type_=MOMENT)
+            id=bindparam("id"), name=bindparam("name"), as_of=bindparam("as_of", type_=TIMESTAMP)
         )
         self.accept_report = vendor.on_conflict_do_update(
             index_elements=["id"],
@@ -158,7 +160,7 @@ class StockStatements:
             .from_select(
                 ["product_id", "on_hand", "reserved", "updated_at"],
                 select(
-                    self.products.c.id, literal(0), literal(0), bindparam("at", type_=MOMENT)
+                    self.products.c.id, literal(0), literal(0), bindparam("at", type_=TIMESTAMP)
                 ).where(true()),
             )
             .on_conflict_do_nothing()
@@ -181,7 +183,7 @@ class SqlStock:
             for key, on_hand, reserved in rows
         }
 
-    def change(self, changes: Sequence[StockChange], at: datetime) -> None:
+    def change(self, changes: Sequence[StockDelta], at: datetime) -> None:
         """One statement; the table's constraints guard the figures."""
         if not changes:
             return
@@ -191,19 +193,19 @@ class SqlStock:
             statements.change,
             statements.changes.bind(rows) | {"at": at},
             expected=len(rows),
-            otherwise=RuleViolated(
+            otherwise=ConstraintViolated(
                 "central stock of a product that does not exist, or is named twice"
             ),
         )
 
-    def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
+    def lock_vendor_stock(self, product_ids: Collection[str]) -> list[VendorStock]:
         """Every vendor's row of these products."""
         statements = self._statements
         keys = statements.ids.bind(product_ids)
         self._transaction.write(statements.lock, keys)
-        return _levels(self._transaction.rows(statements.of_vendors, keys))
+        return _levels(self._transaction.rows(statements.lock_vendor_stock, keys))
 
-    def highest_of_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
+    def lock_top_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
         """Chosen by the database: the others never leave it."""
         statements = self._statements
         self._transaction.write(statements.lock, statements.ids.bind(counts))
@@ -221,10 +223,10 @@ class SqlStock:
             statements.change_vendors,
             statements.vendor_changes.bind(rows),
             expected=len(rows),
-            otherwise=RuleViolated("vendor stock that does not exist, or is named twice"),
+            otherwise=ConstraintViolated("vendor stock that does not exist, or is named twice"),
         )
 
-    def put_vendor(self, levels: Sequence[VendorStock]) -> None:
+    def upsert_vendor_stock(self, levels: Sequence[VendorStock]) -> None:
         """Insert or replace."""
         if not levels:
             return
@@ -233,7 +235,7 @@ class SqlStock:
             (level.product_id, level.vendor_id, level.available, level.reported, level.as_of)
             for level in levels
         ]
-        self._transaction.write(statements.put_vendor, statements.levels.bind(rows))
+        self._transaction.write(statements.upsert_vendor_stock, statements.levels.bind(rows))
 
     def record(self, adjustments: Sequence[StockAdjustment]) -> None:
         """Append to the ledger."""

@@ -24,7 +24,7 @@ class Transaction:
         self._engine = engine
         self._open = ExitStack()
         self._unsent: list[Step] = []
-        self._spoiled = False
+        self._failed = False
 
     def __enter__(self) -> Self:
         self._connection = self._open.enter_context(open_transaction(self._engine))
@@ -60,7 +60,7 @@ class Transaction:
         """Commit. Raises Conflict if something failed before: a part must never be committed."""
         if self._unsent:
             self._send()
-        if self._spoiled:
+        if self._failed:
             raise Conflict("an earlier step of this transaction failed")
         self._connection.commit()
 
@@ -70,5 +70,5 @@ class Transaction:
         try:
             return self._connection.execute(steps)
         except BaseException:
-            self._spoiled = True
+            self._failed = True
             raise

@@ -12,7 +12,7 @@ from threading import BoundedSemaphore, Thread
 from sqlalchemy import Engine
 
 from ...domain.errors import StorageUnavailable
-from ..system.greenlets import unblocked
+from ..system.greenlets import run_in_thread
 from .engine import file_of, lock_file_of, require_database
 
 # Seconds: a writer that was stopped must not stop all others.
@@ -41,7 +41,7 @@ def write_lock(engine: Engine) -> Iterator[None]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        unblocked(_wait_for_lock, file)
+        run_in_thread(_wait_for_lock, file)
     try:
         yield
     finally:

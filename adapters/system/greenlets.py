@@ -47,7 +47,7 @@ class _Greenlet(greenlet):
         return self.parent
 
 
-class Calls:
+class GreenletPool:
     """Starts calls, all in one event loop."""
 
     def __init__(self) -> None:
@@ -60,24 +60,24 @@ class Calls:
         self._idle.pop().switch(call)
 
 
-def in_call() -> bool:
-    """Whether the caller was started by `Calls`, and so must not block its thread."""
+def in_greenlet() -> bool:
+    """Whether the caller was started by `GreenletPool`, and so must not block its thread."""
     return isinstance(getcurrent(), _Greenlet)
 
 
-def result_of(future: Future[T]) -> T:
+def await_(future: Future[T]) -> T:
     """Wait for it, inside a call."""
     current = getcurrent()
     if not isinstance(current, _Greenlet):
-        raise TypeError("only what `Calls` has started can wait in an event loop")
+        raise TypeError("only what `GreenletPool` has started can wait in an event loop")
     future.add_done_callback(lambda _: current.switch())
     current.loop.switch()
     return future.result()
 
 
-def unblocked(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def run_in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """The result of a call that blocks: made in another thread if the caller must not."""
-    if not in_call():
+    if not in_greenlet():
         return call(*args, **kwargs)
     loop = asyncio.get_running_loop()
-    return result_of(loop.run_in_executor(None, lambda: call(*args, **kwargs)))
+    return await_(loop.run_in_executor(None, lambda: call(*args, **kwargs)))

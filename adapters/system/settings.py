@@ -9,12 +9,12 @@ from typing import TypeVar
 
 import environ
 
-from ...domain.allocation import AllocationPolicy, policy_named
+from ...domain.allocation import AllocationPolicy, parse_policy
 from ...domain.errors import InvalidValue
 
 T = TypeVar("T")
 
-A_DAY = 86_400
+SECONDS_PER_DAY = 86_400
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -22,7 +22,7 @@ class InvalidSetting(InvalidValue):
     """An environment variable has a value that makes no sense."""
 
 
-def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
+def _int_between(minimum: int, maximum: int) -> Callable[[str], int]:
     def convert(text: str) -> int:
         if not (text.isascii() and text.isdigit()) or not minimum <= int(text) <= maximum:
             raise ValueError(f"must be a whole number from {minimum} to {maximum}")
@@ -37,10 +37,10 @@ def seconds(text: str) -> timedelta:
         number = float(text)
     except ValueError:
         number = 0
-    span = timedelta(seconds=number) if 0 < number <= A_DAY else None
+    span = timedelta(seconds=number) if 0 < number <= SECONDS_PER_DAY else None
     # Below a microsecond it comes to nothing, and a loop would go on without a pause.
     if not span:
-        raise ValueError(f"must be a number of seconds above 0, up to {A_DAY}")
+        raise ValueError(f"must be a number of seconds above 0, up to {SECONDS_PER_DAY}")
     return span
 
 
@@ -67,7 +67,7 @@ def _log_level(text: str) -> str:
 
 def _policy(text: str) -> AllocationPolicy:
     try:
-        return policy_named(text)
+        return parse_policy(text)
     except InvalidValue as error:
         raise ValueError(error.expected) from error
 
@@ -106,15 +106,15 @@ class Settings:
         _optional(_url("amqp://<host>/<vhost>", "amqps://<host>/<vhost>")),
     )
     host: str = _var("HOST", "127.0.0.1", str)
-    port: int = _var("PORT", "3000", _whole(1, 65535))
+    port: int = _var("PORT", "3000", _int_between(1, 65535))
     log_level: str = _var("LOG_LEVEL", "info", _log_level)
-    api_processes: int = _var("API_PROCESSES", "2", _whole(1, 64))
+    api_processes: int = _var("API_PROCESSES", "2", _int_between(1, 64))
     # Where the processes share their metrics; None: in the folder for temporary files.
     metrics_dir: str | None = _var("METRICS_DIR", "", _optional(str))
     # Orders need none.
-    api_threads: int = _var("API_THREADS", "16", _whole(1, 1000))
+    api_threads: int = _var("API_THREADS", "16", _int_between(1, 1000))
     allocation_policy: AllocationPolicy = _var("ALLOCATION_POLICY", "highest_then_even", _policy)
-    max_attempts: int = _var("MAX_ATTEMPTS", "8", _whole(1, 20))
+    max_attempts: int = _var("MAX_ATTEMPTS", "8", _int_between(1, 20))
     # Before the second attempt; it doubles with each one after.
     retry_delay: timedelta = _var("RETRY_DELAY", "0.5", seconds)
     resend_after: timedelta = _var("RESEND_AFTER", "300", seconds)
@@ -122,7 +122,7 @@ class Settings:
     # None: the three mock vendors.
     vendors_file: str | None = _var("VENDORS_FILE", "", _optional(str))
     mock_vendors_host: str = _var("MOCK_VENDORS_HOST", "127.0.0.1", str)
-    mock_vendors_port: int = _var("MOCK_VENDORS_PORT", "4001", _whole(1, 65533))
+    mock_vendors_port: int = _var("MOCK_VENDORS_PORT", "4001", _int_between(1, 65533))
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

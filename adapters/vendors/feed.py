@@ -166,7 +166,7 @@ def _parse_csv(text: str, feed_format: FeedFormat) -> Page:
     _, header = next(rows, (1, []))
     columns = _columns(header, feed_format)
     reports: list[StockReport] = []
-    moments: list[datetime] = []
+    timestamps: list[datetime] = []
     for line, row in rows:
         place = f"line {line}"
         if len(row) != len(header):
@@ -176,8 +176,8 @@ def _parse_csv(text: str, feed_format: FeedFormat) -> Page:
         name = cells.get("name")
         reports.append(_report(place, feed_format, cells["product_id"], name, quantity))
         if "as_of" in cells:
-            moments.append(_moment(cells["as_of"], f"{place}, {feed_format.as_of}"))
-    return Page(reports=tuple(reports), as_of=min(moments, default=None))
+            timestamps.append(_moment(cells["as_of"], f"{place}, {feed_format.as_of}"))
+    return Page(reports=tuple(reports), as_of=min(timestamps, default=None))
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -228,10 +228,10 @@ def _report(
 def _moment(value: object, place: str) -> datetime:
     expected = f"must be a moment in ISO 8601 with a UTC offset, but is {_show(value)}"
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if moment is None or moment.tzinfo is None:
+        timestamp = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if timestamp is None or timestamp.tzinfo is None:
             raise InvalidValue(place, expected)
-        return moment.astimezone(UTC)
+        return timestamp.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidValue(place, expected) from error
 

@@ -42,7 +42,7 @@ READ_TIMEOUT = 10.0
 
 _GROWING_PAUSE = wait_exponential_jitter(multiplier=0.1, jitter=0.1)
 _ACCEPTED = {"json": "application/json, */*;q=0.5", "csv": "text/csv, */*;q=0.5"}
-_AWAY = "leads away from the configured scheme, host and port"
+_OFF_ORIGIN = "leads away from the configured scheme, host and port"
 
 
 def _to_url(text: str) -> httpx.URL:
@@ -133,7 +133,7 @@ class _Download:
     def _get(self, url: httpx.URL, place: str) -> tuple[httpx.Response, bytes]:
         """Download one page, in a few attempts."""
         retrying = Retrying(
-            retry=retry_if_exception(self._worth_another),
+            retry=retry_if_exception(self._is_retryable),
             wait=self._pause,
             stop=stop_after_attempt(ATTEMPTS),
             before_sleep=self._say,
@@ -141,7 +141,7 @@ class _Download:
         )
         return retrying(self._follow, url, place)
 
-    def _worth_another(self, error: BaseException) -> bool:
+    def _is_retryable(self, error: BaseException) -> bool:
         """Whether to try again."""
         if self._deadline.expired:
             return False
@@ -182,7 +182,9 @@ class _Download:
                     return response, self._read(response, place)
                 url = response.next_request.url
                 if not self._is_own(url):
-                    raise VendorUnavailable(self._gateway.vendor.id, f"{place}redirect {_AWAY}")
+                    raise VendorUnavailable(
+                        self._gateway.vendor.id, f"{place}redirect {_OFF_ORIGIN}"
+                    )
         raise httpx.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects")
 
     def _read(self, response: httpx.Response, place: str) -> bytes:
@@ -193,7 +195,7 @@ class _Download:
             raise httpx.HTTPStatusError(
                 f"answered {answer}", request=response.request, response=response
             )
-        self._demand_visible_end(response, place)
+        self._require_framed_body(response, place)
         body = bytearray()
         for chunk in response.iter_bytes():
             body += chunk
@@ -205,7 +207,7 @@ class _Download:
         self._bytes_left -= len(body)
         return bytes(body)
 
-    def _demand_visible_end(self, response: httpx.Response, place: str) -> None:
+    def _require_framed_body(self, response: httpx.Response, place: str) -> None:
         """Refuse CSV of which nobody can tell if it is all there; JSON shows its end itself."""
         if self._gateway.feed_format.kind == "csv" and not (
             "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
@@ -225,7 +227,7 @@ class _Download:
             problem = f"{place}: must be an address: {error}"
             raise self._invalid(problem) from error
         if not self._is_own(following):
-            raise self._invalid(f"{place}: {_AWAY}")
+            raise self._invalid(f"{place}: {_OFF_ORIGIN}")
         if following in seen:
             raise self._invalid(f"{place}: leads back to an earlier page")
         if len(seen) >= MAX_PAGES:
@@ -244,11 +246,11 @@ class _Download:
         value = response.headers.get("Last-Modified")
         if value is None:
             return None
-        moment = _http_date(value)
-        if moment is None:
+        timestamp = _http_date(value)
+        if timestamp is None:
             problem = f"{place}Last-Modified: must be an HTTP date, but is {value[:40]!r}"
             raise self._invalid(problem)
-        return moment
+        return timestamp
 
 
 def _error_of(state: RetryCallState) -> BaseException | None:
@@ -260,15 +262,15 @@ def _retry_after(response: httpx.Response, clock: Clock) -> float | None:
     value = response.headers.get("Retry-After", "")
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
-    moment = _http_date(value)
-    return None if moment is None else max(0.0, (moment - clock.now()).total_seconds())
+    timestamp = _http_date(value)
+    return None if timestamp is None else max(0.0, (timestamp - clock.now()).total_seconds())
 
 
 def _http_date(value: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(value)
+        timestamp = parsedate_to_datetime(value)
         # "-0000" is UTC of which the sender's time zone is unknown.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return (timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import attrs
 
 from ..order import Order
-from ..stock import CentralStock, Product, StockChange, Vendor, VendorStock, VendorStockChange
+from ..stock import CentralStock, Product, StockDelta, Vendor, VendorStock, VendorStockChange
 from ..vendor_sync import StockAdjustment
 
 
@@ -24,25 +24,25 @@ class StockRepository(Protocol):
         Unknown products are left out.
         """
 
-    def change(self, changes: Sequence[StockChange], at: datetime) -> None:
+    def change(self, changes: Sequence[StockDelta], at: datetime) -> None:
         """Change central stock, at most one change a product.
 
-        RuleViolated if a figure would fall below 0, or a reservation grow beyond on hand.
+        ConstraintViolated if a figure would fall below 0, or a reservation grow beyond on hand.
         """
 
-    def of_vendors(self, product_ids: Collection[str]) -> list[VendorStock]:
+    def lock_vendor_stock(self, product_ids: Collection[str]) -> list[VendorStock]:
         """All vendor stock of these products, which are locked like by `lock`."""
 
-    def highest_of_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
+    def lock_top_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
         """Of each product so many vendors, those with the highest stock, ties by vendor id.
 
         None that have nothing. The products are locked like by `lock`.
         """
 
     def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:
-        """Change vendor stock, one change a vendor and product; RuleViolated below 0."""
+        """Change vendor stock, one change a vendor and product; ConstraintViolated below 0."""
 
-    def put_vendor(self, levels: Sequence[VendorStock]) -> None:
+    def upsert_vendor_stock(self, levels: Sequence[VendorStock]) -> None:
         """Insert or replace vendor stock of products that the caller has locked."""
 
     def record(self, adjustments: Sequence[StockAdjustment]) -> None:
@@ -94,11 +94,11 @@ class OrderRepository(Protocol):
         """
 
     def allocated_since(
-        self, vendor_id: str, product_ids: Collection[str], moment: datetime
+        self, vendor_id: str, product_ids: Collection[str], timestamp: datetime
     ) -> Mapping[str, int]:
         """Units by product that were allocated from the vendor after the moment."""
 
-    def take_unsettled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
+    def claim_unfulfilled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
         """Orders still reserved, sent longest ago and before then; they count as sent now.
 
         What was recorded of their failures is forgotten, as their next messages count anew.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from ..allocation import HIGHEST_ALONE, AllocationPolicy, VendorAllocations
+from ..allocation import TOP_VENDOR_POLICIES, AllocationPolicy, VendorAllocations
 from ..errors import UnknownOrder
 from ..order import Allocation, Order, OrderStatus
 from ..ports.clock import Clock
@@ -61,9 +61,9 @@ class FulfilOrders:
         highest as there are units demanded, those untouched are enough for it, and still higher
         than any that were left out.
         """
-        if self._policy in HIGHEST_ALONE:
-            return stock.highest_of_vendors(demand)
-        return stock.of_vendors(demand)
+        if self._policy in TOP_VENDOR_POLICIES:
+            return stock.lock_top_vendors(demand)
+        return stock.lock_vendor_stock(demand)
 
 
 def _plan(order: Order, allocations: VendorAllocations) -> list[Allocation] | Exception:

@@ -14,7 +14,7 @@ BATCH = 1000
 LEASE = timedelta(seconds=30)
 # How often a claim begins at the first id. The others begin further on, as a database may have to
 # step over everything that was removed.
-LOOK_BACK = timedelta(seconds=5)
+FULL_SCAN_INTERVAL = timedelta(seconds=5)
 
 
 class RelayMessages:
@@ -31,7 +31,7 @@ class RelayMessages:
         # Messages of the last round that the bus did not confirm: they are due again.
         self.unconfirmed = 0
         self._sent: set[int] = set()
-        self._look_back = _LookBack()
+        self._look_back = _ClaimCursor()
 
     def __call__(self) -> list[bytes]:
         """Relay one batch; the messages that were confirmed. Raises Unavailable or Conflict.
@@ -78,7 +78,7 @@ class RelayMessages:
             uow.commit()
 
 
-class _LookBack:
+class _ClaimCursor:
     """Where claims begin: at the oldest message that was found one look back earlier.
 
     Ids are given before the commit, so a lower one may come later. If that takes longer than from
@@ -93,7 +93,7 @@ class _LookBack:
     def from_id(self, now: datetime) -> int:
         """The lowest id to claim."""
         # A clock that was set back does not put it off.
-        due = self._last is None or not self._last <= now < self._last + LOOK_BACK
+        due = self._last is None or not self._last <= now < self._last + FULL_SCAN_INTERVAL
         # Never twice in a row: if it fails, or takes long, messages are sent all the same.
         self._looking = due and not self._looking
         return 0 if self._looking else self._begin

@@ -32,7 +32,7 @@ class ResendOrders:
             sent_before = now - self._after
             if backlog := uow.outbox.backlog():
                 sent_before = min(sent_before, backlog.since)
-            order_ids = uow.orders.take_unsettled(sent_before, now, BATCH)
+            order_ids = uow.orders.claim_unfulfilled(sent_before, now, BATCH)
             if order_ids:
                 uow.outbox.announce(order_ids, now)
                 uow.commit()

@@ -10,7 +10,7 @@ from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWorkFactory
 
 
-class SeparateOrders:
+class RequeueIndividually:
     """Puts a message of its own into the outbox for each order that has not ended."""
 
     def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock) -> None:

@@ -11,7 +11,7 @@ from ..batches import batches_of
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_gateway import VendorGateway
-from ..stock import StockChange, VendorStock
+from ..stock import StockDelta, VendorStock
 from ..vendor_sync import (
     Snapshot,
     StockAdjustment,
@@ -86,7 +86,7 @@ class SyncVendor:
             now = self._clock.now()
             products = uow.stock.products(quantities)
             uow.stock.add_products(new_products(vendor_id, chunk, products), now)
-            levels = uow.stock.of_vendors(quantities)
+            levels = uow.stock.lock_vendor_stock(quantities)
             uow.stock.rename_products(renamed_products(vendor_id, chunk, products, levels))
             known = {level.product_id: level for level in levels if level.vendor_id == vendor_id}
             uncounted = uow.orders.allocated_since(vendor_id, quantities, snapshot.as_of)
@@ -102,10 +102,10 @@ class SyncVendor:
                 for level in changed
                 if (delta := level.available - _available(known.get(level.product_id)))
             ]
-            uow.stock.put_vendor(changed)
+            uow.stock.upsert_vendor_stock(changed)
             uow.stock.record(adjustments)
             uow.stock.change(
-                [StockChange(product_id=a.product_id, on_hand=a.delta) for a in adjustments], now
+                [StockDelta(product_id=a.product_id, on_hand=a.delta) for a in adjustments], now
             )
             uow.commit()
         return adjustments

@@ -12,10 +12,10 @@ from flask.json.provider import DefaultJSONProvider
 from flask.sessions import NullSession, SessionInterface
 
 from . import documentation, metrics, orders, probes, routing, stock, sync
-from .combiner import Combiner
+from .order_batcher import OrderBatcher
 from .readiness import Readiness
 from .reports import Report
-from .services import EXTENSION, ApiServices, Running, current_request, running
+from .services import EXTENSION, ApiServices, AppState, app_state, current_request
 
 View = TypeVar("View", bound=Callable[..., Any])
 log = structlog.get_logger()
@@ -64,9 +64,9 @@ def create_app(services: ApiServices) -> Flask:
     app.url_map.converters["id"] = routing.IdConverter
     # An id may contain two slashes in a row.
     app.url_map.merge_slashes = False
-    app.extensions[EXTENSION] = Running(
+    app.extensions[EXTENSION] = AppState(
         services=services,
-        combiner=_combiner(services),
+        batcher=_batcher(services),
         readiness=Readiness(services.readiness_checks),
     )
     api = documentation.document(app)
@@ -79,15 +79,15 @@ def create_app(services: ApiServices) -> Flask:
 
 def close(app: Flask) -> None:
     """Accept no more orders, and return when those that wait are done."""
-    running(app).combiner.close()
+    app_state(app).batcher.close()
 
 
-def _combiner(services: ApiServices) -> Combiner:
-    return Combiner(
+def _batcher(services: ApiServices) -> OrderBatcher:
+    return OrderBatcher(
         services.place_orders,
         Report(wake_relay=services.wake_relay),
         max_batch=services.limits.max_batch,
         max_waiting=services.limits.max_waiting,
-        patience=services.limits.patience,
-        concurrency=services.concurrency,
+        timeout=services.limits.timeout,
+        scheduler=services.scheduler,
     )

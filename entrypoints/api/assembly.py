@@ -10,22 +10,22 @@ from flask import Flask
 from uuid_utils.compat import uuid7
 
 from ...bootstrap import Container
-from ..relay import Relay, relay_of
+from ..relay import Relay, build_relay
 from .app import close, create_app
-from .concurrency import Concurrency, Threads
+from .scheduling import Scheduler, ThreadScheduler
 from .services import ApiServices
 
 
 @contextmanager
-def api_of(container: Container, concurrency: Concurrency | None = None) -> Iterator[Flask]:
+def build_api(container: Container, scheduler: Scheduler | None = None) -> Iterator[Flask]:
     """The application on this container's parts, with its relay beside it in a thread.
 
-    Requests are threads, unless another `concurrency` is given. On leaving, orders that wait are
+    Requests are threads, unless another `scheduler` is given. On leaving, orders that wait are
     placed and the relay is stopped.
     """
     stop = Event()
-    relay = relay_of(container, stop)
-    app = create_app(_services(container, relay, concurrency or Threads()))
+    relay = build_relay(container, stop)
+    app = create_app(_services(container, relay, scheduler or ThreadScheduler()))
     thread = Thread(target=relay.run, name="relay", daemon=True)
     thread.start()
     try:
@@ -37,7 +37,7 @@ def api_of(container: Container, concurrency: Concurrency | None = None) -> Iter
         thread.join()
 
 
-def _services(container: Container, relay: Relay, concurrency: Concurrency) -> ApiServices:
+def _services(container: Container, relay: Relay, scheduler: Scheduler) -> ApiServices:
     checks = {"database": container.read_model().ping, "broker": container.bus().ping}
     return ApiServices(
         read_model=container.read_model(),
@@ -47,5 +47,5 @@ def _services(container: Container, relay: Relay, concurrency: Concurrency) -> A
         new_order_id=uuid7,
         readiness_checks=checks,
         wake_relay=relay.wake,
-        concurrency=concurrency,
+        scheduler=scheduler,
     )

@@ -28,12 +28,14 @@ class QueryParser(FlaskParser):
         """The parameters, in UTF-8, each of which may stand only once."""
         pairs = _pairs(req.query_string)
         errors = {
-            _readable(name)[:100]: ["must be UTF-8"]
+            _escape_undecodable(name)[:100]: ["must be UTF-8"]
             for name, value in pairs
-            if _readable(name + value) != name + value
+            if _escape_undecodable(name + value) != name + value
         }
         times = Counter(name for name, _ in pairs)
-        errors |= {_readable(n)[:100]: ["must not be repeated"] for n in times if times[n] > 1}
+        errors |= {
+            _escape_undecodable(n)[:100]: ["must not be repeated"] for n in times if times[n] > 1
+        }
         if errors:
             raise InvalidRequest(errors)
         return dict(pairs)
@@ -92,7 +94,7 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
     return parse_qsl(query.decode(errors=undecoded), keep_blank_values=True, errors=undecoded)
 
 
-def _readable(text: str) -> str:
+def _escape_undecodable(text: str) -> str:
     """The text with such bytes spelt out."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 

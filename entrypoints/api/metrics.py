@@ -46,18 +46,18 @@ WAITING = Gauge(
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     """Count a request. `route` is the rule, not the path, so that their number is bounded."""
-    requests, durations = _of_requests(method if method in METHODS else "other", route, status)
+    requests, durations = _request_metrics(method if method in METHODS else "other", route, status)
     requests.inc()
     durations.observe(seconds)
 
 
 def observe_refusal(method: str, status: int) -> None:
     """Count a request that was refused before it was looked at."""
-    _of_requests(method if method in METHODS else "other", "refused", status)[0].inc()
+    _request_metrics(method if method in METHODS else "other", "refused", status)[0].inc()
 
 
 @cache
-def _of_requests(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+def _request_metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     """Looked up once: finding a labelled figure costs more than counting."""
     return REQUESTS.labels(method, route, str(status)), SECONDS.labels(method, route)
 
@@ -67,13 +67,13 @@ def exposition() -> bytes:
     directory = os.environ.get(MULTIPROCESS_DIRECTORY)
     if directory is None:
         return generate_latest(REGISTRY)
-    _forget_the_dead(Path(directory))
+    _remove_dead_gauges(Path(directory))
     registry = CollectorRegistry()
     MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 
 
-def _forget_the_dead(directory: Path) -> None:
+def _remove_dead_gauges(directory: Path) -> None:
     """Drop the gauges of processes that ended; their counters stay, for totals never fall."""
     for pid in {int(path.stem.rpartition("_")[2]) for path in directory.glob("gauge_live*_*.db")}:
         if not _is_alive(pid):

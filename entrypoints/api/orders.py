@@ -17,12 +17,12 @@ from ...domain.errors import OrderRefused, UnknownProducts
 from ...domain.order import MAX_LINES, Order
 from ...domain.values import MAX_QUANTITY, timestamp_text
 from . import problems, strict_json
-from .answers import JSON, json_response
 from .blueprint import ApiBlueprint
 from .order_requests import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN, parse_order
 from .paging import PAGINATION_HEADER, Paging
+from .responses import JSON, json_response
 from .schemas import TEXT_ID, OrderQuery, OrderSchema
-from .services import current_request, running
+from .services import app_state, current_request
 
 blueprint = ApiBlueprint("order", __name__, description="Orders", url_prefix="/v1/api/order")
 
@@ -105,11 +105,11 @@ def place_order() -> Response:
 
     Its stock is reserved, and it is durable, when the answer comes; vendors are chosen later.
     """
-    app, request = running(), current_request()
+    app, request = app_state(), current_request()
     wanted = parse_order(_json_body(request, app.services.limits.max_body_bytes))
     command = wanted.command(app.services.new_order_id(), request.headers.get(IDEMPOTENCY_KEY))
     try:
-        order = app.combiner.submit(command)
+        order = app.batcher.submit(command)
     except UnknownProducts as error:
         raise wanted.unknown_products(error) from error
     except OrderRefused as error:
@@ -129,7 +129,7 @@ def place_order() -> Response:
 )
 def get_order(order_id: UUID) -> Response:
     """An order, as it is now."""
-    order = running().services.read_model.order(order_id)
+    order = app_state().services.read_model.order(order_id)
     if order is None:
         raise NotFound(f"no order {order_id}")
     return json_response(order_document(order))
@@ -146,7 +146,7 @@ def get_order(order_id: UUID) -> Response:
 def list_orders(query: dict[str, Any]) -> Response:
     """Orders, newest first."""
     paging = Paging.take_from(query)
-    page = running().services.read_model.orders(paging.offset, paging.size, **query)
+    page = app_state().services.read_model.orders(paging.offset, paging.size, **query)
     response = json_response([order_document(order) for order in page.items])
     response.headers.extend(paging.headers(page.total))
     return response

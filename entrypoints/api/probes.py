@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from . import metrics
 from .problems import Problem
 from .readiness import OK
-from .services import running
+from .services import app_state
 
 NOT_READY = Problem(status=503, slug="not-ready", title="Not ready")
 
@@ -30,7 +30,7 @@ def readyz() -> ResponseReturnValue:
 
     Without the broker they are: they wait in the outbox.
     """
-    checks = running().readiness()
+    checks = app_state().readiness()
     if checks[REQUIRED] != OK:
         return NOT_READY.response(f"{REQUIRED} {checks[REQUIRED]}", {"checks": checks})
     all_reached = all(state == OK for state in checks.values())

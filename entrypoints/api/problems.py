@@ -26,8 +26,8 @@ from ...domain.errors import (
     UnknownVendor,
     VendorUnavailable,
 )
-from .answers import json_response
-from .combiner import Overloaded
+from .order_batcher import Overloaded
+from .responses import json_response
 from .strict_json import MalformedJson
 
 log = structlog.get_logger()

@@ -11,7 +11,7 @@ import structlog
 from ...domain.errors import IdempotencyKeyReused, InsufficientStock, UnknownProducts
 from ...domain.order import Order
 from . import metrics
-from .combiner import Decision
+from .order_batcher import Decision
 
 log = structlog.get_logger()
 

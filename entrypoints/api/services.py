@@ -12,9 +12,9 @@ from flask import Flask, Request, current_app, request
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.sync_vendor import SyncResult
-from .combiner import Combiner, PlaceBatch
-from .concurrency import Concurrency, Threads
+from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
+from .scheduling import Scheduler, ThreadScheduler
 
 EXTENSION = "order_aggregator"
 
@@ -30,7 +30,7 @@ class Limits:
     max_waiting: int = 500
     # Seconds that a caller waits for its order, and that we wait for the caller, whether it sends a
     # request or takes in an answer.
-    patience: float = 10.0
+    timeout: float = 10.0
 
 
 @attrs.frozen(kw_only=True)
@@ -48,21 +48,21 @@ class ApiServices:
     # Told after each commit that accepted orders. Must not block.
     wake_relay: Callable[[], None]
     limits: Limits = attrs.field(factory=Limits)
-    concurrency: Concurrency = attrs.field(factory=Threads)
+    scheduler: Scheduler = attrs.field(factory=ThreadScheduler)
 
 
 @attrs.frozen(kw_only=True)
-class Running:
+class AppState:
     """An application's services, and what stands before them."""
 
     services: ApiServices
-    combiner: Combiner
+    batcher: OrderBatcher
     readiness: Readiness
 
 
-def running(app: Flask | None = None) -> Running:
+def app_state(app: Flask | None = None) -> AppState:
     """Of the application given, else of the one that answers the current request."""
-    return cast(Running, (app or current_app).extensions[EXTENSION])
+    return cast(AppState, (app or current_app).extensions[EXTENSION])
 
 
 def current_request() -> Request:

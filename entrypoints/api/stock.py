@@ -18,7 +18,7 @@ from .schemas import (
     VendorStockQuery,
     VendorStockSchema,
 )
-from .services import running
+from .services import app_state
 
 blueprint = ApiBlueprint("stock", __name__, description="Stock", url_prefix="/v1/api")
 
@@ -36,7 +36,7 @@ Listing = tuple[tuple[Any, ...], int, dict[str, str]]
 def list_stock(query: dict[str, Any]) -> Listing:
     """Central stock, by product."""
     paging = Paging.take_from(query)
-    page = running().services.read_model.stock(paging.offset, paging.size, **query)
+    page = app_state().services.read_model.stock(paging.offset, paging.size, **query)
     return page.items, 200, paging.headers(page.total)
 
 
@@ -52,7 +52,7 @@ def get_stock(product_id: str) -> dict[str, Any]:
         check_text(product_id, "product_id")
     except InvalidValue as error:
         raise NotFound("no such product") from error
-    product = running().services.read_model.product(product_id)
+    product = app_state().services.read_model.product(product_id)
     if product is None:
         raise NotFound(f"no product {product_id}")
     return {**attrs.asdict(product.central), "vendors": product.vendors}
@@ -69,5 +69,5 @@ def get_stock(product_id: str) -> dict[str, Any]:
 def list_vendor_stock(query: dict[str, Any]) -> Listing:
     """Vendor stock, by vendor and product."""
     paging = Paging.take_from(query)
-    page = running().services.read_model.vendor_stock(paging.offset, paging.size, **query)
+    page = app_state().services.read_model.vendor_stock(paging.offset, paging.size, **query)
     return page.items, 200, paging.headers(page.total)

@@ -18,7 +18,7 @@ from ...domain.use_cases.sync_vendor import SyncResult
 from .blueprint import ApiBlueprint
 from .problems import SyncInterrupted
 from .schemas import SyncAttemptSchema, SyncSchema
-from .services import running
+from .services import app_state
 
 # Vendors asked at the same time: most of it is waiting for them.
 PARALLEL = 8
@@ -34,7 +34,7 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
 )
 def sync_vendor(vendor_id: str) -> dict[str, Any]:
     """Pull one vendor's stock now."""
-    services = running().services
+    services = app_state().services
     gateway = services.gateways.get(vendor_id)
     if gateway is None:
         raise UnknownVendor(vendor_id)
@@ -49,7 +49,7 @@ def sync_all() -> list[dict[str, Any]]:
 
     A vendor that fails does not keep the others from it.
     """
-    services = running().services
+    services = app_state().services
 
     def attempt(gateway: VendorGateway) -> dict[str, Any]:
         try:

@@ -25,11 +25,11 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
 
 from ..api import metrics
-from ..api.combiner import Overloaded
-from ..api.concurrency import Turns
+from ..api.order_batcher import Overloaded
 from ..api.problems import INTERNAL_ERROR, from_domain, from_http
 from ..api.routing import PREFIX
-from ..api.services import running
+from ..api.scheduling import GreenletScheduler
+from ..api.services import app_state
 from .admission import Admission
 
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ class AsgiApplication:
     """The API under an ASGI server, which must speak its lifespan protocol."""
 
     def __init__(
-        self, build: Callable[[Turns], AbstractContextManager[Flask]], *, threads: int
+        self, build: Callable[[GreenletScheduler], AbstractContextManager[Flask]], *, threads: int
     ) -> None:
         """`build` makes the application when the server starts; on leaving, it is closed."""
         self._build = build
@@ -77,9 +77,9 @@ class AsgiApplication:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         with ExitStack() as end:
-            self._turns = Turns()
-            self._app = end.enter_context(self._build(self._turns))
-            self._limits = running(self._app).services.limits
+            self._scheduler = GreenletScheduler()
+            self._app = end.enter_context(self._build(self._scheduler))
+            self._limits = app_state(self._app).services.limits
             # Those in the loop, that is orders, and those in threads.
             self._admissions = {kind: Admission(self._limits.max_waiting) for kind in (True, False)}
             overloaded = Overloaded("too many requests wait already")
@@ -90,7 +90,7 @@ class AsgiApplication:
             )
             await send({"type": "lifespan.startup.complete"})
             await receive()
-            await self._turns.finished()
+            await self._scheduler.finished()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,7 +136,7 @@ class AsgiApplication:
         await _send(response, send, more_body=rest is not None)
         if rest is not None:
             with suppress(HTTPException, ClientGoneError, TimeoutError):
-                async with asyncio.timeout(self._limits.patience):
+                async with asyncio.timeout(self._limits.timeout):
                     await _received(rest, MAX_DRAINED_BYTES)
             await send({"type": "http.response.body"})
 
@@ -146,7 +146,7 @@ class AsgiApplication:
         if _declared_length(scope) > limit:
             raise _too_large(limit)
         try:
-            async with asyncio.timeout(self._limits.patience):
+            async with asyncio.timeout(self._limits.timeout):
                 return await _received(receive, limit)
         except TimeoutError:
             raise RequestTimeout("the request did not come in time") from None
@@ -159,7 +159,7 @@ class AsgiApplication:
             if not responded.done():
                 responded.set_result(response)
 
-        self._turns.start(call)
+        self._scheduler.start(call)
         return await responded
 
     async def _call_in_thread(self, environ: WSGIEnvironment) -> Response:

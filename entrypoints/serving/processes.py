@@ -14,18 +14,18 @@ from gunicorn.app.base import BaseApplication
 from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
 from ...adapters.system.settings import Settings
-from ..garbage import collect_less
-from ..listening import BACKLOG, listen
-from ..logs import configure_logs
+from ..runtime.gc_tuning import reduce_gc
+from ..runtime.listening import BACKLOG, listen
+from ..runtime.logs import configure_logs
 from .http_protocol import HttpProtocol
 from .metrics_folder import reserve_room, shared_metrics
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from ..api.concurrency import Turns
+    from ..api.scheduling import GreenletScheduler
 
-    Build = Callable[[Settings, Turns], AbstractContextManager[Flask]]
+    Build = Callable[[Settings, GreenletScheduler], AbstractContextManager[Flask]]
 
 log = structlog.get_logger()
 
@@ -52,14 +52,14 @@ OTHER_FILES = 150
 
 
 @contextmanager
-def api(settings: Settings, turns: Turns) -> Iterator[Flask]:
+def api(settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flask]:
     """The application of one process, with its relay beside it."""
     # Here, so that the process that only watches over the others stays small, and because metrics
     # look at the environment when they are imported.
     from ...bootstrap import bootstrap
-    from ..api.assembly import api_of
+    from ..api.assembly import build_api
 
-    with api_of(bootstrap(settings), turns) as app:
+    with build_api(bootstrap(settings), scheduler) as app:
         yield app
 
 
@@ -117,7 +117,8 @@ class _Processes(BaseApplication):
         from .asgi import AsgiApplication
 
         return AsgiApplication(
-            lambda turns: self._build(self._settings, turns), threads=self._settings.api_threads
+            lambda scheduler: self._build(self._settings, scheduler),
+            threads=self._settings.api_threads,
         )
 
 
@@ -128,7 +129,7 @@ class _Process(UvicornWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop."""
-        collect_less()
+        reduce_gc()
         _allow_connections()
         super().run()
 

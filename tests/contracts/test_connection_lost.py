@@ -12,7 +12,7 @@ from sqlalchemy import Engine, create_engine, text
 from order_aggregator.adapters.sql import SqlMessageBus, SqlStorage
 from order_aggregator.domain.errors import CommitOutcomeUnknown, StorageUnavailable, Unavailable
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
-from order_aggregator.domain.stock import StockChange
+from order_aggregator.domain.stock import StockDelta
 from shop import Shop, reserved_order, wish
 from shop_work import NOW, central, stock_up, work
 
@@ -21,7 +21,7 @@ TERMINATE = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-RESERVE_ONE = [StockChange(product_id="apple", reserved=1)]
+RESERVE_ONE = [StockDelta(product_id="apple", reserved=1)]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from order_aggregator.domain.order import Allocation, Order, OrderStatus
 from order_aggregator.domain.ports.read_model import Discrepancy
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
-from order_aggregator.domain.stock import StockChange, VendorStock, VendorStockChange
+from order_aggregator.domain.stock import StockDelta, VendorStock, VendorStockChange
 from order_aggregator.domain.vendor_sync import StockAdjustment
 from shop import Shop, reserved_order, wish
 from shop_work import level, work
@@ -52,8 +52,8 @@ def test_vendor_stock_that_no_entry_explains_is_found(shop: Shop) -> None:
     shop.sync("acme", {"apple": 10})
 
     def step(uow: UnitOfWork) -> None:
-        uow.stock.put_vendor([level("acme", "apple", 7)])
-        uow.stock.change([StockChange(product_id="apple", on_hand=-3)], shop.clock.now())
+        uow.stock.upsert_vendor_stock([level("acme", "apple", 7)])
+        uow.stock.change([StockDelta(product_id="apple", on_hand=-3)], shop.clock.now())
 
     assert _tamper(shop, step) == {("vendor_available", "acme/apple", 10, 7)}
 
@@ -76,7 +76,7 @@ def test_vendor_stock_that_was_taken_without_an_order_is_found(busy: Shop) -> No
 
 
 def test_central_stock_that_no_vendor_has_is_found(busy: Shop) -> None:
-    change = StockChange(product_id="fig", on_hand=3)
+    change = StockDelta(product_id="fig", on_hand=3)
     assert _tamper(busy, lambda uow: uow.stock.change([change], busy.clock.now())) == {
         ("on_hand", "fig", 4, 7)
     }
@@ -86,14 +86,14 @@ def test_vendor_stock_that_central_stock_lacks_is_found(busy: Shop) -> None:
     added = VendorStock(
         vendor_id="acme", product_id="fig", available=1, reported=1, as_of=busy.clock.now()
     )
-    assert _tamper(busy, lambda uow: uow.stock.put_vendor([added])) == {
+    assert _tamper(busy, lambda uow: uow.stock.upsert_vendor_stock([added])) == {
         ("vendor_available", "acme/fig", 0, 1),
         ("on_hand", "fig", 5, 4),
     }
 
 
 def test_a_reservation_without_an_order_is_found(busy: Shop) -> None:
-    change = StockChange(product_id="fig", reserved=2)
+    change = StockDelta(product_id="fig", reserved=2)
     assert _tamper(busy, lambda uow: uow.stock.change([change], busy.clock.now())) == {
         ("reserved", "fig", 0, 2)
     }
@@ -128,7 +128,7 @@ def _end(shop: Shop, end: Order) -> set[tuple[str, str]]:
         )
         uow.stock.change(
             [
-                StockChange(
+                StockDelta(
                     product_id=line.product_id,
                     reserved=-line.quantity,
                     on_hand=-sum(
@@ -202,13 +202,13 @@ def test_the_figures_of_a_wrong_order_are_told(shop: Shop) -> None:
 def test_many_discrepancies_are_all_told(shop: Shop) -> None:
     products = [f"product {number}" for number in range(1_200)]
     shop.sync("acme", dict.fromkeys(products, 1))
-    changes = [StockChange(product_id=key, on_hand=1) for key in products]
+    changes = [StockDelta(product_id=key, on_hand=1) for key in products]
     found = _tamper(shop, lambda uow: uow.stock.change(changes, shop.clock.now()))
     assert found == {("on_hand", key, 1, 2) for key in products}
 
 
 def test_looking_at_only_the_first_discrepancy_leaves_nothing_open(busy: Shop) -> None:
-    change = StockChange(product_id="fig", on_hand=3)
+    change = StockDelta(product_id="fig", on_hand=3)
     work(busy.storage, lambda uow: uow.stock.change([change], busy.clock.now()))
     discrepancies = busy.storage.ledger.discrepancies()
     assert next(discrepancies).figure == "on_hand"

@@ -158,13 +158,17 @@ def test_an_unknown_order_cannot_be_settled(storage: Storage) -> None:
 
 def test_what_was_allocated_is_summed_by_product_after_the_moment(storage: Storage) -> None:
     orders = _added(storage, *(_order(apple=2, pear=1) for _ in range(3)), _order(apple=7))
-    moments = [NOW + timedelta(seconds=number) for number in range(4)]
-    for order, moment, vendor_id in zip(orders, moments, ["acme"] * 3 + ["bert"], strict=True):
-        _settle(storage, attrs.evolve(_fulfilled(order, vendor_id), updated_at=moment))
+    timestamps = [NOW + timedelta(seconds=number) for number in range(4)]
+    for order, timestamp, vendor_id in zip(
+        orders, timestamps, ["acme"] * 3 + ["bert"], strict=True
+    ):
+        _settle(storage, attrs.evolve(_fulfilled(order, vendor_id), updated_at=timestamp))
 
     def since(moment_number: int, *product_ids: str) -> dict[str, int]:
-        moment = moments[moment_number]
-        found = work(storage, lambda uow: uow.orders.allocated_since("acme", product_ids, moment))
+        timestamp = timestamps[moment_number]
+        found = work(
+            storage, lambda uow: uow.orders.allocated_since("acme", product_ids, timestamp)
+        )
         return {key: units for key, units in found.items() if units}
 
     assert since(0, "apple", "pear", "kiwi") == {"apple": 4, "pear": 2}
@@ -189,7 +193,7 @@ def test_unsettled_orders_are_taken_oldest_first_once_until_they_are_due_again(
     def take(sent_before: timedelta, now: timedelta, limit: int = 10) -> list[UUID]:
         return work(
             storage,
-            lambda uow: uow.orders.take_unsettled(NOW + sent_before, NOW + now, limit),
+            lambda uow: uow.orders.claim_unfulfilled(NOW + sent_before, NOW + now, limit),
         )
 
     second = timedelta(seconds=1)
@@ -203,7 +207,7 @@ def test_unsettled_orders_are_taken_oldest_first_once_until_they_are_due_again(
 def test_an_order_that_is_marked_as_sent_is_not_due(storage: Storage) -> None:
     first, second = _added(storage, *(_order(apple=1) for _ in range(2)))
     work(storage, lambda uow: uow.orders.mark_sent([first.id, next_order_id()], LATER))
-    taken = work(storage, lambda uow: uow.orders.take_unsettled(LATER, LATER, 10))
+    taken = work(storage, lambda uow: uow.orders.claim_unfulfilled(LATER, LATER, 10))
     assert taken == [second.id]
     work(storage, lambda uow: uow.orders.mark_sent([], LATER))
 
@@ -211,7 +215,7 @@ def test_an_order_that_is_marked_as_sent_is_not_due(storage: Storage) -> None:
 def test_only_reserved_orders_are_unsettled(storage: Storage) -> None:
     fulfilled, failed, reserved = _added(storage, *(_order(apple=1) for _ in range(3)))
     _settle(storage, _fulfilled(fulfilled), failed.fail("given up", LATER))
-    taken = work(storage, lambda uow: uow.orders.take_unsettled(LATER, LATER, 10))
+    taken = work(storage, lambda uow: uow.orders.claim_unfulfilled(LATER, LATER, 10))
     assert taken == [reserved.id]
     assert _found(storage, reserved.id) == [reserved]
 
@@ -252,7 +256,7 @@ def test_an_order_whose_failure_was_recorded_counts_as_sent_then(storage: Storag
     _record(storage, {tried.id: 1}, at=LATER)
 
     def take(sent_before: datetime) -> list[UUID]:
-        return work(storage, lambda uow: uow.orders.take_unsettled(sent_before, LATER, 10))
+        return work(storage, lambda uow: uow.orders.claim_unfulfilled(sent_before, LATER, 10))
 
     assert take(LATER) == [other.id]
     assert storage.read_model.failed_attempts([tried.id]) == {tried.id: 1}

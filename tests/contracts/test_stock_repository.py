@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from order_aggregator.domain.errors import RuleViolated
+from order_aggregator.domain.errors import ConstraintViolated
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import (
     CentralStock,
     Product,
-    StockChange,
+    StockDelta,
     Vendor,
     VendorStock,
     VendorStockChange,
@@ -33,7 +33,7 @@ def stocked(storage: Storage) -> None:
     stock_up(storage, "acme", apple=5, pear=3)
 
 
-def _change(storage: Storage, *changes: StockChange) -> None:
+def _change(storage: Storage, *changes: StockDelta) -> None:
     work(storage, lambda uow: uow.stock.change(changes, LATER))
 
 
@@ -42,7 +42,7 @@ def _rename(storage: Storage, vendor: Vendor) -> None:
 
 
 def _levels(storage: Storage, *product_ids: str) -> list[VendorStock]:
-    found = work(storage, lambda uow: uow.stock.of_vendors(product_ids))
+    found = work(storage, lambda uow: uow.stock.lock_vendor_stock(product_ids))
     return sorted(found, key=lambda each: (each.product_id, each.vendor_id))
 
 
@@ -51,7 +51,7 @@ def test_the_highest_vendors_are_found_by_product(storage: Storage) -> None:
         stock_up(storage, vendor_id, apple=apples, fig=1)
 
     def highest(**counts: int) -> list[tuple[str, str]]:
-        found = work(storage, lambda uow: uow.stock.highest_of_vendors(counts))
+        found = work(storage, lambda uow: uow.stock.lock_top_vendors(counts))
         return sorted((each.product_id, each.vendor_id) for each in found)
 
     assert highest(apple=1) == [("apple", "dora")]
@@ -65,7 +65,7 @@ def test_the_highest_vendors_are_found_by_product(storage: Storage) -> None:
 
 
 def test_the_highest_vendors_are_told_of_in_full(storage: Storage) -> None:
-    assert work(storage, lambda uow: uow.stock.highest_of_vendors({"apple": 1})) == [
+    assert work(storage, lambda uow: uow.stock.lock_top_vendors({"apple": 1})) == [
         level("acme", "apple", 5)
     ]
 
@@ -83,17 +83,17 @@ def test_locking_answers_with_the_known_products_among_those_asked_for(storage: 
 def test_changes_are_differences(storage: Storage) -> None:
     _change(
         storage,
-        StockChange(product_id="apple", on_hand=2, reserved=4),
-        StockChange(product_id="pear", on_hand=-3),
+        StockDelta(product_id="apple", on_hand=2, reserved=4),
+        StockDelta(product_id="pear", on_hand=-3),
     )
-    _change(storage, StockChange(product_id="apple", on_hand=-1, reserved=-1))
+    _change(storage, StockDelta(product_id="apple", on_hand=-1, reserved=-1))
     assert central(storage, "apple") == (6, 3)
     assert central(storage, "pear") == (0, 0)
     _change(storage)
 
 
 def test_a_change_is_dated(storage: Storage) -> None:
-    _change(storage, StockChange(product_id="apple", reserved=1))
+    _change(storage, StockDelta(product_id="apple", reserved=1))
     apple, pear = storage.read_model.stock(0, 9).items
     assert (apple.updated_at, pear.updated_at) == (LATER, NOW)
 
@@ -101,38 +101,38 @@ def test_a_change_is_dated(storage: Storage) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        StockChange(product_id="apple", on_hand=-6),
-        StockChange(product_id="apple", reserved=-1),
-        StockChange(product_id="apple", on_hand=-6, reserved=-1),
-        StockChange(product_id="apple", reserved=6),
-        StockChange(product_id="apple", on_hand=-5, reserved=1),
+        StockDelta(product_id="apple", on_hand=-6),
+        StockDelta(product_id="apple", reserved=-1),
+        StockDelta(product_id="apple", on_hand=-6, reserved=-1),
+        StockDelta(product_id="apple", reserved=6),
+        StockDelta(product_id="apple", on_hand=-5, reserved=1),
     ],
 )
 def test_the_storage_itself_refuses_a_figure_below_zero_or_an_oversold_product(
-    storage: Storage, change: StockChange
+    storage: Storage, change: StockDelta
 ) -> None:
-    with pytest.raises(RuleViolated):
-        _change(storage, StockChange(product_id="pear", reserved=1), change)
+    with pytest.raises(ConstraintViolated):
+        _change(storage, StockDelta(product_id="pear", reserved=1), change)
     assert central(storage, "apple") == (5, 0)
     assert central(storage, "pear") == (3, 0)
 
 
 def test_one_unit_more_than_on_hand_cannot_be_reserved_in_steps_either(storage: Storage) -> None:
-    _change(storage, StockChange(product_id="apple", reserved=5))
-    with pytest.raises(RuleViolated):
-        _change(storage, StockChange(product_id="apple", reserved=1))
+    _change(storage, StockDelta(product_id="apple", reserved=5))
+    with pytest.raises(ConstraintViolated):
+        _change(storage, StockDelta(product_id="apple", reserved=1))
     assert central(storage, "apple") == (5, 5)
 
 
 def test_what_is_on_hand_may_fall_below_what_is_reserved(storage: Storage) -> None:
     """A vendor's report may say so; then reservations can still be taken back, one by one."""
-    _change(storage, StockChange(product_id="apple", reserved=5))
-    _change(storage, StockChange(product_id="apple", on_hand=-4))
-    _change(storage, StockChange(product_id="apple", reserved=-2))
-    _change(storage, StockChange(product_id="apple", on_hand=-1, reserved=-1))
+    _change(storage, StockDelta(product_id="apple", reserved=5))
+    _change(storage, StockDelta(product_id="apple", on_hand=-4))
+    _change(storage, StockDelta(product_id="apple", reserved=-2))
+    _change(storage, StockDelta(product_id="apple", on_hand=-1, reserved=-1))
     assert central(storage, "apple") == (0, 2)
-    with pytest.raises(RuleViolated):
-        _change(storage, StockChange(product_id="apple", reserved=1))
+    with pytest.raises(ConstraintViolated):
+        _change(storage, StockDelta(product_id="apple", reserved=1))
 
 
 def test_vendor_stock_is_found_by_product(storage: Storage) -> None:
@@ -161,7 +161,7 @@ def test_the_storage_itself_refuses_vendor_stock_below_zero(storage: Storage) ->
         VendorStockChange(vendor_id="acme", product_id="apple", available=-1),
         VendorStockChange(vendor_id="acme", product_id="pear", available=-4),
     ]
-    with pytest.raises(RuleViolated):
+    with pytest.raises(ConstraintViolated):
         work(storage, lambda uow: uow.stock.change_vendors(changes))
     assert [each.available for each in _levels(storage, "apple", "pear")] == [5, 3]
 
@@ -171,9 +171,9 @@ def test_vendor_stock_is_put_in_or_replaced(storage: Storage) -> None:
         vendor_id="acme", product_id="apple", available=7, reported=9, as_of=LATER
     )
     work(storage, lambda uow: uow.stock.accept_report(Vendor(id="bert", name="Bert"), NOW))
-    work(storage, lambda uow: uow.stock.put_vendor([replaced, level("bert", "apple", 0)]))
+    work(storage, lambda uow: uow.stock.upsert_vendor_stock([replaced, level("bert", "apple", 0)]))
     assert _levels(storage, "apple") == [replaced, level("bert", "apple", 0)]
-    work(storage, lambda uow: uow.stock.put_vendor([]))
+    work(storage, lambda uow: uow.stock.upsert_vendor_stock([]))
 
 
 def test_a_report_is_accepted_unless_a_newer_one_was(storage: Storage) -> None:
@@ -196,7 +196,7 @@ def test_a_vendors_products_are_those_of_which_it_last_reported_more_than_nothin
         sold_out = VendorStock(
             vendor_id="acme", product_id="apple", available=0, reported=5, as_of=NOW
         )
-        uow.stock.put_vendor([sold_out, level("acme", "pear", 0)])
+        uow.stock.upsert_vendor_stock([sold_out, level("acme", "pear", 0)])
         return uow.stock.products_of("acme")
 
     assert work(storage, step) == {"apple"}
@@ -258,7 +258,7 @@ def test_every_id_comes_back_as_it_went_in(storage: Storage) -> None:
 def test_moments_keep_their_microseconds_and_are_answered_in_utc(
     storage: Storage, as_of: datetime
 ) -> None:
-    work(storage, lambda uow: uow.stock.put_vendor([level("acme", "apple", 1, as_of)]))
+    work(storage, lambda uow: uow.stock.upsert_vendor_stock([level("acme", "apple", 1, as_of)]))
     [found] = _levels(storage, "apple")
     assert found.as_of == as_of
     assert found.as_of.utcoffset() == timedelta(0) or as_of.utcoffset() != timedelta(0)
@@ -267,5 +267,5 @@ def test_moments_keep_their_microseconds_and_are_answered_in_utc(
 def test_the_largest_quantities_of_many_vendors_fit(storage: Storage) -> None:
     for number in range(3):
         stock_up(storage, f"vendor {number}", gold=MAX_QUANTITY)
-    _change(storage, StockChange(product_id="gold", on_hand=2**62))
+    _change(storage, StockDelta(product_id="gold", on_hand=2**62))
     assert central(storage, "gold") == (3 * MAX_QUANTITY + 2**62, 0)

@@ -11,7 +11,7 @@ from uuid import UUID
 from order_aggregator.domain.errors import InsufficientStock
 from order_aggregator.domain.order import Order, OrderStatus
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
-from order_aggregator.domain.stock import StockChange
+from order_aggregator.domain.stock import StockDelta
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from race import race
 from shop import Shop, Storage, announced, lines, next_order_id, wish
@@ -71,10 +71,10 @@ def test_locks_on_crossing_sets_of_products_never_block_each_other_for_good(
         for pair in pairs[:12]:
             # In no order at all: putting them into one is the storage's part.
             asked = list(pair) if seed % 2 else list(reversed(pair))
-            changes = [StockChange(product_id=key, reserved=1) for key in asked]
+            changes = [StockDelta(product_id=key, reserved=1) for key in asked]
 
             def step(
-                uow: UnitOfWork, asked: list[str] = asked, changes: list[StockChange] = changes
+                uow: UnitOfWork, asked: list[str] = asked, changes: list[StockDelta] = changes
             ) -> None:
                 uow.stock.lock(asked)
                 uow.stock.change(changes, NOW)

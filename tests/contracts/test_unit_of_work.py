@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from order_aggregator.domain.errors import RuleViolated
+from order_aggregator.domain.errors import ConstraintViolated
 from order_aggregator.domain.ports.unit_of_work import StockRepository, UnitOfWork
 from order_aggregator.domain.stock import (
     CentralStock,
     Product,
-    StockChange,
+    StockDelta,
     Vendor,
     VendorStock,
     VendorStockChange,
@@ -22,7 +22,7 @@ from order_aggregator.domain.stock import (
 from shop import Storage, reserved_order
 from shop_work import NOW, central, claimed, level, numbers, stock_up, work
 
-RESERVE_ONE = [StockChange(product_id="apple", reserved=1)]
+RESERVE_ONE = [StockDelta(product_id="apple", reserved=1)]
 
 
 class _SomethingBroke(Exception):
@@ -33,11 +33,11 @@ def _change_everything(uow: UnitOfWork) -> None:
     uow.stock.accept_report(Vendor(id="bert", name="Bert"), NOW)
     uow.stock.add_products([Product(id="fig", name="Fig")], NOW)
     uow.stock.lock(["apple", "fig"])
-    uow.stock.put_vendor([level("bert", "fig", 3)])
+    uow.stock.upsert_vendor_stock([level("bert", "fig", 3)])
     uow.stock.change(
         [
-            StockChange(product_id="apple", reserved=1),
-            StockChange(product_id="fig", on_hand=3),
+            StockDelta(product_id="apple", reserved=1),
+            StockDelta(product_id="fig", on_hand=3),
         ],
         NOW,
     )
@@ -79,7 +79,7 @@ def _commit_and_break(uow: UnitOfWork) -> None:
 
 def _change_everything_and_break_a_rule(uow: UnitOfWork) -> None:
     _change_everything(uow)
-    uow.stock.change([StockChange(product_id="apple", on_hand=-6)], NOW)
+    uow.stock.change([StockDelta(product_id="apple", on_hand=-6)], NOW)
 
 
 def test_leaving_by_an_exception_undoes_everything_and_passes_it_on(storage: Storage) -> None:
@@ -99,7 +99,7 @@ def test_what_was_committed_stays_when_the_block_then_fails(storage: Storage) ->
 
 def test_a_refused_change_undoes_what_came_before_it(storage: Storage) -> None:
     stock_up(storage, "acme", apple=5)
-    with pytest.raises(RuleViolated):
+    with pytest.raises(ConstraintViolated):
         work(storage, _change_everything_and_break_a_rule)
     assert _counts(storage) == (1, 1, 0, (5, 0))
 
@@ -158,10 +158,10 @@ def test_whoever_locks_a_product_second_waits_and_then_sees_what_the_first_commi
 @pytest.mark.parametrize(
     "look",
     [
-        lambda stock: stock.of_vendors(["apple"]),
-        lambda stock: stock.highest_of_vendors({"apple": 1}),
+        lambda stock: stock.lock_vendor_stock(["apple"]),
+        lambda stock: stock.lock_top_vendors({"apple": 1}),
     ],
-    ids=["of_vendors", "highest_of_vendors"],
+    ids=["lock_vendor_stock", "lock_top_vendors"],
 )
 def test_whoever_looks_at_vendors_locks_their_products(
     storage: Storage, look: Callable[[StockRepository], list[VendorStock]]

@@ -98,16 +98,16 @@ def _rows(reports: tuple[StockReport, ...]) -> list[dict[str, str | int | None]]
 
 def _csv(reports: tuple[StockReport, ...], as_of: datetime | None) -> bytes:
     text = io.StringIO()
-    moments = {} if as_of is None else {"at": as_of.isoformat()}
-    writer = csv.DictWriter(text, ["sku", "title", "qty", *moments])
+    timestamps = {} if as_of is None else {"at": as_of.isoformat()}
+    writer = csv.DictWriter(text, ["sku", "title", "qty", *timestamps])
     writer.writeheader()
-    writer.writerows(row | moments for row in _rows(reports))
+    writer.writerows(row | timestamps for row in _rows(reports))
     return text.getvalue().encode()
 
 
 def _json(reports: tuple[StockReport, ...], as_of: datetime | None, next_page: str = "") -> bytes:
-    moments = {} if as_of is None else {"at": as_of.isoformat()}
-    return json.dumps({"rows": _rows(reports), "next": next_page} | moments).encode()
+    timestamps = {} if as_of is None else {"at": as_of.isoformat()}
+    return json.dumps({"rows": _rows(reports), "next": next_page} | timestamps).encode()
 
 
 def _format(kind: str, as_of: datetime | None, *, paged: bool = False) -> FeedFormat:
@@ -192,8 +192,8 @@ class PagedFeed(_Published):
             link = "" if page is pages[-1] else following
             path = f"/stock?version={version}&page={number}" if number else "/stock"
             # The earliest statement counts: that of the last page.
-            moment = as_of and as_of + timedelta(hours=len(pages) - 1 - number)
-            self._server.serve(path, Answer(_json(page, moment, link)))
+            timestamp = as_of and as_of + timedelta(hours=len(pages) - 1 - number)
+            self._server.serve(path, Answer(_json(page, timestamp, link)))
         if as_of is None:
             feed_format = _format("json", None, paged=True)
             self.gateway = attrs.evolve(

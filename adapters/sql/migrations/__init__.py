@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from ..engine import long_statements, make_database
+from ..engine import create_sqlite_file, long_statements
 from ..errors import read_errors_translated
 from ..write_lock import write_lock
 
@@ -24,7 +24,7 @@ _ADVISORY_LOCK = 7_203_846_152_910_417
 
 def upgrade(engine: Engine) -> None:
     """Create or upgrade the tables; several at once wait for each other. StorageUnavailable."""
-    make_database(engine)
+    create_sqlite_file(engine)
     with read_errors_translated(), write_lock(engine):
         if engine.dialect.name == "sqlite":
             _use_write_ahead_log(engine)

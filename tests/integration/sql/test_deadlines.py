@@ -22,14 +22,14 @@ from order_aggregator.adapters.sql.errors import driver_errors_translated
 from order_aggregator.adapters.sql.transaction import Transaction
 from order_aggregator.domain.errors import CommitOutcomeUnknown, StorageUnavailable
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
-from order_aggregator.domain.stock import StockChange
+from order_aggregator.domain.stock import StockDelta
 from shop_work import NOW, central, stock_up, work
 
 T = TypeVar("T")
 TIMEOUT = 2.0
 # By then, one deadline has passed, and a second one has not.
 ONE_TIMEOUT = 3.9
-RESERVE_ONE = [StockChange(product_id="apple", reserved=1)]
+RESERVE_ONE = [StockDelta(product_id="apple", reserved=1)]
 
 
 class Mode(Protocol):

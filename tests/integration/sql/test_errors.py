@@ -22,9 +22,9 @@ from order_aggregator.domain.errors import (
     BrokerUnavailable,
     CommitOutcomeUnknown,
     Conflict,
+    ConstraintViolated,
     InvalidValue,
     OrderAggregatorError,
-    RuleViolated,
     StorageUnavailable,
 )
 from race import race
@@ -369,10 +369,10 @@ def test_a_lock_that_cannot_be_had_is_a_clear_error(sqlite: Engine) -> None:
 SQLSTATES = {
     "08006": StorageUnavailable,
     "22003": None,
-    "23502": RuleViolated,
-    "23503": RuleViolated,
+    "23502": ConstraintViolated,
+    "23503": ConstraintViolated,
     "23505": Conflict,
-    "23514": RuleViolated,
+    "23514": ConstraintViolated,
     "25006": StorageUnavailable,
     "28P01": StorageUnavailable,
     "40001": Conflict,

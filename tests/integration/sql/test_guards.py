@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.sql.transaction import Transaction
-from order_aggregator.domain.errors import Conflict, OrderAggregatorError, RuleViolated
+from order_aggregator.domain.errors import Conflict, ConstraintViolated, OrderAggregatorError
 from shop import Shop, next_order_id
 from shop_work import NOW, stock_up, work
 
@@ -90,7 +90,7 @@ def outcomes(engine: Engine, statements: Mapping[str, str]) -> dict[str, str]:
 
 
 def test_the_database_refuses_what_breaks_a_rule(engine: Engine, shop: Shop) -> None:
-    assert outcomes(engine, REFUSED) == dict.fromkeys(REFUSED, "RuleViolated")
+    assert outcomes(engine, REFUSED) == dict.fromkeys(REFUSED, "ConstraintViolated")
 
 
 def test_the_database_allows_what_a_report_may_bring_about(engine: Engine, shop: Shop) -> None:
@@ -128,11 +128,11 @@ def test_nothing_of_a_failed_unit_of_work_can_be_committed(storage: SqlStorage, 
 
 
 def test_a_refused_statement_spoils_its_unit_of_work(storage: SqlStorage, shop: Shop) -> None:
-    [level] = work(storage, lambda uow: uow.stock.of_vendors(["apple"]))
+    [level] = work(storage, lambda uow: uow.stock.lock_vendor_stock(["apple"]))
     with storage.unit_of_work() as uow:
         uow.outbox.announce([next_order_id()], NOW)
-        uow.stock.put_vendor([attrs.evolve(level, vendor_id="nobody")])
-        with pytest.raises(RuleViolated):
-            uow.stock.of_vendors(["apple"])
+        uow.stock.upsert_vendor_stock([attrs.evolve(level, vendor_id="nobody")])
+        with pytest.raises(ConstraintViolated):
+            uow.stock.lock_vendor_stock(["apple"])
         with pytest.raises(Conflict):
             uow.commit()

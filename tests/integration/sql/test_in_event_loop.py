@@ -14,7 +14,7 @@ from order_aggregator.adapters.sql import SqlStorage, create_engine
 from order_aggregator.adapters.sql.engine import POOL_OVERFLOW, POOL_SIZE
 from order_aggregator.adapters.sql.errors import driver_errors_translated
 from order_aggregator.adapters.sql.write_lock import write_lock
-from order_aggregator.adapters.system.greenlets import Calls
+from order_aggregator.adapters.system.greenlets import GreenletPool
 from order_aggregator.domain.errors import StorageUnavailable
 from shop import Shop, wish
 from shop_work import central, stock_up
@@ -63,7 +63,7 @@ def test_calls_ask_side_by_side(postgresql: Engine) -> None:
         answers.append(ask(postgresql, f"SELECT {number} FROM pg_sleep({number} * 0.1)"))
 
     async def main() -> None:
-        calls = Calls()
+        calls = GreenletPool()
         for number in (3, 2, 1, 0):
             calls.start(lambda number=number: call(number))  # type: ignore[misc]
         await until(lambda: len(answers) == 4)

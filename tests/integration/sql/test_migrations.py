@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Engine, MetaData, text
 
 from order_aggregator.adapters.sql import SqlStorage, create_engine, migrate
-from order_aggregator.adapters.sql.engine import make_database
+from order_aggregator.adapters.sql.engine import create_sqlite_file
 from order_aggregator.adapters.sql.migrations import newest_revision
 from order_aggregator.adapters.sql.revision import HEAD
 from order_aggregator.adapters.sql.schema import metadata
@@ -95,7 +95,7 @@ def test_several_processes_may_migrate_at_once(url: str) -> None:
 
 def test_a_migration_that_fails_leaves_nothing_behind(url: str) -> None:
     engine = create_engine(url)
-    make_database(engine)
+    create_sqlite_file(engine)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE outbox (id integer)"))
     with pytest.raises(Exception, match="outbox"):

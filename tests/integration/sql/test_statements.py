@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Dialect, Engine, event, text
 
 from order_aggregator.adapters.sql import SqlStorage, connection
-from order_aggregator.adapters.sql.connection import Step, in_words_of_the_driver
+from order_aggregator.adapters.sql.connection import Step, compile_for_driver
 from order_aggregator.domain.order import Order
 from shop import Shop, next_order_id, wish
 from shop_work import NOW
@@ -25,7 +25,7 @@ def recorded(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     statements: list[tuple[str, Any]] = []
 
     def record_step(step: Step, dialect: Dialect) -> tuple[str, dict[str, object]]:
-        sql, parameters = in_words_of_the_driver(step, dialect)
+        sql, parameters = compile_for_driver(step, dialect)
         statements.append((sql, parameters))
         return sql, parameters
 
@@ -39,7 +39,7 @@ def recorded(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     event.listen(engine, "before_cursor_execute", record)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(connection, "in_words_of_the_driver", record_step)
+            patch.setattr(connection, "compile_for_driver", record_step)
             yield statements
     finally:
         event.remove(engine, "before_cursor_execute", record)

@@ -23,7 +23,7 @@ WRITE = """
 import sys
 from datetime import datetime, UTC
 from order_aggregator.adapters.sql import SqlStorage, create_engine
-from order_aggregator.domain.stock import StockChange
+from order_aggregator.domain.stock import StockDelta
 
 engine = create_engine(sys.argv[1])
 storage = SqlStorage(engine)
@@ -31,7 +31,7 @@ for _ in range(int(sys.argv[2])):
     with storage.unit_of_work() as uow:
         before = uow.stock.lock(["apple"])["apple"]
         rest = before.on_hand - before.reserved
-        change = StockChange(product_id="apple", on_hand=1, reserved=rest)
+        change = StockDelta(product_id="apple", on_hand=1, reserved=rest)
         uow.stock.change([change], datetime.now(UTC))
         uow.commit()
 engine.dispose()

@@ -21,13 +21,13 @@ from order_aggregator.domain.allocation import (
     fewest_vendors,
     highest_first,
     highest_then_even,
-    policy_named,
+    parse_policy,
     priority,
     proportional,
 )
 from order_aggregator.domain.errors import InvalidPlan, InvalidValue, Shortage, VendorShortage
 from order_aggregator.domain.order import Allocation, OrderLine
-from order_aggregator.domain.stock import StockChange, VendorStock, VendorStockChange
+from order_aggregator.domain.stock import StockDelta, VendorStock, VendorStockChange
 from shop import reserved_order
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -215,11 +215,11 @@ def test_priority_empties_its_vendors_in_order_before_any_other(
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_each_policy_is_found_by_its_name(name: str) -> None:
-    assert policy_named(name) is POLICIES[name]
+    assert parse_policy(name) is POLICIES[name]
 
 
 def test_a_priority_policy_is_built_from_its_text() -> None:
-    policy = policy_named("priority:small, tiny")
+    policy = parse_policy("priority:small, tiny")
     stock = {"big": 9, "small": 2, "tiny": 1}
     assert plan(4, stock, policy) == {"small": 2, "tiny": 1, "big": 1}
 
@@ -229,13 +229,13 @@ def test_a_priority_policy_is_built_from_its_text() -> None:
 )
 def test_a_policy_that_nobody_knows_is_an_invalid_value(text: str) -> None:
     with pytest.raises(InvalidValue, match="highest_then_even"):
-        policy_named(text)
+        parse_policy(text)
 
 
 @pytest.mark.parametrize("vendors", ["a,a", "a,b, a", "a,,b", ",", " ", "a,"])
 def test_a_priority_names_each_vendor_once(vendors: str) -> None:
     with pytest.raises(InvalidValue, match="each of them once"):
-        policy_named(f"priority:{vendors}")
+        parse_policy(f"priority:{vendors}")
 
 
 @every_policy
@@ -327,7 +327,7 @@ def test_orders_are_allocated_one_after_the_other_from_what_the_earlier_ones_lef
         VendorStockChange(vendor_id="b", product_id="apple", available=-2),
     ]
     assert allocations.central_changes() == [
-        StockChange(product_id="apple", on_hand=-5, reserved=-5)
+        StockDelta(product_id="apple", on_hand=-5, reserved=-5)
     ]
 
 

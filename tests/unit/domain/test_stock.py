@@ -19,7 +19,7 @@ from order_aggregator.domain.stock import (
     CentralStock,
     Product,
     Reservations,
-    StockChange,
+    StockDelta,
     Vendor,
     released,
 )
@@ -49,7 +49,7 @@ def test_reserving_takes_what_is_there_to_the_last_unit_and_no_further() -> None
     with pytest.raises(InsufficientStock) as caught:
         reservations.reserve(lines({"apple": 1}))
     assert caught.value.shortages == (Shortage(product_id="apple", requested=1, available=0),)
-    assert reservations.changes() == [StockChange(product_id="apple", reserved=3)]
+    assert reservations.changes() == [StockDelta(product_id="apple", reserved=3)]
 
 
 def test_units_reserved_before_are_not_available() -> None:
@@ -105,8 +105,8 @@ def test_each_order_is_reserved_whole_or_not_at_all_and_never_more_than_there_is
 def test_releasing_gives_back_the_lines_of_all_orders_with_one_change_a_product() -> None:
     orders = [reserved_order(NOW, pear=1, apple=2), reserved_order(NOW, apple=3)]
     assert released(orders) == [
-        StockChange(product_id="apple", reserved=-5),
-        StockChange(product_id="pear", reserved=-1),
+        StockDelta(product_id="apple", reserved=-5),
+        StockDelta(product_id="pear", reserved=-1),
     ]
     assert released([]) == []
 

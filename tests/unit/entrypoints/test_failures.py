@@ -10,10 +10,10 @@ from uuid import UUID
 
 import pytest
 
-from order_aggregator import Order, OrderStatus, RuleViolated
+from order_aggregator import ConstraintViolated, Order, OrderStatus
 from order_aggregator.adapters.wire import decode
 from order_aggregator.entrypoints import worker
-from order_aggregator.entrypoints.failures import LONGEST_DELAY, RetryRule, Verdict
+from order_aggregator.entrypoints.failures import LONGEST_DELAY, FailureAction, RetryPolicy
 from order_aggregator.entrypoints.worker import Worker
 from worker_shop import Killed, Shop
 
@@ -31,9 +31,9 @@ def shop() -> Iterator[Shop]:
     assert list(shop.storage.ledger.discrepancies()) == []
 
 
-def retrying(max_attempts: int) -> RetryRule:
+def retrying(max_attempts: int) -> RetryPolicy:
     """So many attempts, one right after the other."""
-    return RetryRule(max_attempts=max_attempts, first_delay=timedelta(microseconds=1))
+    return RetryPolicy(max_attempts=max_attempts, first_delay=timedelta(microseconds=1))
 
 
 def counted(step: Callable[[S], R], sizes: list[int]) -> Callable[[S], R]:
@@ -171,7 +171,7 @@ def test_an_order_that_crashes_is_tried_with_others_twice_only(shop: Shop) -> No
     def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
         sizes.append(len(order_ids))
         if crashing in order_ids:
-            raise RuleViolated("a constraint")
+            raise ConstraintViolated("a constraint")
         return shop.fulfil(order_ids)
 
     worker = shop.worker(fulfil=fulfil, rule=retrying(4))
@@ -189,7 +189,7 @@ def test_an_order_that_cannot_be_failed_is_parked_and_harms_no_neighbour(shop: S
 
     def fail(reasons: Mapping[UUID, str]) -> None:
         if short[2] in reasons:
-            raise RuleViolated("a constraint")
+            raise ConstraintViolated("a constraint")
         shop.fail(reasons)
 
     shop.step(shop.worker(fail=fail, rule=retrying(2)), times=2)
@@ -203,14 +203,14 @@ def test_an_order_that_cannot_be_failed_is_parked_and_harms_no_neighbour(shop: S
 
 
 def test_delays_double_with_each_attempt_up_to_a_minute() -> None:
-    rule = RetryRule(max_attempts=8, first_delay=timedelta(seconds=0.5))
+    rule = RetryPolicy(max_attempts=8, first_delay=timedelta(seconds=0.5))
     assert [rule.delay(attempt) for attempt in (1, 2, 3, 7)] == [0.5, 1.0, 2.0, 32.0]
     assert [rule.delay(attempt) for attempt in (8, 20)] == [LONGEST_DELAY.total_seconds()] * 2
-    slow = RetryRule(max_attempts=8, first_delay=timedelta(days=1))
+    slow = RetryPolicy(max_attempts=8, first_delay=timedelta(days=1))
     assert slow.delay(1) == LONGEST_DELAY.total_seconds()
 
 
 def test_the_limit_counts_attempts() -> None:
-    rule = RetryRule(max_attempts=2, first_delay=timedelta(seconds=1))
-    assert rule.verdict(ValueError(), 1) is Verdict.RETRY
-    assert rule.verdict(ValueError(), 2) is Verdict.PARK
+    rule = RetryPolicy(max_attempts=2, first_delay=timedelta(seconds=1))
+    assert rule.action(ValueError(), 1) is FailureAction.RETRY
+    assert rule.action(ValueError(), 2) is FailureAction.PARK

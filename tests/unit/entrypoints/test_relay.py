@@ -34,7 +34,7 @@ class Sending:
         self.finished = True
 
 
-def relay_of(sending: Sending | None, stop: Event, **calls: Callable[[], Any]) -> Relay:
+def build_relay(sending: Sending | None, stop: Event, **calls: Callable[[], Any]) -> Relay:
     """A relay that has nothing else to do, unless told."""
     idle: dict[str, Callable[[], Any]] = {"resend_orders": list, "watch_outbox": lambda: None}
     return Relay(relay_messages=sending, stop=stop, **{**idle, **calls})
@@ -50,7 +50,7 @@ def test_a_wake_sends_before_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> N
         return []
 
     monkeypatch.setattr(relay_module, "POLL", relay_module.POLL * 1000)
-    relay = relay_of(Sending(send), stop)
+    relay = build_relay(Sending(send), stop)
     thread = Thread(target=relay.run)
     thread.start()
     relay.wake()
@@ -78,13 +78,13 @@ def test_it_goes_on_when_the_broker_is_back() -> None:
         return answer
 
     sending = Sending(send)
-    relay_of(sending, stop).run()
+    build_relay(sending, stop).run()
     assert answers == []
     assert sending.finished
 
 
 def test_a_crash_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "AFTER_CRASH", relay_module.POLL)
+    monkeypatch.setattr(relay_module, "CRASH_BACKOFF", relay_module.POLL)
     stop = Event()
     answers: list[Exception | None] = [ZeroDivisionError(), None]
 
@@ -95,7 +95,7 @@ def test_a_crash_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
         stop.set()
         return []
 
-    relay_of(Sending(send), stop).run()
+    build_relay(Sending(send), stop).run()
     assert answers == []
 
 
@@ -106,7 +106,7 @@ def test_told_to_stop_while_the_broker_is_away_it_ends() -> None:
         tried.set()
         raise BrokerUnavailable("away")
 
-    thread = Thread(target=relay_of(Sending(send), stop).run)
+    thread = Thread(target=build_relay(Sending(send), stop).run)
     thread.start()
     assert tried.wait(2)
     begun = monotonic()
@@ -123,7 +123,7 @@ def test_without_a_broker_it_only_resends() -> None:
         stop.set()
         return []
 
-    relay_of(None, stop, resend_orders=resend).run()
+    build_relay(None, stop, resend_orders=resend).run()
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_what_the_bus_refuses_is_not_tried_again_at_once(slow_start: None) -> No
             stop.set()
         return []
 
-    relay = relay_of(Sending(refused, unconfirmed=1000), stop)
+    relay = build_relay(Sending(refused, unconfirmed=1000), stop)
     relay.run()
     pauses = [later - earlier for earlier, later in pairwise(tries)]
     # At least half of 0.2, 0.4 and 0.8 seconds.
@@ -165,7 +165,7 @@ def test_after_a_round_without_refusals_it_waits_no_longer_than_at_first() -> No
 
     times: list[float] = []
     sending.send = send
-    relay_of(sending, stop).run()
+    build_relay(sending, stop).run()
     # Else its fourth pause would last 0.8 seconds at least.
     assert times[1] - times[0] < 0.75
 
@@ -187,7 +187,7 @@ def test_a_backlog_is_logged_also_while_the_broker_is_away(
         raise BrokerUnavailable("away")
 
     with capture_logs() as lines:
-        relay_of(Sending(send), stop, watch_outbox=watch).run()
+        build_relay(Sending(send), stop, watch_outbox=watch).run()
     assert [line for line in lines if line["event"] == "outbox.waiting"] == [
         {
             "event": "outbox.waiting",

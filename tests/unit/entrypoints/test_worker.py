@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from order_aggregator import Order, OrderStatus, RuleViolated, StorageUnavailable
+from order_aggregator import ConstraintViolated, Order, OrderStatus, StorageUnavailable
 from order_aggregator.adapters.wire import decode, encode
 from order_aggregator.entrypoints import worker
 from worker_shop import RULE, Killed, Shop
@@ -122,11 +122,11 @@ def test_an_order_stays_announced_until_it_is_announced_alone(shop: Shop, attemp
         with shop.bus.consume() as consumer:
             assert consumer.receive(1, 1)
 
-    def announce_alone(order_ids: Sequence[UUID]) -> Sequence[UUID]:
+    def requeue_individually(order_ids: Sequence[UUID]) -> Sequence[UUID]:
         raise Killed
 
     with suppress(Killed):
-        shop.step(shop.worker(announce_alone=announce_alone))
+        shop.step(shop.worker(requeue_individually=requeue_individually))
     assert shop.queued() == 1
 
 
@@ -167,7 +167,7 @@ def test_an_order_that_brings_its_batch_down_does_not_harm_its_neighbours(shop: 
 
     def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
         if orders[2] in order_ids:
-            raise RuleViolated("a constraint")
+            raise ConstraintViolated("a constraint")
         return shop.fulfil(order_ids)
 
     shop.step(shop.worker(fulfil=fulfil))
@@ -325,7 +325,7 @@ def test_told_to_stop_it_tries_no_more_orders_of_a_batch_that_came_down(shop: Sh
     def fulfil(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
         shop.stop.set()
         calls.append(len(order_ids))
-        raise RuleViolated("a constraint")
+        raise ConstraintViolated("a constraint")
 
     shop.worker(fulfil=fulfil).run()
     assert calls == [3]

@@ -7,8 +7,8 @@ revision = "0001"
 down_revision = None
 
 TEXT_ID = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
-MOMENT = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
-ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TIMESTAMP = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
+ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -37,7 +37,7 @@ def _create_stock() -> None:
         "vendors",
         sa.Column("id", TEXT_ID, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
-        sa.Column("as_of", MOMENT, nullable=False),
+        sa.Column("as_of", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("id", name="vendors_pkey"),
         sqlite_with_rowid=False,
     )
@@ -46,7 +46,7 @@ def _create_stock() -> None:
         sa.Column("product_id", TEXT_ID, nullable=False),
         sa.Column("on_hand", sa.BigInteger, nullable=False),
         sa.Column("reserved", sa.BigInteger, nullable=False),
-        sa.Column("updated_at", MOMENT, nullable=False),
+        sa.Column("updated_at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("product_id", name="central_stock_pkey"),
         sa.ForeignKeyConstraint(
             ["product_id"], ["products.id"], name="central_stock_product_id_fkey"
@@ -62,7 +62,7 @@ def _create_stock() -> None:
         sa.Column("vendor_id", TEXT_ID, nullable=False),
         sa.Column("available", sa.BigInteger, nullable=False),
         sa.Column("reported", sa.BigInteger, nullable=False),
-        sa.Column("as_of", MOMENT, nullable=False),
+        sa.Column("as_of", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("vendor_id", "product_id", name="vendor_stock_pkey"),
         sa.ForeignKeyConstraint(
             ["product_id"], ["central_stock.product_id"], name="vendor_stock_product_id_fkey"
@@ -78,12 +78,12 @@ def _create_stock() -> None:
 def _create_adjustments() -> None:
     op.create_table(
         "stock_adjustments",
-        sa.Column("id", ROW_NUMBER, sa.Identity(), nullable=False),
+        sa.Column("id", ROW_ID, sa.Identity(), nullable=False),
         sa.Column("vendor_id", TEXT_ID, nullable=False),
         sa.Column("product_id", TEXT_ID, nullable=False),
         sa.Column("delta", sa.BigInteger, nullable=False),
         sa.Column("cause", sa.Text, nullable=False),
-        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("id", name="stock_adjustments_pkey"),
         sa.ForeignKeyConstraint(
             ["product_id", "vendor_id"],
@@ -101,9 +101,9 @@ def _create_orders() -> None:
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("failure", sa.Text),
         sa.Column("idempotency_key", sa.Text),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.Column("updated_at", MOMENT, nullable=False),
-        sa.Column("sent_at", MOMENT, nullable=False),
+        sa.Column("created_at", TIMESTAMP, nullable=False),
+        sa.Column("updated_at", TIMESTAMP, nullable=False),
+        sa.Column("sent_at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("id", name="orders_pkey"),
         sa.CheckConstraint(
             "status IN ('reserved', 'fulfilled', 'failed', 'cancelled')", name="orders_status_known"
@@ -155,7 +155,7 @@ def _create_allocations() -> None:
         sa.Column("product_id", TEXT_ID, nullable=False),
         sa.Column("vendor_id", TEXT_ID, nullable=False),
         sa.Column("quantity", sa.BigInteger, nullable=False),
-        sa.Column("allocated_at", MOMENT, nullable=False),
+        sa.Column("allocated_at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("order_id", "product_id", "vendor_id", name="allocations_pkey"),
         sa.ForeignKeyConstraint(
             ["order_id", "product_id"],
@@ -180,16 +180,16 @@ def _create_allocations() -> None:
 def _create_outbox() -> None:
     op.create_table(
         "outbox",
-        sa.Column("id", ROW_NUMBER, sa.Identity(), nullable=False),
+        sa.Column("id", ROW_ID, sa.Identity(), nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("due_at", MOMENT),
+        sa.Column("due_at", TIMESTAMP),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name="outbox_pkey"),
         sqlite_autoincrement=True,
     )
     op.create_table(
         "parked_messages",
-        sa.Column("id", ROW_NUMBER, autoincrement=False, nullable=False),
+        sa.Column("id", ROW_ID, autoincrement=False, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),

@@ -8,7 +8,7 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-MOMENT = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
+TIMESTAMP = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
 
 
 def upgrade() -> None:
@@ -25,13 +25,13 @@ def upgrade() -> None:
     )
     # Messages that wait already count as created now.
     now = datetime.now(UTC).isoformat(timespec="microseconds")
-    op.add_column("outbox", sa.Column("created_at", MOMENT, nullable=False, server_default=now))
+    op.add_column("outbox", sa.Column("created_at", TIMESTAMP, nullable=False, server_default=now))
     if op.get_context().dialect.name == "postgresql":
         op.alter_column("outbox", "created_at", server_default=None)
     op.create_table(
         "outbox_alarm",
         sa.Column("id", sa.Integer, autoincrement=False, nullable=False),
-        sa.Column("raised_at", MOMENT, nullable=False),
+        sa.Column("raised_at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("id", name="outbox_alarm_pkey"),
         sa.CheckConstraint("id = 1", name="outbox_alarm_one_row"),
     )

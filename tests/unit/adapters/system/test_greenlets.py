@@ -12,7 +12,12 @@ import pytest
 from greenlet import getcurrent
 
 from event_loop import run, until
-from order_aggregator.adapters.system.greenlets import Calls, in_call, result_of, unblocked
+from order_aggregator.adapters.system.greenlets import (
+    GreenletPool,
+    await_,
+    in_greenlet,
+    run_in_thread,
+)
 
 
 def made(*calls: Callable[[], object], within: float = 5.0) -> list[object]:
@@ -20,7 +25,7 @@ def made(*calls: Callable[[], object], within: float = 5.0) -> list[object]:
     results: list[object] = []
 
     async def main() -> None:
-        starter = Calls()
+        starter = GreenletPool()
         for call in calls:
             starter.start(lambda call=call: results.append(call()))  # type: ignore[misc]
         await until(lambda: len(results) == len(calls))
@@ -30,7 +35,7 @@ def made(*calls: Callable[[], object], within: float = 5.0) -> list[object]:
 
 
 def waiting(seconds: float) -> Callable[[], float]:
-    return lambda: result_of(asyncio.ensure_future(asyncio.sleep(seconds, seconds)))
+    return lambda: await_(asyncio.ensure_future(asyncio.sleep(seconds, seconds)))
 
 
 def test_a_call_that_waits_lets_the_others_go_on() -> None:
@@ -43,7 +48,7 @@ def test_what_a_call_waits_for_may_fail() -> None:
 
     def call() -> str:
         try:
-            result_of(asyncio.ensure_future(fail()))
+            await_(asyncio.ensure_future(fail()))
         except ZeroDivisionError:
             return "failed"
         return "done"
@@ -61,7 +66,7 @@ def test_a_greenlet_whose_call_is_done_makes_the_next_even_after_one_that_raised
         raise ZeroDivisionError
 
     async def main() -> None:
-        calls = Calls()
+        calls = GreenletPool()
         calls.start(fail)
         calls.start(lambda: seen.append(getcurrent()))
         calls.start(lambda: (seen.append(getcurrent()), waiting(0.01)()))  # type: ignore[func-returns-value]
@@ -80,7 +85,7 @@ def test_only_so_many_greenlets_are_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("order_aggregator.adapters.system.greenlets.MAX_IDLE", 2)
 
     async def main() -> int:
-        calls = Calls()
+        calls = GreenletPool()
         for _ in range(5):
             calls.start(waiting(0.01))
         await asyncio.sleep(0.05)
@@ -91,24 +96,24 @@ def test_only_so_many_greenlets_are_kept(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_only_a_call_can_wait_for_a_result() -> None:
     async def main() -> None:
-        assert not in_call()
-        result_of(asyncio.get_running_loop().create_future())
+        assert not in_greenlet()
+        await_(asyncio.get_running_loop().create_future())
 
-    with pytest.raises(TypeError, match="Calls"):
+    with pytest.raises(TypeError, match="GreenletPool"):
         run(main())
-    assert made(in_call) == [True]
+    assert made(in_greenlet) == [True]
 
 
 def test_outside_the_loop_what_blocks_is_called_right_here() -> None:
-    assert unblocked(threading.get_ident) == threading.get_ident()
+    assert run_in_thread(threading.get_ident) == threading.get_ident()
 
 
 def test_in_the_loop_what_blocks_is_called_in_a_thread_and_the_loop_goes_on() -> None:
     others: list[object] = []
 
     def call() -> int:
-        here = unblocked(threading.get_ident)
-        unblocked(time.sleep, 0.05)
+        here = run_in_thread(threading.get_ident)
+        run_in_thread(time.sleep, 0.05)
         assert others == ["other"]
         return here
 
@@ -119,7 +124,7 @@ def test_in_the_loop_what_blocks_is_called_in_a_thread_and_the_loop_goes_on() ->
 def test_in_the_loop_what_blocks_may_fail() -> None:
     def call() -> str:
         with pytest.raises(ZeroDivisionError):
-            unblocked(divmod, 7, 0)
+            run_in_thread(divmod, 7, 0)
         return "failed"
 
     assert made(call) == ["failed"]
@@ -136,7 +141,7 @@ def test_what_a_call_had_in_hand_is_let_go_when_it_is_done() -> None:
         def call(body: Body = body) -> None:
             assert isinstance(body, Body)
 
-        Calls().start(call)
+        GreenletPool().start(call)
         del call, body
         assert kept() is None
 

@@ -36,8 +36,8 @@ def test_a_product_has_one_name() -> None:
 
 def test_as_of_stands_still_and_is_never_later_than_now() -> None:
     clock = ManualClock(datetime(2026, 5, 1, tzinfo=UTC))
-    moments = {gateway.fetch().as_of for gateway in seed_vendor_gateways(clock)}
-    assert moments == {datetime(2026, 1, 1, tzinfo=UTC)}
+    timestamps = {gateway.fetch().as_of for gateway in seed_vendor_gateways(clock)}
+    assert timestamps == {datetime(2026, 1, 1, tzinfo=UTC)}
     earlier = datetime(2025, 5, 1, tzinfo=UTC)
     gateways = seed_vendor_gateways(ManualClock(earlier))
     assert {gateway.fetch().as_of for gateway in gateways} == {earlier}

@@ -186,7 +186,7 @@ def test_a_batch_is_planned_as_if_every_vendor_were_looked_at(
     orders = [order for each in quantities for order in shop.place(wish(None, apple=each))]
     accepted = [order for order in orders if isinstance(order, Order)]
     with shop.storage.unit_of_work() as uow:
-        of_all = VendorAllocations(uow.stock.of_vendors(["apple"]), policy)
+        of_all = VendorAllocations(uow.stock.lock_vendor_stock(["apple"]), policy)
     expected = [tuple(of_all.allocate(order)) for order in accepted]
     fulfilled = shop.fulfil(*accepted)
     assert [each.allocations for each in fulfilled if isinstance(each, Order)] == expected

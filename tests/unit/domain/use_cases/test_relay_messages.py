@@ -13,7 +13,7 @@ from order_aggregator.adapters.memory.unit_of_work import MemoryOutbox
 from order_aggregator.domain.errors import BrokerUnavailable, StorageUnavailable
 from order_aggregator.domain.ports.message_bus import Consumer
 from order_aggregator.domain.ports.unit_of_work import OutboxMessage
-from order_aggregator.domain.use_cases.relay_messages import BATCH, LEASE, LOOK_BACK
+from order_aggregator.domain.use_cases.relay_messages import BATCH, FULL_SCAN_INTERVAL, LEASE
 from shop import Shop
 
 
@@ -132,7 +132,7 @@ def _released(shop: Shop, message_id: int) -> None:
 
 def _look_back(shop: Shop) -> None:
     """Have the relay look back, and then make another claim."""
-    shop.clock.advance(LOOK_BACK)
+    shop.clock.advance(FULL_SCAN_INTERVAL)
     assert shop.relay_messages() == shop.relay_messages() == []
 
 
@@ -150,7 +150,7 @@ def test_what_is_due_again_far_back_is_sent_at_the_next_look_back(shop: Shop) ->
     """Claims do not begin there each time: a database would step over all that was removed."""
     far_back = _claimed_far_back(shop)
     _released(shop, far_back)
-    shop.clock.advance(LOOK_BACK - timedelta(microseconds=1))
+    shop.clock.advance(FULL_SCAN_INTERVAL - timedelta(microseconds=1))
     assert shop.relay_messages() == []
     shop.clock.advance(timedelta(microseconds=1))
     assert shop.relay_messages() == [b"far back"]
@@ -163,7 +163,7 @@ def test_what_comes_late_with_an_id_of_before_is_not_missed(shop: Shop) -> None:
     assert shop.relay_messages() == []
     _put(shop, b"slow", b"fast")
     slow = _claimed_elsewhere(shop)
-    shop.clock.advance(LOOK_BACK)
+    shop.clock.advance(FULL_SCAN_INTERVAL)
     assert shop.relay_messages() == [b"fast"]
     _released(shop, slow)
     assert shop.relay_messages() == [b"slow"]
@@ -196,7 +196,7 @@ def test_a_look_back_that_fails_keeps_no_message_waiting(
 
     monkeypatch.setattr(MemoryOutbox, "claim", claim_at_the_end)
     _put(shop, b"2")
-    shop.clock.advance(LOOK_BACK)
+    shop.clock.advance(FULL_SCAN_INTERVAL)
     with pytest.raises(StorageUnavailable):
         shop.relay_messages()
     assert shop.relay_messages() == [b"2"]

@@ -14,7 +14,7 @@ from api_under_test import ApiUnderTest
 from order_aggregator.domain.errors import (
     CommitOutcomeUnknown,
     Conflict,
-    RuleViolated,
+    ConstraintViolated,
     StorageUnavailable,
 )
 from order_aggregator.domain.order import MAX_LINES
@@ -315,7 +315,7 @@ def test_a_body_of_undeclared_length_is_counted_too(api: ApiUnderTest) -> None:
     [
         (StorageUnavailable("host db-7 refused"), 503, "storage-unavailable"),
         (Conflict("locked"), 503, "contention"),
-        (RuleViolated("secret"), 500, "internal-error"),
+        (ConstraintViolated("secret"), 500, "internal-error"),
         (ZeroDivisionError("secret"), 500, "internal-error"),
     ],
 )
@@ -335,7 +335,7 @@ def test_a_failure_of_ours_says_nothing_of_its_inside(
 
 
 def test_an_unknown_outcome_advises_to_repeat_with_the_same_key() -> None:
-    api = ApiUnderTest(Limits(patience=0.1))
+    api = ApiUnderTest(Limits(timeout=0.1))
 
     def fail(*_args: object, **_kwargs: object) -> None:
         raise CommitOutcomeUnknown("lost")

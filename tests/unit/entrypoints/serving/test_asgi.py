@@ -19,7 +19,7 @@ from flask import Flask
 
 from api_under_test import ApiUnderTest
 from asgi_servers import Server, everything, serving_hypercorn, serving_uvicorn
-from order_aggregator.entrypoints.api.concurrency import Sleep, Turns
+from order_aggregator.entrypoints.api.scheduling import GreenletScheduler, Waiter
 from order_aggregator.entrypoints.api.services import Limits
 from order_aggregator.entrypoints.serving.asgi import AsgiApplication
 from service import eventually
@@ -32,7 +32,7 @@ BOLT = b'{"product_id": "BOLT", "quantity": 1}'
 THREADS = 4
 
 Serving = Callable[[AsgiApplication], AbstractContextManager[Server]]
-Application = Callable[[Turns], WSGIApplication]
+Application = Callable[[GreenletScheduler], WSGIApplication]
 
 
 @contextmanager
@@ -42,9 +42,9 @@ def serving(
     """Serve what is made of the turns in the place of the product's views."""
 
     @contextmanager
-    def build(turns: Turns) -> Iterator[Flask]:
-        api = ApiUnderTest(Limits(**limits), turns)
-        api.app.wsgi_app = application(turns)  # type: ignore[assignment, method-assign]
+    def build(scheduler: GreenletScheduler) -> Iterator[Flask]:
+        api = ApiUnderTest(Limits(**limits), scheduler)
+        api.app.wsgi_app = application(scheduler)  # type: ignore[assignment, method-assign]
         yield api.app
 
     with server(AsgiApplication(build, threads=THREADS)) as served:
@@ -62,8 +62,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The product's views, by the product's server and by another one."""
 
     @contextmanager
-    def build(turns: Turns) -> Iterator[Flask]:
-        yield ApiUnderTest(Limits(max_body_bytes=1000), turns).app
+    def build(scheduler: GreenletScheduler) -> Iterator[Flask]:
+        yield ApiUnderTest(Limits(max_body_bytes=1000), scheduler).app
 
     with request.param(AsgiApplication(build, threads=THREADS)) as served:
         yield served
@@ -73,7 +73,7 @@ def url(server: Server, path: str) -> str:
     return f"http://127.0.0.1:{server.port}{path}"
 
 
-def echo(_turns: Turns) -> WSGIApplication:
+def echo(_scheduler: GreenletScheduler) -> WSGIApplication:
     def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         start("200 OK", [("X-Path", environ["PATH_INFO"])])
         return [environ["wsgi.input"].read(), b"!"]
@@ -81,7 +81,7 @@ def echo(_turns: Turns) -> WSGIApplication:
     return application
 
 
-def never(_turns: Turns) -> WSGIApplication:
+def never(_scheduler: GreenletScheduler) -> WSGIApplication:
     def application(_environ: WSGIEnvironment, _start: StartResponse) -> Iterable[bytes]:
         raise AssertionError
 
@@ -91,9 +91,9 @@ def never(_turns: Turns) -> WSGIApplication:
 class Sleeping:
     """An application whose orders sleep, and whose other responses block, until let go."""
 
-    def __init__(self, turns: Turns) -> None:
-        self.turns = turns
-        self.asleep: list[Sleep] = []
+    def __init__(self, scheduler: GreenletScheduler) -> None:
+        self.scheduler = scheduler
+        self.asleep: list[Waiter] = []
         self.woken = Event()
         self.threads: dict[str, set[int]] = {"POST": set(), "GET": set()}
         self.placed = 0
@@ -101,10 +101,10 @@ class Sleeping:
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         self.threads[environ["REQUEST_METHOD"]].add(get_ident())
         if environ["REQUEST_METHOD"] == "POST":
-            self.asleep.append(self.turns.sleep())
+            self.asleep.append(self.scheduler.waiter())
             while not self.woken.is_set():
-                self.asleep[-1].until_woken(0.02)
-                self.asleep[-1] = self.turns.sleep()
+                self.asleep[-1].wait(0.02)
+                self.asleep[-1] = self.scheduler.waiter()
             self.placed += 1
         elif environ["PATH_INFO"] != "/healthz":
             assert self.woken.wait(10)
@@ -116,8 +116,8 @@ class Sleeping:
 def serving_sleeping(**limits: Any) -> Iterator[tuple[Server, Sleeping]]:
     made: list[Sleeping] = []
 
-    def make(turns: Turns) -> Sleeping:
-        made.append(Sleeping(turns))
+    def make(scheduler: GreenletScheduler) -> Sleeping:
+        made.append(Sleeping(scheduler))
         return made[0]
 
     with serving(make, **limits) as server:
@@ -187,7 +187,7 @@ def environ_of(request: bytes) -> WSGIEnvironment:
     """What the application sees of it."""
     seen: list[WSGIEnvironment] = []
 
-    def make(_turns: Turns) -> WSGIApplication:
+    def make(_scheduler: GreenletScheduler) -> WSGIApplication:
         def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
             seen.append(environ)
             start("200 OK", [])
@@ -245,7 +245,7 @@ def test_a_request_is_passed_on_and_its_response_back(request_: bytes) -> None:
 
 
 def test_a_body_that_does_not_come_in_time_is_refused_and_the_connection_closed() -> None:
-    with serving(never, patience=0.05) as server:
+    with serving(never, timeout=0.05) as server:
         refused = server.responses(ORDER[:-1])
     assert status(refused) == HTTPStatus.REQUEST_TIMEOUT
     assert b":request-timeout" in refused
@@ -264,7 +264,7 @@ def test_a_body_that_is_declared_too_large_is_refused_before_it_comes() -> None:
 
 @pytest.mark.parametrize("request_", [ORDER, READ])
 def test_an_application_that_breaks_is_an_internal_error_and_no_end(request_: bytes) -> None:
-    def make(_turns: Turns) -> WSGIApplication:
+    def make(_scheduler: GreenletScheduler) -> WSGIApplication:
         def breaks(_environ: WSGIEnvironment, _start: StartResponse) -> Iterable[bytes]:
             raise ZeroDivisionError("secret")
 
@@ -351,7 +351,7 @@ def test_a_response_is_closed_as_wsgi_asks_for() -> None:
         def close(self) -> None:
             closed.set()
 
-    def make(_turns: Turns) -> WSGIApplication:
+    def make(_scheduler: GreenletScheduler) -> WSGIApplication:
         def application(_environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
             start("200 OK", [])
             return Body([b"x"])

@@ -13,70 +13,70 @@ from typing import Protocol
 from ...adapters.system import greenlets
 
 # Calls that the event loop starts before it looks again at what clients have sent.
-SLICE = 4
+CALLS_PER_TICK = 4
 
 
-class Sleep(Protocol):
+class Waiter(Protocol):
     """One caller's sleep."""
 
-    def until_woken(self, seconds: float) -> bool:
-        """Sleep until woken, or for so long; whether it was woken."""
+    def wait(self, seconds: float) -> bool:
+        """Waiter until woken, or for so long; whether it was woken."""
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         """Wake the caller: once at most."""
 
 
-class Concurrency(Protocol):
+class Scheduler(Protocol):
     """Callers that sleep, and calls that are made beside them."""
 
-    def sleep(self) -> Sleep:
+    def waiter(self) -> Waiter:
         """A sleep for the caller."""
 
     def start(self, call: Callable[[], None]) -> None:
         """Have a call made soon."""
 
 
-class Threads:
+class ThreadScheduler:
     """Callers are threads; one more, which begins with the first call, makes the calls."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="order-writer")
 
-    def sleep(self) -> Sleep:
+    def waiter(self) -> Waiter:
         """A sleep for the calling thread."""
-        return _SleepOfThread()
+        return _ThreadWaiter()
 
     def start(self, call: Callable[[], None]) -> None:
         """Have a call made when those before it are done."""
         self._executor.submit(call)
 
 
-class _SleepOfThread:
+class _ThreadWaiter:
     def __init__(self) -> None:
         # A bare lock is the cheapest thing that a thread can sleep on.
         self._woken = threading.Lock()
         self._woken.acquire()
 
-    def until_woken(self, seconds: float) -> bool:
+    def wait(self, seconds: float) -> bool:
         return self._woken.acquire(timeout=seconds)
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         self._woken.release()
 
 
-class Turns:
+class GreenletScheduler:
     """Everything is a call in one event loop, started in its turn, and sleeps as a greenlet."""
 
     def __init__(self) -> None:
-        self._calls = greenlets.Calls()
+        self._calls = greenlets.GreenletPool()
         self._waiting: deque[Callable[[], None]] = deque()
         self._scheduled = False
         self._unfinished = 0
         self._finished = asyncio.Event()
 
-    def sleep(self) -> Sleep:
+    def waiter(self) -> Waiter:
         """A sleep for the calling greenlet."""
-        return _SleepOfGreenlet()
+        return _GreenletWaiter()
 
     def start(self, call: Callable[[], None]) -> None:
         """Have a call begin when those before it have begun."""
@@ -93,11 +93,11 @@ class Turns:
 
     def _schedule(self) -> None:
         self._scheduled = True
-        asyncio.get_running_loop().call_soon(self._take_turns)
+        asyncio.get_running_loop().call_soon(self._run_pending)
 
-    def _take_turns(self) -> None:
+    def _run_pending(self) -> None:
         try:
-            for _ in range(min(SLICE, len(self._waiting))):
+            for _ in range(min(CALLS_PER_TICK, len(self._waiting))):
                 self._calls.start(partial(self._make, self._waiting.popleft()))
         finally:
             self._scheduled = False
@@ -113,19 +113,19 @@ class Turns:
                 self._finished.set()
 
 
-class _SleepOfGreenlet:
+class _GreenletWaiter:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._woken: asyncio.Future[bool] = self._loop.create_future()
 
-    def until_woken(self, seconds: float) -> bool:
+    def wait(self, seconds: float) -> bool:
         timer = self._loop.call_later(seconds, self._settle, False)
         try:
-            return greenlets.result_of(self._woken)
+            return greenlets.await_(self._woken)
         finally:
             timer.cancel()
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         self._settle(woken=True)
 
     def _settle(self, woken: bool) -> None:

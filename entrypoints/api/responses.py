@@ -11,7 +11,7 @@ from werkzeug.datastructures import Headers
 JSON = "application/json"
 
 
-class _Finished(Response):
+class _PrebuiltResponse(Response):
     """An answer whose headers are complete: searching them for what to mend costs a tenth of it."""
 
     def get_wsgi_headers(self, environ: object) -> Headers:  # noqa: ARG002
@@ -22,4 +22,4 @@ def json_response(document: Any, status: int = 200, content_type: str = JSON) ->
     """The document as an answer."""
     body = json.dumps(document).encode()
     headers = {"Content-Type": content_type, "Content-Length": str(len(body))}
-    return _Finished(body, status, headers)
+    return _PrebuiltResponse(body, status, headers)

@@ -6,11 +6,11 @@ import errno
 import os
 import socket
 
-from ..adapters.system.settings import InvalidSetting
+from ...adapters.system.settings import InvalidSetting
 
 # Connections that wait to be accepted.
 BACKLOG = 16_384
-_FAULTS_OF_A_PORT = (errno.EADDRINUSE, errno.EACCES)
+_PORT_ERRNOS = (errno.EADDRINUSE, errno.EACCES)
 
 
 def listen(
@@ -24,7 +24,7 @@ def listen(
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        blamed = port_setting if error.errno in _FAULTS_OF_A_PORT else host_setting
+        blamed = port_setting if error.errno in _PORT_ERRNOS else host_setting
         # Not `strerror`, to which `create_server` adds the address.
         problem = os.strerror(error.errno) if error.errno else error
         raise InvalidSetting(blamed, f"cannot listen on {host}:{port}: {problem}") from error

@@ -11,13 +11,13 @@ from uuid import UUID
 
 import structlog
 
-from ..domain.batches import batches_of
+from ...domain.batches import batches_of
 
 # Where logs are gathered, a line that is too long is cut off or lost.
 ORDERS_IN_A_LINE = 200
 
 
-class _Unbreakable:
+class _SafeStderr:
     """Standard error, where a full disk or a reader that has gone must not stop the service."""
 
     def write(self, text: str) -> int:
@@ -33,7 +33,7 @@ class _Unbreakable:
 def configure_logs(level: str) -> None:
     """Set up structlog, and send what libraries log by the standard library the same way."""
     number = getattr(logging, level.upper())
-    stream = cast("TextIO", _Unbreakable())
+    stream = cast("TextIO", _SafeStderr())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

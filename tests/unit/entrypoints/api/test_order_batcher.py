@@ -1,4 +1,4 @@
-"""The combiner, on use cases that fail in every way there is."""
+"""The batcher, on use cases that fail in every way there is."""
 
 from __future__ import annotations
 
@@ -17,24 +17,29 @@ from uuid import UUID
 import pytest
 
 from event_loop import run
-from order_aggregator.adapters.system.greenlets import unblocked
+from order_aggregator.adapters.system.greenlets import run_in_thread
 from order_aggregator.domain.errors import (
     CommitOutcomeUnknown,
     Conflict,
+    ConstraintViolated,
     InsufficientStock,
     OrderRefused,
-    RuleViolated,
     StorageUnavailable,
 )
 from order_aggregator.domain.order import Order
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
-from order_aggregator.entrypoints.api.combiner import Combiner, Decision, Overloaded, _Entry
-from order_aggregator.entrypoints.api.concurrency import Sleep, Threads, Turns
+from order_aggregator.entrypoints.api.order_batcher import (
+    Decision,
+    OrderBatcher,
+    Overloaded,
+    _Entry,
+)
+from order_aggregator.entrypoints.api.scheduling import GreenletScheduler, ThreadScheduler, Waiter
 from shop import Shop, wish
 from started_threads import StartedThreads
 
 Outcome = Order | OrderRefused
-LIMITS: dict[str, Any] = {"max_batch": 100, "max_waiting": 10_000, "patience": 5.0}
+LIMITS: dict[str, Any] = {"max_batch": 100, "max_waiting": 10_000, "timeout": 5.0}
 
 
 class Desk:
@@ -59,7 +64,7 @@ class Desk:
         if self.script:
             self.script.pop(0)(commands)
         if self.poison in commands:
-            raise RuleViolated("poison")
+            raise ConstraintViolated("poison")
         return self.shop.place_orders(commands, again=again)
 
 
@@ -78,31 +83,31 @@ def desk() -> Desk:
 @contextmanager
 def combining(
     desk: Desk, report: Any = lambda _decided, _left: None, **limits: Any
-) -> Iterator[Combiner]:
-    combiner = Combiner(desk, report, **{**LIMITS, "concurrency": Threads(), **limits})
+) -> Iterator[OrderBatcher]:
+    batcher = OrderBatcher(desk, report, **{**LIMITS, "scheduler": ThreadScheduler(), **limits})
     try:
-        yield combiner
+        yield batcher
     finally:
         desk.gate.set()
-        combiner.close()
+        batcher.close()
 
 
 def queue_up(
-    combiner: Combiner, desk: Desk, pool: ThreadPoolExecutor, commands: Sequence[PlaceOrder]
+    batcher: OrderBatcher, desk: Desk, pool: ThreadPoolExecutor, commands: Sequence[PlaceOrder]
 ) -> list[Future[Order]]:
     """Submit the first, and when it is being placed the others, in their order, behind it."""
     desk.gate.clear()
     desk.busy.clear()
-    futures = [pool.submit(combiner.submit, commands[0])]
+    futures = [pool.submit(batcher.submit, commands[0])]
     assert desk.busy.wait(5)
     for left, command in enumerate(commands[1:], 1):
-        futures.append(pool.submit(combiner.submit, command))
-        until(partial(holds, combiner, left))
+        futures.append(pool.submit(batcher.submit, command))
+        until(partial(holds, batcher, left))
     return futures
 
 
-def holds(combiner: Combiner, waiting: int) -> bool:
-    return len(combiner._waiting) == waiting
+def holds(batcher: OrderBatcher, waiting: int) -> bool:
+    return len(batcher._waiting) == waiting
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -121,12 +126,12 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 def test_thousands_of_orders_from_fifty_threads_each_get_their_own_outcome(desk: Desk) -> None:
     desk.shop.sync("acme", {"BOLT": 3000})
 
-    def caller(combiner: Combiner) -> Counter[str]:
+    def caller(batcher: OrderBatcher) -> Counter[str]:
         outcomes: Counter[str] = Counter()
         for number in range(100):
             command = wish(BOLT=number % 2 + 1)
             try:
-                order = combiner.submit(command)
+                order = batcher.submit(command)
             except InsufficientStock as refusal:
                 outcomes["refused"] += refusal.shortages[0].requested == number % 2 + 1
             else:
@@ -135,8 +140,8 @@ def test_thousands_of_orders_from_fifty_threads_each_get_their_own_outcome(desk:
                 outcomes["units"] += number % 2 + 1
         return outcomes
 
-    with combining(desk) as combiner, ThreadPoolExecutor(50) as callers:
-        futures = [callers.submit(caller, combiner) for _ in range(50)]
+    with combining(desk) as batcher, ThreadPoolExecutor(50) as callers:
+        futures = [callers.submit(caller, batcher) for _ in range(50)]
         total = sum((future.result() for future in futures), Counter())
     assert total["accepted"] + total["refused"] == 5000
     assert total["units"] == 3000
@@ -149,8 +154,8 @@ def test_a_batch_is_what_queued_during_the_last_commit_in_its_order(
     desk: Desk, pool: ThreadPoolExecutor
 ) -> None:
     commands = [wish(BOLT=1) for _ in range(8)]
-    with combining(desk, max_batch=5) as combiner:
-        futures = queue_up(combiner, desk, pool, commands)
+    with combining(desk, max_batch=5) as batcher:
+        futures = queue_up(batcher, desk, pool, commands)
         desk.gate.set()
         assert [future.result().id for future in futures] == [c.order_id for c in commands]
     assert desk.calls == [commands[:1], commands[1:6], commands[6:]]
@@ -158,19 +163,19 @@ def test_a_batch_is_what_queued_during_the_last_commit_in_its_order(
 
 def test_no_thread_runs_before_the_first_order(desk: Desk) -> None:
     started = StartedThreads()
-    with combining(desk) as combiner:
+    with combining(desk) as batcher:
         assert started.running() == 0
-        combiner.submit(wish(BOLT=1))
+        batcher.submit(wish(BOLT=1))
         assert started.running() == 1
 
 
 def test_the_guilty_order_fails_alone(desk: Desk, pool: ThreadPoolExecutor) -> None:
     commands = [wish(BOLT=1) for _ in range(6)]
     desk.poison = commands[3]
-    with combining(desk) as combiner:
-        futures = queue_up(combiner, desk, pool, commands)
+    with combining(desk) as batcher:
+        futures = queue_up(batcher, desk, pool, commands)
         desk.gate.set()
-        with pytest.raises(RuleViolated):
+        with pytest.raises(ConstraintViolated):
             futures[3].result()
         assert all(futures[i].result().id == commands[i].order_id for i in (0, 1, 2, 4, 5))
     assert desk.shop.balance("BOLT") == (1_000_000, 5)
@@ -182,13 +187,13 @@ def test_a_storage_that_is_away_fails_the_whole_batch_at_once(
 ) -> None:
     away = StorageUnavailable("away")
     desk.script = [lambda _commands: None, fails(away)]
-    with combining(desk) as combiner:
-        futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(6)])
+    with combining(desk) as batcher:
+        futures = queue_up(batcher, desk, pool, [wish(BOLT=1) for _ in range(6)])
         desk.gate.set()
         errors = [future.exception() for future in futures[1:]]
         assert [type(error) for error in errors] == [StorageUnavailable] * 5
         assert len({id(error) for error in errors}) == 5
-        combiner.submit(wish(BOLT=1))
+        batcher.submit(wish(BOLT=1))
     assert [len(call) for call in desk.calls] == [1, 5, 1]
 
 
@@ -197,12 +202,12 @@ def test_a_storage_that_goes_away_while_orders_are_placed_alone_ends_that(
 ) -> None:
     desk.script = [
         lambda _commands: None,
-        fails(RuleViolated("batch")),
+        fails(ConstraintViolated("batch")),
         lambda _commands: None,
         fails(StorageUnavailable("away")),
     ]
-    with combining(desk) as combiner:
-        futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(6)])
+    with combining(desk) as batcher:
+        futures = queue_up(batcher, desk, pool, [wish(BOLT=1) for _ in range(6)])
         desk.gate.set()
         assert isinstance(futures[1].result(), Order)
         assert all(isinstance(f.exception(), StorageUnavailable) for f in futures[2:])
@@ -211,8 +216,8 @@ def test_a_storage_that_goes_away_while_orders_are_placed_alone_ends_that(
 
 def test_a_batch_in_contention_is_placed_one_by_one(desk: Desk, pool: ThreadPoolExecutor) -> None:
     desk.script = [lambda _: None, fails(Conflict("batch")), fails(Conflict("one"))]
-    with combining(desk) as combiner:
-        futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(3)])
+    with combining(desk) as batcher:
+        futures = queue_up(batcher, desk, pool, [wish(BOLT=1) for _ in range(3)])
         desk.gate.set()
         assert isinstance(futures[1].exception(), Conflict)
         assert isinstance(futures[2].result(), Order)
@@ -225,50 +230,50 @@ def test_after_an_unknown_commit_the_orders_are_looked_for(desk: Desk) -> None:
 
     desk.script = [commit_unnoticed, fails(StorageUnavailable("still down")), fails(Conflict("x"))]
     command = wish(BOLT=1)
-    with combining(desk) as combiner:
-        assert combiner.submit(command).id == command.order_id
+    with combining(desk) as batcher:
+        assert batcher.submit(command).id == command.order_id
     assert desk.again == [False, True, True, True]
     assert desk.shop.balance("BOLT") == (1_000_000, 1)
 
 
 def test_an_outcome_that_stays_unknown_is_said_to_be_unknown(desk: Desk) -> None:
     desk.script = [fails(CommitOutcomeUnknown("lost")), *[fails(StorageUnavailable("down"))] * 100]
-    with combining(desk, patience=0.3) as combiner:
+    with combining(desk, timeout=0.3) as batcher:
         started = time.monotonic()
         with pytest.raises(CommitOutcomeUnknown):
-            combiner.submit(wish(BOLT=1))
+            batcher.submit(wish(BOLT=1))
         assert 0.25 < time.monotonic() - started < 2
         desk.script = []
-        assert isinstance(combiner.submit(wish(BOLT=1)), Order)
+        assert isinstance(batcher.submit(wish(BOLT=1)), Order)
 
 
 def test_an_unexpected_error_after_an_unknown_commit_leaves_the_outcome_unknown(desk: Desk) -> None:
-    desk.script = [fails(CommitOutcomeUnknown("lost")), fails(RuleViolated("broken"))]
-    with combining(desk) as combiner, pytest.raises(CommitOutcomeUnknown):
-        combiner.submit(wish(BOLT=1))
+    desk.script = [fails(CommitOutcomeUnknown("lost")), fails(ConstraintViolated("broken"))]
+    with combining(desk) as batcher, pytest.raises(CommitOutcomeUnknown):
+        batcher.submit(wish(BOLT=1))
 
 
 def test_a_full_queue_refuses_at_once(desk: Desk, pool: ThreadPoolExecutor) -> None:
-    with combining(desk, max_waiting=2) as combiner:
-        futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(3)])
+    with combining(desk, max_waiting=2) as batcher:
+        futures = queue_up(batcher, desk, pool, [wish(BOLT=1) for _ in range(3)])
         with pytest.raises(Overloaded):
-            combiner.submit(wish(BOLT=1))
+            batcher.submit(wish(BOLT=1))
         desk.gate.set()
         assert all(future.result() for future in futures)
-        assert isinstance(combiner.submit(wish(BOLT=1)), Order)
+        assert isinstance(batcher.submit(wish(BOLT=1)), Order)
     assert desk.shop.balance("BOLT") == (1_000_000, 4)
 
 
 def test_an_order_that_waited_too_long_is_not_executed(
     desk: Desk, pool: ThreadPoolExecutor
 ) -> None:
-    with combining(desk, patience=0.2) as combiner:
-        futures = queue_up(combiner, desk, pool, [wish(BOLT=1), wish(BOLT=2)])
+    with combining(desk, timeout=0.2) as batcher:
+        futures = queue_up(batcher, desk, pool, [wish(BOLT=1), wish(BOLT=2)])
         assert isinstance(futures[1].exception(), Overloaded)
-        assert holds(combiner, 0)
+        assert holds(batcher, 0)
         assert isinstance(futures[0].exception(), CommitOutcomeUnknown)
         desk.gate.set()
-        assert isinstance(combiner.submit(wish(BOLT=4)), Order)
+        assert isinstance(batcher.submit(wish(BOLT=4)), Order)
     # The first was being placed all along; the second never was.
     assert desk.shop.balance("BOLT") == (1_000_000, 5)
 
@@ -278,11 +283,11 @@ def test_an_order_that_expires_while_its_batch_fails_is_not_tried_alone(
 ) -> None:
     def slow_failure(_commands: Sequence[PlaceOrder]) -> None:
         time.sleep(0.4)
-        raise RuleViolated("slow")
+        raise ConstraintViolated("slow")
 
     desk.script = [lambda _commands: None, slow_failure]
-    with combining(desk, patience=0.3) as combiner:
-        futures = queue_up(combiner, desk, pool, [wish(BOLT=1), wish(BOLT=1), wish(BOLT=1)])
+    with combining(desk, timeout=0.3) as batcher:
+        futures = queue_up(batcher, desk, pool, [wish(BOLT=1), wish(BOLT=1), wish(BOLT=1)])
         desk.gate.set()
         assert isinstance(futures[0].result(), Order)
         assert isinstance(futures[1].exception(), CommitOutcomeUnknown)
@@ -292,32 +297,32 @@ def test_an_order_that_expires_while_its_batch_fails_is_not_tried_alone(
 def test_closing_finishes_what_waits_and_accepts_no_more(
     desk: Desk, pool: ThreadPoolExecutor
 ) -> None:
-    with combining(desk) as combiner:
-        futures = queue_up(combiner, desk, pool, [wish(BOLT=1) for _ in range(5)])
-        closing = pool.submit(combiner.close)
-        until(lambda: combiner._closed)
+    with combining(desk) as batcher:
+        futures = queue_up(batcher, desk, pool, [wish(BOLT=1) for _ in range(5)])
+        closing = pool.submit(batcher.close)
+        until(lambda: batcher._closed)
         with pytest.raises(Overloaded):
-            combiner.submit(wish(BOLT=1))
+            batcher.submit(wish(BOLT=1))
         assert not closing.done()
         desk.gate.set()
         closing.result()
         assert all(future.result() for future in futures)
-        combiner.close()
+        batcher.close()
 
 
 def test_closing_before_the_first_order_is_fine(desk: Desk) -> None:
-    with combining(desk) as combiner:
-        combiner.close()
+    with combining(desk) as batcher:
+        batcher.close()
         with pytest.raises(Overloaded):
-            combiner.submit(wish(BOLT=1))
+            batcher.submit(wish(BOLT=1))
 
 
 def test_each_batch_is_reported_with_what_was_decided(desk: Desk, pool: ThreadPoolExecutor) -> None:
     reports: list[tuple[Sequence[Decision], int]] = []
     commands = [wish(BOLT=1), wish(BOLT=2_000_000), wish(BOLT=1), wish(BOLT=1)]
     desk.script = [lambda _: None, lambda _: None, fails(StorageUnavailable("away"))]
-    with combining(desk, lambda *report: reports.append(report), max_batch=2) as combiner:
-        futures = queue_up(combiner, desk, pool, commands)
+    with combining(desk, lambda *report: reports.append(report), max_batch=2) as batcher:
+        futures = queue_up(batcher, desk, pool, commands)
         desk.gate.set()
         for future in futures:
             future.exception()
@@ -331,10 +336,10 @@ def test_a_report_that_fails_changes_no_outcome_and_stops_no_later_order(desk: D
     def report(_decided: Sequence[Decision], _left: int) -> None:
         raise OSError("no space left for logs")
 
-    with combining(desk, report) as combiner:
+    with combining(desk, report) as batcher:
         for _ in range(3):
-            assert isinstance(combiner.submit(wish(BOLT=1)), Order)
-            until(lambda: not combiner._writing)
+            assert isinstance(batcher.submit(wish(BOLT=1)), Order)
+            until(lambda: not batcher._writing)
     assert desk.shop.balance("BOLT") == (1_000_000, 3)
 
 
@@ -345,25 +350,26 @@ def test_an_order_that_comes_just_as_the_writer_ends_has_one_writer(desk: Desk) 
     class ByHand:
         """Calls are made when the test makes them."""
 
-        def sleep(self) -> Sleep:
-            return Threads().sleep()
+        def waiter(self) -> Waiter:
+            return ThreadScheduler().waiter()
 
         def start(self, call: Callable[[], None]) -> None:
             started.append(call)
 
     def come() -> None:
-        if late and not combiner._writing:
-            combiner._enqueue(late.pop())
+        if late and not batcher._writing:
+            batcher._enqueue(late.pop())
 
-    combiner = Combiner(
-        desk, lambda decided, _left: reports.append(len(decided)), concurrency=ByHand(), **LIMITS
+    batcher = OrderBatcher(
+        desk, lambda decided, _left: reports.append(len(decided)), scheduler=ByHand(), **LIMITS
     )
     entries = [
-        _Entry(command=wish(BOLT=1), deadline=inf, caller=Threads().sleep()) for _ in range(2)
+        _Entry(command=wish(BOLT=1), deadline=inf, caller=ThreadScheduler().waiter())
+        for _ in range(2)
     ]
     late = entries[1:]
-    combiner._enqueue(entries[0])
-    combiner._mutex = Gap(combiner._mutex, come)  # type: ignore[assignment]
+    batcher._enqueue(entries[0])
+    batcher._mutex = Gap(batcher._mutex, come)  # type: ignore[assignment]
     while started:
         started.pop(0)()
     assert reports == [1, 1]
@@ -389,19 +395,19 @@ def in_turns(desk: Any, *commands: PlaceOrder, **limits: Any) -> list[Order | Ex
     outcomes: dict[UUID, Order | Exception] = {}
 
     async def main() -> None:
-        turns = Turns()
-        combiner = Combiner(desk, lambda *_: None, concurrency=turns, **{**LIMITS, **limits})
+        turns = GreenletScheduler()
+        batcher = OrderBatcher(desk, lambda *_: None, scheduler=turns, **{**LIMITS, **limits})
 
         def submit(command: PlaceOrder) -> None:
             try:
-                outcomes[command.order_id] = combiner.submit(command)
+                outcomes[command.order_id] = batcher.submit(command)
             except Exception as error:  # noqa: BLE001 - that is the outcome
                 outcomes[command.order_id] = error
 
         for command in commands:
             turns.start(partial(submit, command))
         await turns.finished()
-        combiner.close()
+        batcher.close()
 
     run(main())
     return [outcomes[command.order_id] for command in commands]
@@ -411,7 +417,7 @@ def test_in_one_event_loop_orders_wait_side_by_side(desk: Desk) -> None:
     """And what comes while a batch waits for its commit is the next batch."""
 
     def place(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Outcome]:
-        unblocked(time.sleep, 0.01)
+        run_in_thread(time.sleep, 0.01)
         return desk(commands, again=again)
 
     commands = [wish(BOLT=2_000_000 if number == 7 else 1) for number in range(300)]
@@ -457,11 +463,11 @@ def test_in_one_event_loop_a_commit_in_doubt_is_looked_for_while_the_loop_goes_o
 
 def test_in_one_event_loop_too_callers_give_up_when_their_patience_ends(desk: Desk) -> None:
     def place(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Outcome]:
-        unblocked(time.sleep, 0.2)
+        run_in_thread(time.sleep, 0.2)
         return desk(commands, again=again)
 
     commands = [wish(BOLT=1) for _ in range(40)]
-    outcomes = in_turns(place, *commands, patience=0.05, max_batch=10)
+    outcomes = in_turns(place, *commands, timeout=0.05, max_batch=10)
     placed = [outcome for outcome in outcomes if isinstance(outcome, CommitOutcomeUnknown)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, Overloaded)]
     assert (len(placed), len(refused)) == (10, 30)

@@ -21,7 +21,7 @@ from ...domain.errors import (
 )
 from ...domain.order import Order
 from ...domain.use_cases.place_orders import PlaceOrder
-from .concurrency import Concurrency, Sleep
+from .scheduling import Scheduler, Waiter
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class _Entry:
 
     command: PlaceOrder
     deadline: float
-    caller: Sleep
+    caller: Waiter
     started: bool = False
     # An attempt may have been committed without our knowing.
     in_doubt: bool = False
@@ -61,7 +61,7 @@ class _Entry:
         """Give the caller its outcome, the first one there is, and wake it."""
         if self.outcome is None:
             self.outcome = outcome
-            self.caller.wake()
+            self.caller.notify()
 
     def fail(self, error: Exception) -> None:
         """Wake the caller with an error that no other thread raises as well."""
@@ -72,7 +72,7 @@ class _Entry:
         self.settle(error)
 
 
-class Combiner:
+class OrderBatcher:
     """Callers submit an order and sleep; one writer places all that wait, in their order."""
 
     def __init__(
@@ -82,10 +82,10 @@ class Combiner:
         *,
         max_batch: int,
         max_waiting: int,
-        patience: float,
-        concurrency: Concurrency,
+        timeout: float,
+        scheduler: Scheduler,
     ) -> None:
-        """`patience`: seconds a caller waits.
+        """`timeout`: seconds a caller waits.
 
         `report` is told, when the callers of a batch are awake already, what was decided and how
         many still wait. It cannot change what was decided.
@@ -94,8 +94,8 @@ class Combiner:
         self._report = report
         self._max_batch = max_batch
         self._max_waiting = max_waiting
-        self._patience = patience
-        self._concurrency = concurrency
+        self._timeout = timeout
+        self._scheduler = scheduler
         self._mutex = threading.Lock()
         self._waiting: deque[_Entry] = deque()
         self._writing = False
@@ -105,19 +105,19 @@ class Combiner:
     def submit(self, command: PlaceOrder) -> Order:
         """The order, once it is durable.
 
-        Raises OrderRefused or Overloaded, StorageUnavailable, or CommitOutcomeUnknown when patience
-        ran out while the order was being placed.
+        Raises OrderRefused or Overloaded, StorageUnavailable, or CommitOutcomeUnknown when it
+        timed out while it was being placed.
         """
-        deadline = time.monotonic() + self._patience
-        entry = _Entry(command=command, deadline=deadline, caller=self._concurrency.sleep())
+        deadline = time.monotonic() + self._timeout
+        entry = _Entry(command=command, deadline=deadline, caller=self._scheduler.waiter())
         self._enqueue(entry)
-        if not entry.caller.until_woken(self._patience):
+        if not entry.caller.wait(self._timeout):
             self._give_up(entry)
         match entry.outcome:
             case Order() as order:
                 return order
             case None:
-                raise CommitOutcomeUnknown("patience ran out while the order was being placed")
+                raise CommitOutcomeUnknown("timed out while the order was being placed")
             case error:
                 raise error
 
@@ -140,7 +140,7 @@ class Combiner:
             if self._writing:
                 return
             self._writing = True
-        self._concurrency.start(self._write)
+        self._scheduler.start(self._write)
 
     def _give_up(self, entry: _Entry) -> None:
         with self._mutex:
@@ -153,7 +153,7 @@ class Combiner:
         try:
             batch = self._next_batch()
             self._settle_all(batch)
-            self._tell(batch)
+            self._report_batch(batch)
         except Exception:
             log.exception("orders.not_reported")
         finally:
@@ -162,7 +162,7 @@ class Combiner:
                 self._written.notify_all()
             # Not `self._writing`: a caller may have come meanwhile, and started it.
             if more:
-                self._concurrency.start(self._write)
+                self._scheduler.start(self._write)
 
     def _next_batch(self) -> list[_Entry]:
         with self._mutex:
@@ -180,7 +180,7 @@ class Combiner:
                 entry.fail(error)
             log.warning("orders.not_placed", batch=len(batch), error=str(error))
 
-    def _tell(self, batch: Sequence[_Entry]) -> None:
+    def _report_batch(self, batch: Sequence[_Entry]) -> None:
         decided = [
             (entry.command, entry.outcome)
             for entry in batch
@@ -205,7 +205,7 @@ class Combiner:
     def _place_until_known(self, batch: Sequence[_Entry], *, again: bool) -> None:
         """Place what has not expired, and again while its outcome is unknown."""
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
-            awaited = _still_awaited(batch)
+            awaited = _drop_expired(batch)
             if not awaited:
                 return
             in_doubt = any(entry.in_doubt for entry in awaited)
@@ -223,10 +223,10 @@ class Combiner:
                 for entry, outcome in settled:
                     entry.settle(outcome)
                 return
-            self._concurrency.sleep().until_woken(pause)
+            self._scheduler.waiter().wait(pause)
 
 
-def _still_awaited(batch: Sequence[_Entry]) -> list[_Entry]:
+def _drop_expired(batch: Sequence[_Entry]) -> list[_Entry]:
     now = time.monotonic()
     for entry in batch:
         if entry.deadline <= now:

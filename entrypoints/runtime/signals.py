@@ -18,7 +18,7 @@ def stop_on_signals() -> Event:
     return stop
 
 
-def end_with_run() -> None:
+def exit_with_parent() -> None:
     """If `order-aggregator run` started this process, end when that has died."""
     parent = os.environ.get(PARENT)
     if parent is not None:

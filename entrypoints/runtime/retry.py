@@ -17,7 +17,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from ..domain.errors import Conflict, Unavailable
+from ...domain.errors import Conflict, Unavailable
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -26,11 +26,11 @@ FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
 
 
-class Stopped(Exception):
+class ShutdownRequested(Exception):
     """The process was asked to end before the call succeeded."""
 
 
-def patiently(call: Callable[[], T], stop: Event, waiting: str) -> T:
+def retry_until_available(call: Callable[[], T], stop: Event, waiting: str) -> T:
     """Repeat the call, with growing waits, while it raises Unavailable or Conflict.
 
     `waiting` is the log event for each wait. It is called at least once; after that, raises Stopped
@@ -52,4 +52,4 @@ def patiently(call: Callable[[], T], stop: Event, waiting: str) -> T:
     try:
         return retrying(call)
     except RetryError as error:
-        raise Stopped from error
+        raise ShutdownRequested from error

@@ -8,7 +8,7 @@ import gc
 THRESHOLD = 20_000
 
 
-def collect_less() -> None:
+def reduce_gc() -> None:
     """To be called when everything is set up: what is here by now is never looked at again."""
     gc.collect()
     gc.freeze()

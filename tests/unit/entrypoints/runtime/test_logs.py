@@ -11,7 +11,7 @@ def test_a_log_whose_reader_has_gone_stops_nothing() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     program = (
-        "from order_aggregator.entrypoints.logs import configure_logs\n"
+        "from order_aggregator.entrypoints.runtime.logs import configure_logs\n"
         "import logging, structlog\n"
         "configure_logs('info')\n"
         "structlog.get_logger().info('said')\n"

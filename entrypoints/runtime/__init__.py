@@ -1,0 +1,1 @@
+"""What each process has of its own: logs, signals, garbage collection, retries."""
