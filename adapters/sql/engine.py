@@ -20,9 +20,7 @@ from ...domain.errors import InvalidValue, StorageUnavailable
 from ..system.greenlets import run_in_thread
 from .driver import RESPONSE_TIMEOUT, Connection, Peer
 
-FORMS = (
-    "must be sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>:<port>/<database>"
-)
+FORMS = "must be sqlite:///<file> or postgresql://<user>:<password>@<host>:<port>/<database>"
 
 MAX_PORT = 65535
 POOL_SIZE = 10
@@ -129,6 +127,8 @@ def _parse(url: str) -> URL:
     except (ArgumentError, ValueError):
         # The cause may quote a part of a password.
         raise InvalidValue("database_url", FORMS) from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
         raise InvalidValue("database_url", FORMS)
     return parsed

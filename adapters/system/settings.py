@@ -1,132 +1,194 @@
-"""Settings from environment variables. Each is described in the README's table."""
+"""Settings, made in code or read from environment variables. The README's table describes each."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any
 
-import environ
+import attrs
 
-from ...domain.allocation import AllocationPolicy, parse_policy
+from ...domain.allocation import AllocationPolicy, highest_then_even, parse_policy
 from ...domain.errors import InvalidValue
-
-T = TypeVar("T")
+from .plugins import (
+    BUS_PLUGINS,
+    POLICY_PLUGINS,
+    STORAGE_PLUGINS,
+    is_plugin,
+    load_object,
+    plugin,
+    scheme_of,
+)
 
 SECONDS_PER_DAY = 86_400
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class InvalidSetting(InvalidValue):
-    """An environment variable has a value that makes no sense."""
-
-
-def _int_between(minimum: int, maximum: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or not minimum <= int(text) <= maximum:
-            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
-        return int(text)
-
-    return convert
+    """A setting has a value that makes no sense. `field` is its environment variable."""
 
 
 def seconds(text: str) -> timedelta:
     """A span of time above 0, up to a day; raises ValueError that says so."""
     try:
-        number = float(text)
-    except ValueError:
-        number = 0
-    span = timedelta(seconds=number) if 0 < number <= SECONDS_PER_DAY else None
-    # Below a microsecond it comes to nothing, and a loop would go on without a pause.
-    if not span:
-        raise ValueError(f"must be a number of seconds above 0, up to {SECONDS_PER_DAY}")
+        span = timedelta(seconds=float(text))
+    except (ValueError, OverflowError):
+        span = timedelta()
+    _check_span(span)
     return span
 
 
-def _url(*forms: str) -> Callable[[str], str]:
-    """The start of each form is checked; the rest, by the part that is built from it."""
+def policy(text: str) -> AllocationPolicy:
+    """The policy of this name, ours or a plug-in's, or the object at `package.module:name`.
 
-    def convert(text: str) -> str:
-        if not text.startswith(tuple(form.partition("<")[0] for form in forms)):
-            raise ValueError(f"must be {' or '.join(forms)}")
-        return text
-
-    return convert
-
-
-def _optional(convert: Callable[[str], T]) -> Callable[[str], T | None]:
-    return lambda text: convert(text) if text else None
-
-
-def _log_level(text: str) -> str:
-    if text.lower() not in LOG_LEVELS:
-        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
-    return text.lower()
-
-
-def _policy(text: str) -> AllocationPolicy:
+    Raises ValueError.
+    """
     try:
         return parse_policy(text)
     except InvalidValue as error:
-        raise ValueError(error.expected) from error
+        if text.startswith("priority:"):
+            raise ValueError(error.expected) from error
+        expected = error.expected
+    found = load_object(text) if ":" in text else plugin(POLICY_PLUGINS, text)
+    if found is None:
+        raise ValueError(f"{expected}, or <package.module>:<name>")
+    _check_policy(found)
+    chosen: AllocationPolicy = found
+    return chosen
 
 
-def _named(name: str, convert: Callable[[str], T]) -> Callable[[str], T]:
-    """The converter, with the variable's name in its complaint."""
+def _whole_number(text: str) -> int:
+    # Not those of other alphabets, nor `1_0`. What is none is in no range either.
+    return int(text) if text.isascii() and text.isdigit() else -1
 
-    def convert_named(text: str) -> T:
+
+def _lower(text: str) -> str:
+    return text.lower()
+
+
+def _between(minimum: int, maximum: int) -> Callable[[Any], None]:
+    def check(value: Any) -> None:
+        if type(value) is not int or not minimum <= value <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
+
+    return check
+
+
+def _check_span(value: Any) -> None:
+    # Below a microsecond it comes to nothing, and a loop would go on without a pause.
+    if not isinstance(value, timedelta) or not 0 < value.total_seconds() <= SECONDS_PER_DAY:
+        raise ValueError(f"must be a number of seconds above 0, up to {SECONDS_PER_DAY}")
+
+
+def _check_text(value: Any) -> None:
+    if not isinstance(value, str):
+        raise ValueError("must be text")  # noqa: TRY004 - as every other complaint
+
+
+def _url(plugins: str, *forms: str) -> Callable[[Any], None]:
+    """The start of each form is checked; the rest, by the part that is built from it."""
+
+    def check(value: Any) -> None:
+        if not isinstance(value, str):
+            raise ValueError("must be text")  # noqa: TRY004 - as every other complaint
+        is_ours = value.startswith(tuple(form.partition("<")[0] for form in forms))
+        if not is_ours and not is_plugin(plugins, scheme_of(value)):
+            raise ValueError(f"must be {' or '.join(forms)}")
+
+    return check
+
+
+def _check_level(value: Any) -> None:
+    if value not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+
+
+def _check_policy(value: Any) -> None:
+    if not callable(value):
+        raise ValueError("must be a policy, which can be called")  # noqa: TRY004 - as above
+
+
+def _setting(
+    variable: str,
+    default: Any,
+    check: Callable[[Any], None],
+    parse: Callable[[str], Any] = str,
+    *,
+    optional: bool = False,
+) -> Any:
+    """A field with its variable. `optional`: it may be None."""
+
+    def validate(_settings: object, _attribute: object, value: Any) -> None:
+        if value is None and optional:
+            return
         try:
-            return convert(text)
+            check(value)
         except ValueError as error:
             # The value itself is not shown: a URL may hold a password.
-            raise InvalidSetting(name, str(error)) from error
+            raise InvalidSetting(variable, str(error)) from error
 
-    return convert_named
-
-
-def _var(name: str, default: str, convert: Callable[[str], T]) -> T:
-    variable: T = environ.var(default=default, name=name, converter=_named(name, convert))
-    return variable
+    return attrs.field(
+        default=default, validator=validate, metadata={"variable": variable, "parse": parse}
+    )
 
 
-@environ.config(prefix="", frozen=True)
+@attrs.frozen(kw_only=True)
 class Settings:
-    """Everything that can be set from outside."""
+    """Everything that can be set. Raises InvalidSetting."""
 
-    database_url: str = _var(
+    database_url: str = _setting(
         "DATABASE_URL",
         "sqlite:///data/order_aggregator.db",
-        _url("sqlite:///<file>", "postgresql+psycopg://<user>:<password>@<host>:<port>/<database>"),
+        _url(
+            STORAGE_PLUGINS,
+            "sqlite:///<file>",
+            "postgresql://<user>:<password>@<host>:<port>/<database>",
+            "postgresql+psycopg://<…>",
+            "postgres://<…>",
+        ),
     )
     # None: the outbox table is the queue.
-    broker_url: str | None = _var(
+    broker_url: str | None = _setting(
         "BROKER_URL",
-        "",
-        _optional(_url("amqp://<host>/<vhost>", "amqps://<host>/<vhost>")),
+        None,
+        _url(BUS_PLUGINS, "amqp://<host>/<vhost>", "amqps://<host>/<vhost>"),
+        optional=True,
     )
-    host: str = _var("HOST", "127.0.0.1", str)
-    port: int = _var("PORT", "3000", _int_between(1, 65535))
-    log_level: str = _var("LOG_LEVEL", "info", _log_level)
-    api_processes: int = _var("API_PROCESSES", "2", _int_between(1, 64))
+    host: str = _setting("HOST", "127.0.0.1", _check_text)
+    port: int = _setting("PORT", 3000, _between(1, 65535), _whole_number)
+    log_level: str = _setting("LOG_LEVEL", "info", _check_level, _lower)
+    api_processes: int = _setting("API_PROCESSES", 2, _between(1, 64), _whole_number)
     # Where the processes share their metrics; None: in the folder for temporary files.
-    metrics_dir: str | None = _var("METRICS_DIR", "", _optional(str))
-    # Orders need none.
-    api_threads: int = _var("API_THREADS", "16", _int_between(1, 1000))
-    allocation_policy: AllocationPolicy = _var("ALLOCATION_POLICY", "highest_then_even", _policy)
-    max_attempts: int = _var("MAX_ATTEMPTS", "8", _int_between(1, 20))
+    metrics_dir: str | None = _setting("METRICS_DIR", None, _check_text, optional=True)
+    # For requests other than placing an order.
+    api_threads: int = _setting("API_THREADS", 16, _between(1, 1000), _whole_number)
+    # How many proxies stand before the API, whose X-Forwarded headers are believed.
+    trusted_proxies: int = _setting("TRUSTED_PROXIES", 0, _between(0, 10), _whole_number)
+    allocation_policy: AllocationPolicy = _setting(
+        "ALLOCATION_POLICY", highest_then_even, _check_policy, policy
+    )
+    max_attempts: int = _setting("MAX_ATTEMPTS", 8, _between(1, 20), _whole_number)
     # Before the second attempt; it doubles with each one after.
-    retry_delay: timedelta = _var("RETRY_DELAY", "0.5", seconds)
-    resend_after: timedelta = _var("RESEND_AFTER", "300", seconds)
-    sync_interval: timedelta = _var("SYNC_INTERVAL", "60", seconds)
+    retry_delay: timedelta = _setting("RETRY_DELAY", timedelta(seconds=0.5), _check_span, seconds)
+    resend_after: timedelta = _setting("RESEND_AFTER", timedelta(seconds=300), _check_span, seconds)
+    sync_interval: timedelta = _setting(
+        "SYNC_INTERVAL", timedelta(seconds=60), _check_span, seconds
+    )
     # None: the three mock vendors.
-    vendors_file: str | None = _var("VENDORS_FILE", "", _optional(str))
-    mock_vendors_host: str = _var("MOCK_VENDORS_HOST", "127.0.0.1", str)
-    mock_vendors_port: int = _var("MOCK_VENDORS_PORT", "4001", _int_between(1, 65533))
+    vendors_file: str | None = _setting("VENDORS_FILE", None, _check_text, optional=True)
+    mock_vendors_host: str = _setting("MOCK_VENDORS_HOST", "127.0.0.1", _check_text)
+    mock_vendors_port: int = _setting("MOCK_VENDORS_PORT", 4001, _between(1, 65533), _whole_number)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings in these variables; an empty one counts as unset. Raises InvalidSetting."""
-    given = {name: text for name, text in environment.items() if text}
-    settings: Settings = environ.to_config(Settings, given)
-    return settings
+    given: dict[str, Any] = {}
+    for field in attrs.fields(Settings):
+        variable = field.metadata["variable"]
+        if text := environment.get(variable):
+            try:
+                given[field.name] = field.metadata["parse"](text)
+            except ValueError as error:
+                raise InvalidSetting(variable, str(error)) from error
+    return Settings(**given)

@@ -1,0 +1,144 @@
+"""Settings from the environment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from order_aggregator import even_split, highest_first, highest_then_even
+from order_aggregator.adapters.system.settings import InvalidSetting, Settings, read_settings
+
+
+def test_everything_has_a_default() -> None:
+    settings = read_settings({})
+    assert settings.database_url == "sqlite:///data/order_aggregator.db"
+    assert settings.broker_url is None
+    assert (settings.host, settings.port) == ("127.0.0.1", 3000)
+    assert settings.allocation_policy is highest_then_even
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert read_settings({"PORT": "", "BROKER_URL": ""}) == read_settings({})
+
+
+def test_values_are_converted() -> None:
+    settings = read_settings(
+        {
+            "BROKER_URL": "amqp://localhost",
+            "PORT": "8080",
+            "RETRY_DELAY": "0.25",
+            "ALLOCATION_POLICY": "even_split",
+            "LOG_LEVEL": "DEBUG",
+        }
+    )
+    assert settings.broker_url == "amqp://localhost"
+    assert settings.port == 8080
+    assert settings.retry_delay == timedelta(milliseconds=250)
+    assert settings.allocation_policy is even_split
+    assert settings.log_level == "debug"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("DATABASE_URL", "mysql://x", "must be sqlite:///<file> or postgresql"),
+        ("DATABASE_URL", "sqlite://", "must be sqlite:///<file> or postgresql"),
+        ("DATABASE_URL", "mysql+postgresql://x/y", "must be sqlite:///<file> or postgresql"),
+        ("BROKER_URL", "http://x", "must be amqp://<host>/<vhost> or amqps://"),
+        ("PORT", "0", "from 1 to 65535"),
+        ("PORT", "65536", "from 1 to 65535"),
+        ("PORT", "3000.0", "whole number"),
+        ("PORT", "²", "whole number"),
+        ("LOG_LEVEL", "loud", "must be one of debug"),
+        ("ALLOCATION_POLICY", "best", "must be one of highest_then_even"),
+        ("ALLOCATION_POLICY", "priority:a,a", "each of them once"),
+        ("RETRY_DELAY", "nan", "number of seconds"),
+        ("RETRY_DELAY", "0", "number of seconds"),
+        ("RETRY_DELAY", "1e-9", "number of seconds"),
+        ("SYNC_INTERVAL", "-1e300", "number of seconds"),
+        ("SYNC_INTERVAL", "86400.1", "number of seconds above 0, up to 86400"),
+        ("SYNC_INTERVAL", "soon", "number of seconds"),
+        ("MAX_ATTEMPTS", "21", "from 1 to 20"),
+    ],
+)
+def test_a_bad_value_names_its_variable_and_what_was_expected(
+    name: str, text: str, expected: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=f"^{name}: .*{expected}"):
+        read_settings({name: text})
+
+
+def test_a_complaint_never_shows_the_value() -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        read_settings({"DATABASE_URL": "mysql://user:secret@host/db"})
+    assert "secret" not in str(caught.value)
+
+
+def test_settings_are_made_in_code_from_real_values() -> None:
+    settings = Settings(database_url="sqlite:///x.db", port=8080, retry_delay=timedelta(seconds=2))
+    assert attrs.evolve(settings, max_attempts=3) == Settings(
+        database_url="sqlite:///x.db", port=8080, retry_delay=timedelta(seconds=2), max_attempts=3
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"port": "3000"}, "PORT: must be a whole number"),
+        ({"port": True}, "PORT: must be a whole number"),
+        ({"retry_delay": 1}, "RETRY_DELAY: must be a number of seconds"),
+        ({"retry_delay": timedelta()}, "RETRY_DELAY: must be a number of seconds"),
+        ({"allocation_policy": "even_split"}, "ALLOCATION_POLICY: must be a policy"),
+        ({"database_url": "x"}, "DATABASE_URL: must be sqlite"),
+        ({"host": None}, "HOST: must be text"),
+    ],
+)
+def test_wrong_values_in_code_are_named_too(values: dict[str, Any], expected: str) -> None:
+    with pytest.raises(InvalidSetting, match=expected):
+        attrs.evolve(Settings(), **values)
+
+
+def test_a_policy_of_ones_own_is_found_by_its_place() -> None:
+    settings = read_settings({"ALLOCATION_POLICY": "order_aggregator.domain.allocation:even_split"})
+    assert settings.allocation_policy is even_split
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("nowhere.at.all:policy", "cannot load nowhere.at.all:policy"),
+        ("order_aggregator:nothing", "cannot load order_aggregator:nothing"),
+        ("order_aggregator.domain.order:MAX_LINES", "must be a policy"),
+    ],
+)
+def test_a_policy_that_cannot_be_loaded_is_said_at_the_start(place: str, expected: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"ALLOCATION_POLICY: {expected}"):
+        read_settings({"ALLOCATION_POLICY": place})
+
+
+def test_installed_packages_bring_policies_and_urls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pip leaves them: a folder with metadata on the path."""
+    metadata = tmp_path / "somebodys-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: somebodys\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[order_aggregator.policies]\n"
+        "cheapest = order_aggregator.domain.allocation:highest_first\n"
+        "broken = nowhere:policy\n"
+        "[order_aggregator.buses]\n"
+        "nats = nowhere:bus\n"
+        "[order_aggregator.storage]\n"
+        "mysql = nowhere:storage\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert read_settings({"ALLOCATION_POLICY": "cheapest"}).allocation_policy is highest_first
+    with pytest.raises(InvalidSetting, match="cannot load the plug-in broken"):
+        read_settings({"ALLOCATION_POLICY": "broken"})
+    settings = read_settings({"BROKER_URL": "nats://x", "DATABASE_URL": "mysql://x"})
+    assert settings.broker_url == "nats://x"
