@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from dependency_injector import containers, providers
 from sqlalchemy import Engine
 
-from .adapters.sql import SqlMessageBus, SqlStorage, create_engine, migrate
+from .adapters.sql import SqlMessageBus, SqlStorage, create_engine
 from .adapters.system.clock import SystemClock
+from .adapters.system.plugins import BUS_PLUGINS, STORAGE_PLUGINS, plugin, scheme_of
 from .adapters.system.settings import InvalidSetting, Settings, read_settings
 from .domain.allocation import AllocationPolicy, PriorityPolicy
 from .domain.errors import InvalidValue
 from .domain.ports.clock import Clock
 from .domain.ports.message_bus import MessageBus
+from .domain.ports.read_model import ReadModel
+from .domain.ports.storage import Storage
 from .domain.ports.vendor_gateway import VendorGateway
 from .domain.use_cases.fail_orders import FailOrders
 from .domain.use_cases.find_suspects import FindSuspects
@@ -29,6 +33,13 @@ from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.sync_vendor import SyncVendor
 from .domain.use_cases.watch_outbox import WatchOutbox
 
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from .entrypoints.api.scheduling import Scheduler
+    from .entrypoints.relay import Relay
+    from .entrypoints.worker import Worker
+
 
 @contextmanager
 def _blame_setting(variable: str) -> Iterator[None]:
@@ -37,6 +48,9 @@ def _blame_setting(variable: str) -> Iterator[None]:
         yield
     except InvalidValue as error:
         raise InvalidSetting(variable, error.expected) from error
+    except ValueError as error:
+        # A plug-in's.
+        raise InvalidSetting(variable, str(error)) from error
 
 
 @_blame_setting("DATABASE_URL")
@@ -44,13 +58,28 @@ def _engine(settings: Settings) -> Engine:
     return create_engine(settings.database_url)
 
 
-@_blame_setting("BROKER_URL")
-def _bus(settings: Settings, engine: Engine, clock: Clock) -> MessageBus:
-    if settings.broker_url is None:
-        return SqlMessageBus(engine, clock)
-    from .adapters.rabbitmq.message_bus import RabbitMessageBus
+@_blame_setting("DATABASE_URL")
+def _storage(settings: Settings, engine: Callable[[], Engine]) -> Storage:
+    make = plugin(STORAGE_PLUGINS, scheme_of(settings.database_url))
+    if make is None:
+        return SqlStorage(engine())
+    storage: Storage = make(settings.database_url)
+    return storage
 
-    return RabbitMessageBus(settings.broker_url)
+
+@_blame_setting("BROKER_URL")
+def _bus(settings: Settings, storage: Storage, clock: Clock) -> MessageBus:
+    if settings.broker_url is None:
+        if isinstance(storage, SqlStorage):
+            return SqlMessageBus(storage.engine, clock)
+        raise InvalidValue("broker_url", "must be set: this storage has no queue of its own")
+    make = plugin(BUS_PLUGINS, scheme_of(settings.broker_url))
+    if make is None:
+        from .adapters.rabbitmq.message_bus import RabbitMessageBus
+
+        return RabbitMessageBus(settings.broker_url)
+    bus: MessageBus = make(settings.broker_url)
+    return bus
 
 
 def _gateways(settings: Settings, clock: Clock) -> dict[str, VendorGateway]:
@@ -86,21 +115,102 @@ def _seed_gateways(clock: Clock) -> dict[str, VendorGateway]:
     return gateways(seed_vendor_gateways(clock))
 
 
+def _worker(  # noqa: PLR0913 - its parts, by name
+    *,
+    settings: Settings,
+    bus: MessageBus,
+    fulfil: FulfilOrders,
+    fail: FailOrders,
+    record_failures: RecordFailures,
+    find_suspects: FindSuspects,
+    requeue_individually: RequeueIndividually,
+    stop: Event,
+) -> Worker:
+    from .entrypoints.failures import RetryPolicy, SettleFailures
+    from .entrypoints.worker import Worker
+
+    settle_failures = SettleFailures(
+        fail=fail,
+        record_failures=record_failures,
+        rule=RetryPolicy(max_attempts=settings.max_attempts, first_delay=settings.retry_delay),
+        stop=stop,
+    )
+    return Worker(
+        bus=bus,
+        fulfil=fulfil,
+        requeue_individually=requeue_individually,
+        find_suspects=find_suspects,
+        settle_failures=settle_failures,
+        stop=stop,
+    )
+
+
+def _relay(
+    *,
+    settings: Settings,
+    relay_messages: Callable[[], RelayMessages],
+    resend_orders: ResendOrders,
+    watch_outbox: WatchOutbox,
+    stop: Event,
+) -> Relay:
+    from .entrypoints.relay import Relay
+
+    return Relay(
+        # Without a broker the outbox is the queue.
+        relay_messages=None if settings.broker_url is None else relay_messages(),
+        resend_orders=resend_orders,
+        watch_outbox=watch_outbox,
+        stop=stop,
+    )
+
+
+def _api(  # noqa: PLR0913 - its parts, by name
+    *,
+    settings: Settings,
+    read_model: ReadModel,
+    bus: MessageBus,
+    gateways: Mapping[str, VendorGateway],
+    place_orders: PlaceOrders,
+    sync_vendor: SyncVendor,
+    relay: Callable[..., Relay],
+    scheduler: Scheduler | None = None,
+) -> AbstractContextManager[Flask]:
+    from uuid_utils.compat import uuid7
+
+    from .entrypoints.api.lifespan import running_api
+    from .entrypoints.api.scheduling import ThreadScheduler
+    from .entrypoints.api.services import ApiServices
+
+    stop = Event()
+    its_relay = relay(stop=stop)
+    services = ApiServices(
+        read_model=read_model,
+        place_orders=place_orders,
+        sync_vendor=sync_vendor,
+        gateways=gateways,
+        new_order_id=uuid7,
+        readiness_checks={"database": read_model.ping, "broker": bus.ping},
+        wake_relay=its_relay.wake,
+        scheduler=scheduler or ThreadScheduler(),
+        trusted_proxies=settings.trusted_proxies,
+    )
+    return running_api(services, its_relay, stop)
+
+
 class Container(containers.DeclarativeContainer):
     """Every part of the service, made once, on first use."""
 
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Singleton(SystemClock)
     engine = providers.Singleton(_engine, settings)
-    migrate = providers.Callable(migrate, engine)
-    storage = providers.Singleton(SqlStorage, engine)
+    storage = providers.Singleton(_storage, settings, engine.provider)
     unit_of_work = storage.provided.unit_of_work
     read_model = storage.provided.read_model
     ledger = storage.provided.ledger
-    bus = providers.Singleton(_bus, settings, engine, clock)
+    migrate = storage.provided.migrate.call()
+    bus = providers.Singleton(_bus, settings, storage, clock)
     gateways = providers.Singleton(_gateways, settings, clock)
     seed_gateways = providers.Singleton(_seed_gateways, clock)
-
     policy = providers.Singleton(_policy, settings, gateways.provider)
 
     place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock)
@@ -108,7 +218,7 @@ class Container(containers.DeclarativeContainer):
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
     record_failures = providers.Singleton(RecordFailures, unit_of_work, clock)
     find_suspects = providers.Singleton(FindSuspects, read_model)
-    separate_orders = providers.Singleton(RequeueIndividually, unit_of_work, clock)
+    requeue_individually = providers.Singleton(RequeueIndividually, unit_of_work, clock)
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, clock)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)
@@ -116,12 +226,60 @@ class Container(containers.DeclarativeContainer):
         ResendOrders, unit_of_work, clock, settings.provided.resend_after
     )
 
+    # `worker(stop=event)`: its `run` returns when the event is set.
+    worker = providers.Factory(
+        _worker,
+        settings=settings,
+        bus=bus,
+        fulfil=fulfil_orders,
+        fail=fail_orders,
+        record_failures=record_failures,
+        find_suspects=find_suspects,
+        requeue_individually=requeue_individually,
+    )
+    # `relay(stop=event)`, likewise.
+    relay = providers.Factory(
+        _relay,
+        settings=settings,
+        relay_messages=relay_messages.provider,
+        resend_orders=resend_orders,
+        watch_outbox=watch_outbox,
+    )
+    # `with api() as app`: a Flask application, and a relay beside it until the block is left.
+    api = providers.Factory(
+        _api,
+        settings=settings,
+        read_model=read_model,
+        bus=bus,
+        gateways=gateways,
+        place_orders=place_orders,
+        sync_vendor=sync_vendor,
+        relay=relay.provider,
+    )
 
-def bootstrap(settings: Settings | None = None, **parts: Any) -> Container:
-    """The container. `parts` are adapters of your own, by the name of what they stand for.
 
-    bootstrap(clock=my_clock, bus=my_bus)
+class Parts(TypedDict, total=False):
+    """What may be of your own, by the name of what it stands for."""
+
+    clock: Clock
+    engine: Engine
+    storage: Storage
+    bus: MessageBus
+    gateways: Mapping[str, VendorGateway]
+    policy: AllocationPolicy
+
+
+def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) -> Container:
+    """The container, with adapters of your own in the place of those that the settings name.
+
+    bootstrap(Settings(port=8080), policy=my_policy, clock=my_clock)
+
+    `settings` are those of the environment, unless given. Raises TypeError for a part that does not
+    exist, and InvalidSetting; what a part refuses, it says when it is first used.
     """
+    if unknown := parts.keys() - Parts.__annotations__.keys():
+        known = ", ".join(Parts.__annotations__)
+        raise TypeError(f"no such part: {', '.join(sorted(unknown))} (there are: {known})")
     container = Container(settings=settings or read_settings())
     container.override_providers(**{name: providers.Object(part) for name, part in parts.items()})
     return container

@@ -12,11 +12,10 @@ from contextlib import ExitStack
 
 from order_aggregator.adapters.system.settings import read_settings
 from order_aggregator.bootstrap import bootstrap
-from order_aggregator.entrypoints.api.assembly import build_api
 from order_aggregator.entrypoints.runtime.logs import configure_logs
 
 _settings = read_settings()
 configure_logs(_settings.log_level)
 _end = ExitStack()
-application = _end.enter_context(build_api(bootstrap(_settings)))
+application = _end.enter_context(bootstrap(_settings).api())
 atexit.register(_end.close)

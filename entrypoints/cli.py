@@ -69,7 +69,7 @@ def _set_up() -> tuple[Settings, Container]:
 
 def _preflight(container: Container) -> None:
     """Say here, once, what each process that is to be started would else say."""
-    container.engine()
+    container.storage()
     container.bus()
     container.gateways()
     container.policy()
@@ -132,10 +132,8 @@ def api() -> None:
 @cli.command()
 def worker() -> None:
     """Fulfil accepted orders from the queue. Run any number."""
-    from .worker import build_worker
-
     _, container, stop = _start()
-    ready = build_worker(container, stop)
+    ready = container.worker(stop=stop)
     reduce_gc()
     ready.run()
 
@@ -143,12 +141,10 @@ def worker() -> None:
 @cli.command()
 def relay() -> None:
     """Send accepted orders to the broker. Run any number."""
-    from .relay import build_relay
-
     settings, container, stop = _start()
     if settings.broker_url is None:
         raise InvalidSetting("BROKER_URL", "must be set; without a broker nothing is relayed")
-    build_relay(container, stop).run()
+    container.relay(stop=stop).run()
 
 
 @cli.command()

@@ -12,14 +12,14 @@ from typing import TypeVar
 from uuid import UUID
 
 import attrs
-import structlog
 
+from ..adapters.system.log import Log
 from ..domain.errors import UnknownOrder, VendorShortage
 from ..domain.ports.message_bus import Consumer, Delivery
 from ..domain.values import sanitize
 from .runtime.retry import ShutdownRequested, retry_until_available
 
-log = structlog.get_logger()
+log = Log()
 T = TypeVar("T")
 
 # RabbitMQ closes the channel of a consumer that holds a message for 30 minutes.

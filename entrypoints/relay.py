@@ -11,17 +11,15 @@ from time import monotonic
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
-import structlog
-
+from ..adapters.system.log import Log
 from ..adapters.wire import decode
-from ..bootstrap import Container
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
 from ..domain.ports.unit_of_work import Backlog
 from ..domain.values import timestamp_text
 from .runtime.logs import log_orders
 
 T = TypeVar("T")
-log = structlog.get_logger()
+log = Log()
 
 # How late a message is sent when the process that committed it has died.
 POLL = timedelta(seconds=0.2)
@@ -117,17 +115,6 @@ class Relay:
             # Else it is sent again after its lease, and a message too many changes nothing.
             with suppress(Unavailable, Conflict):
                 self._relay_messages.finish()
-
-
-def build_relay(container: Container, stop: Event) -> Relay:
-    """A relay on this container's parts."""
-    has_broker = container.settings().broker_url is not None
-    return Relay(
-        relay_messages=container.relay_messages() if has_broker else None,
-        resend_orders=container.resend_orders(),
-        watch_outbox=container.watch_outbox(),
-        stop=stop,
-    )
 
 
 class _Periodic(Generic[T]):

@@ -15,8 +15,8 @@ from time import monotonic
 
 import attrs
 import click
-import structlog
 
+from ..adapters.system.log import Log
 from ..adapters.system.settings import Settings
 from ..domain.errors import OrderAggregatorError
 from ..domain.ports.read_model import ReadModel, StockLevel
@@ -27,7 +27,7 @@ from .runtime.retry import retry_until_available
 from .runtime.signals import PARENT
 from .sync import SyncVendor, sync_each, sync_forever
 
-log = structlog.get_logger()
+log = Log()
 
 READY_WITHIN = 30.0
 STOP_WITHIN = 20.0

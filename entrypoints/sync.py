@@ -7,8 +7,8 @@ from datetime import timedelta
 from threading import Event
 
 import attrs
-import structlog
 
+from ..adapters.system.log import Log
 from ..domain.errors import InvalidSnapshot, UnknownVendor, VendorUnavailable
 from ..domain.ports.clock import Clock
 from ..domain.ports.read_model import ReadModel
@@ -19,7 +19,7 @@ from ..domain.values import timestamp_text
 from ..domain.vendor_sync import Snapshot
 from .runtime.retry import ShutdownRequested, retry_until_available
 
-log = structlog.get_logger()
+log = Log()
 
 SyncVendor = Callable[[VendorGateway], SyncResult]
 VENDOR_ERRORS = (VendorUnavailable, InvalidSnapshot)

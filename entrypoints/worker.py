@@ -10,18 +10,16 @@ from threading import Event, Lock
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
-import structlog
-
+from ..adapters.system.log import Log
 from ..adapters.wire import decode
-from ..bootstrap import Container
 from ..domain.errors import MalformedMessage
 from ..domain.order import Order, OrderStatus
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
-from .failures import Failure, RetryPolicy, SettleFailures, crashes
+from .failures import Failure, crashes
 from .runtime.logs import log_orders
 from .runtime.retry import ShutdownRequested, retry_until_available
 
-log = structlog.get_logger()
+log = Log()
 T = TypeVar("T")
 
 BATCH = 200
@@ -233,22 +231,3 @@ def _batches(announced: Iterable[Announced]) -> Iterator[list[Announced]]:
         size += len(each.order_ids)
     if batch:
         yield batch
-
-
-def build_worker(container: Container, stop: Event) -> Worker:
-    """A worker on this container's parts."""
-    settings = container.settings()
-    settle_failures = SettleFailures(
-        fail=container.fail_orders(),
-        record_failures=container.record_failures(),
-        rule=RetryPolicy(max_attempts=settings.max_attempts, first_delay=settings.retry_delay),
-        stop=stop,
-    )
-    return Worker(
-        bus=container.bus(),
-        fulfil=container.fulfil_orders(),
-        requeue_individually=container.separate_orders(),
-        find_suspects=container.find_suspects(),
-        settle_failures=settle_failures,
-        stop=stop,
-    )

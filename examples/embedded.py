@@ -9,11 +9,9 @@ from threading import Event, Thread
 from time import sleep
 
 from order_aggregator import Snapshot, StockReport, Vendor
-from order_aggregator.adapters.system.settings import read_settings
+from order_aggregator.adapters.system.settings import Settings
 from order_aggregator.bootstrap import bootstrap
-from order_aggregator.entrypoints.api.assembly import build_api
 from order_aggregator.entrypoints.runtime.logs import configure_logs
-from order_aggregator.entrypoints.worker import build_worker
 
 
 class Warehouse:
@@ -41,15 +39,15 @@ def main() -> None:
     """Start API and worker in this process, and buy something over HTTP."""
     configure_logs("warning")
     with tempfile.TemporaryDirectory() as folder:
-        settings = read_settings({"DATABASE_URL": f"sqlite:///{folder}/orders.db"})
+        settings = Settings(database_url=f"sqlite:///{folder}/orders.db")
         warehouse = Warehouse({"tea": 10, "cup": 3})
         container = bootstrap(settings, gateways={"warehouse": warehouse})
         container.migrate()
 
         stop = Event()
-        worker = Thread(target=build_worker(container, stop).run)
+        worker = Thread(target=container.worker(stop=stop).run)
         worker.start()
-        with build_api(container) as app:
+        with container.api() as app:
             client = app.test_client()
             client.post("/v1/api/sync")
             order = client.post(

@@ -35,6 +35,9 @@ class MemoryStorage:
         """Its ledger."""
         return MemoryLedger(self)
 
+    def migrate(self) -> None:
+        """There is nothing to do."""
+
     @contextmanager
     def overlay(self) -> Iterator[Tables]:
         """Tables to write to, exclusively, until the block ends."""

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from threading import Condition, Event, Thread
 from typing import Generic, Protocol, TypeVar
 
-import structlog
 from pika.connection import Parameters
 from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed
 
 from ...domain.errors import BrokerUnavailable
+from ..system.log import Log
 from . import topology
 from .session import CLOSE_TIMEOUT, Callback, Session
 
-log = structlog.get_logger()
+log = Log()
 
 # Seconds from opening the channel until it can be used.
 SETUP_TIMEOUT = 10.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Event, Lock
 
-import structlog
 from pika import BasicProperties, DeliveryMode
 from pika.connection import Parameters
 from pika.exceptions import AMQPChannelError
@@ -13,10 +12,11 @@ from pika.frame import Method
 from pika.spec import Basic
 
 from ...domain.errors import BrokerUnavailable
+from ..system.log import Log
 from .link import ReconnectingConnection
 from .session import Callback, Session
 
-log = structlog.get_logger()
+log = Log()
 
 # Seconds to wait for a connection, and for the confirmations.
 CONNECT_TIMEOUT = 2.0

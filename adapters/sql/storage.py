@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 
 from .ledger import SqlLedger
 from .read_model import SqlReadModel
+from .revision import migrate
 from .unit_of_work import SqlUnitOfWork, Statements
 
 
@@ -13,11 +14,15 @@ class SqlStorage:
     """Stock, orders and outbox in SQLite or PostgreSQL. Thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._statements = Statements.for_engine(engine)
         self.read_model = SqlReadModel(engine)
         self.ledger = SqlLedger(engine)
 
     def unit_of_work(self) -> SqlUnitOfWork:
         """A unit of work; the storage's UnitOfWorkFactory."""
-        return SqlUnitOfWork(self._engine, self._statements)
+        return SqlUnitOfWork(self.engine, self._statements)
+
+    def migrate(self) -> None:
+        """Create or upgrade the tables; several at once wait for each other."""
+        migrate(self.engine)

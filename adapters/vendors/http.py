@@ -13,7 +13,6 @@ from ssl import SSLContext
 
 import attrs
 import httpx
-import structlog
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -26,10 +25,11 @@ from ...domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
 from ...domain.ports.clock import Clock
 from ...domain.stock import Vendor
 from ...domain.vendor_sync import Snapshot
+from ..system.log import Log
 from .deadline import Deadline
 from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, Page, parse, snapshot
 
-log = structlog.get_logger()
+log = Log()
 
 MAX_PAGES = 10_000
 MAX_REDIRECTS = 5

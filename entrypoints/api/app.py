@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import structlog
 from flask import Flask, Request, Response
 from flask.json.provider import DefaultJSONProvider
 from flask.sessions import NullSession, SessionInterface
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
 
+from ...adapters.system.log import Log
+from ...domain.errors import InvalidValue
 from . import documentation, metrics, orders, probes, routing, stock, sync
 from .order_batcher import OrderBatcher
 from .readiness import Readiness
@@ -18,7 +21,7 @@ from .reports import Report
 from .services import EXTENSION, ApiServices, AppState, app_state, current_request
 
 View = TypeVar("View", bound=Callable[..., Any])
-log = structlog.get_logger()
+log = Log()
 
 
 class _NoSessions(SessionInterface):
@@ -74,7 +77,23 @@ def create_app(services: ApiServices) -> Flask:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(routing.blueprint)
     app.register_blueprint(probes.blueprint)
+    if trusted := services.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, trusted, trusted, trusted, trusted, trusted
+        )
     return app
+
+
+def mount(app: Flask, host: Flask, path: str) -> None:
+    """Serve the application below a path of another one, such as `/orders`.
+
+    The host's own routes below that path are not reached any more.
+    """
+    if not path.startswith("/") or path.endswith("/"):
+        raise InvalidValue("path", "must begin with a slash, and not end with one")
+    host.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+        host.wsgi_app, {path: app.wsgi_app}
+    )
 
 
 def close(app: Flask) -> None:

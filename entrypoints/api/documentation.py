@@ -11,6 +11,9 @@ from .routing import PREFIX, IdConverter
 from .schemas import TEXT_ID, InsufficientStockSchema, InvalidRequestSchema, ProblemSchema
 
 ASSETS = PREFIX + "/swagger/assets/"
+# Seen from where the document or the page lies, so that both may be mounted anywhere.
+RELATIVE_ASSETS = "swagger/assets/"
+RELATIVE_ROOT = "../.."
 
 CONFIG = {
     "API_TITLE": "Order Aggregator",
@@ -20,7 +23,8 @@ CONFIG = {
     "OPENAPI_URL_PREFIX": PREFIX,
     "OPENAPI_JSON_PATH": "openapi.json",
     "OPENAPI_SWAGGER_UI_PATH": "swagger",
-    "OPENAPI_SWAGGER_UI_URL": ASSETS,
+    "OPENAPI_SWAGGER_UI_URL": RELATIVE_ASSETS,
+    "API_SPEC_OPTIONS": {"servers": [{"url": RELATIVE_ROOT}]},
     # Without this, Swagger UI shows a badge that a server on the internet draws.
     "OPENAPI_SWAGGER_UI_CONFIG": {"validatorUrl": None},
 }

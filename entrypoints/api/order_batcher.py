@@ -10,8 +10,8 @@ from itertools import chain, repeat
 from typing import Protocol
 
 import attrs
-import structlog
 
+from ...adapters.system.log import Log
 from ...domain.errors import (
     CommitOutcomeUnknown,
     Conflict,
@@ -23,7 +23,7 @@ from ...domain.order import Order
 from ...domain.use_cases.place_orders import PlaceOrder
 from .scheduling import Scheduler, Waiter
 
-log = structlog.get_logger()
+log = Log()
 
 Decision = tuple[PlaceOrder, Order | OrderRefused]
 

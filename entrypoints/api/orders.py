@@ -21,10 +21,11 @@ from .blueprint import ApiBlueprint
 from .order_requests import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN, parse_order
 from .paging import PAGINATION_HEADER, Paging
 from .responses import JSON, json_response
+from .routing import PREFIX, location
 from .schemas import TEXT_ID, OrderQuery, OrderSchema
 from .services import app_state, current_request
 
-blueprint = ApiBlueprint("order", __name__, description="Orders", url_prefix="/v1/api/order")
+blueprint = ApiBlueprint("order", __name__, description="Orders", url_prefix=f"{PREFIX}/order")
 
 _LINE = {
     "type": "object",
@@ -116,7 +117,7 @@ def place_order() -> Response:
         # Not by way of Flask, which takes its time: on a sold-out product, refusals come in crowds.
         return problems.from_domain(error)
     response = json_response(order_document(order), 202)
-    response.headers["Location"] = f"/v1/api/order/{order.id}"
+    response.headers["Location"] = location(request, f"{PREFIX}/order/{order.id}")
     return response
 
 

@@ -8,11 +8,11 @@ from http import HTTPStatus
 from typing import Any
 
 import attrs
-import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
+from ...adapters.system.log import Log
 from ...domain.errors import (
     BrokerUnavailable,
     CommitOutcomeUnknown,
@@ -30,7 +30,7 @@ from .order_batcher import Overloaded
 from .responses import json_response
 from .strict_json import MalformedJson
 
-log = structlog.get_logger()
+log = Log()
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:order-aggregator:problem:"

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from threading import Lock, Thread
 
-import structlog
-
+from ...adapters.system.log import Log
 from ...domain.errors import Unavailable
 
-log = structlog.get_logger()
+log = Log()
 
 OK = "ok"
 # Seconds. Longer than the broker's adapter waits for a connection.

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import attrs
-import structlog
 
+from ...adapters.system.log import Log
 from ...domain.errors import IdempotencyKeyReused, InsufficientStock, UnknownProducts
 from ...domain.order import Order
 from . import metrics
 from .order_batcher import Decision
 
-log = structlog.get_logger()
+log = Log()
 
 ACCEPTED = "accepted"
 # The answer was an earlier order with the same idempotency key.

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 from werkzeug.routing import BaseConverter
 
 PREFIX = "/v1/api"
 METHODS = ["GET", "POST"]
 
 blueprint = Blueprint("bare", __name__)
+
+
+def location(request: Request, path: str) -> str:
+    """The path as a client has to ask for it: below where the application is mounted."""
+    return quote(request.environ.get("SCRIPT_NAME", "").encode("latin-1")) + path
 
 
 class IdConverter(BaseConverter):
@@ -27,7 +32,7 @@ class IdConverter(BaseConverter):
 @blueprint.route("/order/<id:_rest>", methods=METHODS)
 def to_prefixed(_rest: str = "") -> Response:
     """Send the caller to the same path under the prefix; 308 keeps method and body."""
-    target = PREFIX + quote(request.path)
+    target = location(request, PREFIX + quote(request.path))
     query = request.query_string.decode("latin-1")
     if query:
         target += "?" + quote(query, safe="%/:?#[]@!$&'()*+,;=~")

@@ -48,6 +48,8 @@ class ApiServices:
     # Told after each commit that accepted orders. Must not block.
     wake_relay: Callable[[], None]
     limits: Limits = attrs.field(factory=Limits)
+    # How many proxies stand before the API, whose X-Forwarded headers are believed.
+    trusted_proxies: int = 0
     scheduler: Scheduler = attrs.field(factory=ThreadScheduler)
 
 

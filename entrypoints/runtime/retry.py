@@ -6,7 +6,6 @@ from collections.abc import Callable
 from threading import Event
 from typing import TypeVar
 
-import structlog
 from tenacity import (
     RetryCallState,
     RetryError,
@@ -17,10 +16,11 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from ...adapters.system.log import Log
 from ...domain.errors import Conflict, Unavailable
 
 T = TypeVar("T")
-log = structlog.get_logger()
+log = Log()
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0

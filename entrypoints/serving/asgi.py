@@ -20,10 +20,10 @@ from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIEnvironment
 
 import attrs
-import structlog
 from flask import Flask
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
 
+from ...adapters.system.log import Log
 from ..api import metrics
 from ..api.order_batcher import Overloaded
 from ..api.problems import INTERNAL_ERROR, from_domain, from_http
@@ -32,7 +32,7 @@ from ..api.scheduling import GreenletScheduler
 from ..api.services import app_state
 from .admission import Admission
 
-log = structlog.get_logger()
+log = Log()
 
 # As asgi.readthedocs.io has them.
 Scope = MutableMapping[str, Any]

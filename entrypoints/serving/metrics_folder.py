@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import structlog
-
+from ...adapters.system.log import Log
 from ...adapters.system.settings import Settings
 
-log = structlog.get_logger()
+log = Log()
 
 PREFIX = "order-aggregator-metrics-"
 # prometheus_client looks for it when it is imported.

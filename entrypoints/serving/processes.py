@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from gunicorn.app.base import BaseApplication
 from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
+from ...adapters.system.log import Log
 from ...adapters.system.settings import Settings
 from ..runtime.gc_tuning import reduce_gc
 from ..runtime.listening import BACKLOG, listen
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Build = Callable[[Settings, GreenletScheduler], AbstractContextManager[Flask]]
 
-log = structlog.get_logger()
+log = Log()
 
 STOP_WITHIN = 15  # seconds
 # Connections that a process serves.
@@ -57,9 +57,8 @@ def api(settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flask]:
     # Here, so that the process that only watches over the others stays small, and because metrics
     # look at the environment when they are imported.
     from ...bootstrap import bootstrap
-    from ..api.assembly import build_api
 
-    with build_api(bootstrap(settings), scheduler) as app:
+    with bootstrap(settings).api(scheduler=scheduler) as app:
         yield app
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_swagger_ui_needs_no_other_server(api: ApiUnderTest) -> None:
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(loaded) == 3
     for path in loaded:
-        with api.client.get(path) as asset:
+        with api.client.get(urljoin("/v1/api/swagger", path)) as asset:
             assert asset.status_code == 200
             assert len(asset.data) > 10_000
 
