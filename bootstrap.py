@@ -201,7 +201,7 @@ class Container(containers.DeclarativeContainer):
     """Every part of the service, made once, on first use."""
 
     settings = providers.Dependency(instance_of=Settings)
-    clock = providers.Singleton(SystemClock)
+    clock: providers.Provider[Clock] = providers.Singleton(SystemClock)
     engine = providers.Singleton(_engine, settings)
     storage = providers.Singleton(_storage, settings, engine.provider)
     unit_of_work = storage.provided.unit_of_work

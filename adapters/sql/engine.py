@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakSet
 
 import psycopg
 import sqlalchemy
@@ -74,6 +75,10 @@ _PERMANENT_ERRORS = (
 )
 
 
+# Those that `create_engine` has made.
+_made: WeakSet[Engine] = WeakSet()
+
+
 def create_engine(url: str) -> Engine:
     """An engine for the database at this URL. It connects when it is used.
 
@@ -83,9 +88,21 @@ def create_engine(url: str) -> Engine:
     password.
     """
     parsed = _parse(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(parsed)
-    return _postgresql_engine(parsed)
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    engine = _sqlite_engine(parsed) if is_sqlite else _postgresql_engine(parsed)
+    _made.add(engine)
+    return engine
+
+
+def require_our_engine(engine: Engine) -> None:
+    """Raise InvalidValue for an engine whose connections are not set up as this adapter needs.
+
+    Without the deadlines, isolation and functions that ours have, it would work until it fails.
+    """
+    if engine not in _made:
+        raise InvalidValue(
+            "engine", "must be made by order_aggregator.adapters.sql.create_engine(url)"
+        )
 
 
 def create_sqlite_file(engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from .engine import require_our_engine
 from .ledger import SqlLedger
 from .read_model import SqlReadModel
 from .revision import migrate
@@ -11,9 +12,13 @@ from .unit_of_work import SqlUnitOfWork, Statements
 
 
 class SqlStorage:
-    """Stock, orders and outbox in SQLite or PostgreSQL. Thread-safe."""
+    """Stock, orders and outbox in SQLite or PostgreSQL. Thread-safe.
+
+    InvalidValue for an engine that is not made by `create_engine`.
+    """
 
     def __init__(self, engine: Engine) -> None:
+        require_our_engine(engine)
         self.engine = engine
         self._statements = Statements.for_engine(engine)
         self.read_model = SqlReadModel(engine)

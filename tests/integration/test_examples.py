@@ -33,3 +33,13 @@ def test_the_service_in_another_program() -> None:
     printed = run("embedded.py")
     assert printed.startswith("fulfilled")
     assert printed.endswith("6 left\n")
+
+
+def test_a_policy_of_ones_own() -> None:
+    assert run("own_policy.py").splitlines()[-1] == (
+        "fulfilled by [{'vendor_id': 'northside', 'quantity': 3}]"
+    )
+
+
+def test_the_api_in_another_application() -> None:
+    assert run("mounted.py").splitlines() == ["Welcome", "202 /aggregator/v1/api/order"]

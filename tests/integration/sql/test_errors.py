@@ -91,7 +91,6 @@ def test_a_database_that_does_not_exist_is_unavailable(fresh_database_url: str) 
         "",
         "apple",
         "mysql://x/y",
-        "postgresql://127.0.0.1/x",
         "postgresql+psycopg://u:s3cret@127.0.0.1:abc/x",
         "postgresql+psycopg://u:s3cret@a..b/x",
         "sqlite://",
@@ -425,3 +424,11 @@ def test_for_a_reader_a_locked_database_is_just_unavailable(sqlite: Engine) -> N
     with pytest.raises(StorageUnavailable, match="locked"):
         SqlStorage(sqlite).read_model.stock(0, 1)
     other.close()
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_postgresql_has_several_names(database_url: str, scheme: str) -> None:
+    engine = create_engine(database_url.replace("postgresql+psycopg", scheme))
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    engine.dispose()

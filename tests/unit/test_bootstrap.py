@@ -1,0 +1,80 @@
+"""Parts of one's own, in the place of those that the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+import sqlalchemy
+
+from order_aggregator import InvalidValue, ManualClock, MemoryMessageBus, MemoryStorage, even_split
+from order_aggregator.adapters.sql import SqlStorage
+from order_aggregator.adapters.system.settings import InvalidSetting, Settings
+from order_aggregator.bootstrap import Container, bootstrap
+from shop_work import NOW
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(database_url=f"sqlite:///{tmp_path}/orders.db", vendors_file=None)
+
+
+def test_a_policy_and_a_clock_stand_for_those_of_the_settings(settings: Settings) -> None:
+    clock = ManualClock(NOW)
+    container = bootstrap(settings, policy=even_split, clock=clock)
+    assert container.policy() is even_split
+    assert container.clock() is clock
+
+
+def test_a_storage_needs_no_database(settings: Settings) -> None:
+    storage = MemoryStorage()
+    container = bootstrap(settings, storage=storage, bus=MemoryMessageBus())
+    container.migrate()
+    assert container.read_model().stock(0, 1).total == 0
+    stop = Event()
+    stop.set()
+    container.worker(stop=stop).run()
+    container.relay(stop=stop).run()
+    assert not list(Path(settings.database_url.removeprefix("sqlite:///")).parent.iterdir())
+
+
+def test_a_storage_without_a_queue_needs_a_broker(settings: Settings) -> None:
+    container = bootstrap(settings, storage=MemoryStorage())
+    with pytest.raises(InvalidSetting, match="BROKER_URL: must be set: this storage has no queue"):
+        container.bus()
+
+
+def test_a_part_that_does_not_exist_is_named(settings: Settings) -> None:
+    wrong: dict[str, Any] = {"polcy": even_split}
+    with pytest.raises(TypeError, match=r"no such part: polcy \(there are: clock, engine, "):
+        bootstrap(settings, **wrong)
+
+
+def test_parts_of_installed_packages_are_found_by_the_scheme_of_their_url(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "somebodys-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: somebodys\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[order_aggregator.buses]\nown = somebodys:bus\n"
+        "[order_aggregator.storage]\nown = somebodys:storage\n"
+    )
+    (tmp_path / "somebodys.py").write_text(
+        "from order_aggregator import MemoryMessageBus, MemoryStorage\n"
+        "def bus(url): assert url == 'own://bus'; return MemoryMessageBus()\n"
+        "def storage(url): assert url == 'own://storage'; return MemoryStorage()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    container: Container = bootstrap(Settings(database_url="own://storage", broker_url="own://bus"))
+    assert isinstance(container.storage(), MemoryStorage)
+    assert isinstance(container.bus(), MemoryMessageBus)
+
+
+def test_an_engine_that_is_not_set_up_for_us_is_refused(tmp_path: Path) -> None:
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/x.db")
+    with pytest.raises(InvalidValue, match=r"engine: must be made by .*create_engine"):
+        SqlStorage(engine)
+    engine.dispose()
