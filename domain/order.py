@@ -13,6 +13,7 @@ from . import values
 from .errors import IllegalTransition, InvalidValue
 
 MAX_LINES = 100
+MAX_REFERENCE_LENGTH = 255
 
 
 class OrderStatus(StrEnum):
@@ -62,6 +63,8 @@ class Order:
     allocations: tuple[Allocation, ...] = ()
     failure: str | None = None
     idempotency_key: str | None = None
+    # The retailer's own name for it; many orders may have the same.
+    reference: str | None = None
     created_at: datetime
     updated_at: datetime
 

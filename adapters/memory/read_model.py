@@ -9,8 +9,14 @@ from uuid import UUID
 
 import attrs
 
-from ...domain.order import Order, OrderStatus
-from ...domain.ports.read_model import Page, ProductStock, StockLevel, VendorStockLevel
+from ...domain.order import Order
+from ...domain.ports.read_model import (
+    OrderFilter,
+    Page,
+    ProductStock,
+    StockLevel,
+    VendorStockLevel,
+)
 from ...domain.stock import VendorStock
 from .tables import Tables
 
@@ -75,17 +81,12 @@ class MemoryReadModel:
         self,
         offset: int,
         limit: int,
-        status: OrderStatus | None = None,
-        product_id: str | None = None,
+        wanted: OrderFilter = OrderFilter(),  # noqa: B008
     ) -> Page[Order]:
         """Newest first."""
         with self._storage.committed() as tables:
-            orders = [
-                order
-                for _, order in sorted(tables.orders.items(), reverse=True)
-                if status in (None, order.status)
-                and (product_id is None or any(x.product_id == product_id for x in order.lines))
-            ]
+            newest_first = sorted(tables.orders.items(), reverse=True)
+            orders = [order for _, order in newest_first if _is_wanted(order, wanted)]
         return _page(map(_sorted_allocations, orders), offset, limit)
 
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
@@ -96,6 +97,19 @@ class MemoryReadModel:
 
     def ping(self) -> None:
         """Memory always answers."""
+
+
+def _is_wanted(order: Order, wanted: OrderFilter) -> bool:
+    since = wanted.updated_since
+    return (
+        wanted.status in (None, order.status)
+        and wanted.product_id in (None, *(line.product_id for line in order.lines))
+        and wanted.vendor_id in (None, *(part.vendor_id for part in order.allocations))
+        and (since is None or order.updated_at >= since)
+        and wanted.reference in (None, order.reference)
+        and wanted.idempotency_key in (None, order.idempotency_key)
+        and (wanted.after is None or order.id < wanted.after)
+    )
 
 
 def _page(items: Iterable[T], offset: int, limit: int) -> Page[T]:

@@ -37,6 +37,7 @@ ORDER_COLUMNS = (
     orders.c.status,
     orders.c.failure,
     orders.c.idempotency_key,
+    orders.c.reference,
     orders.c.created_at,
     orders.c.updated_at,
 )
@@ -162,7 +163,15 @@ class SqlOrders:
             return
         statements = self._statements
         rows = [
-            (o.id, o.status.value, o.failure, o.idempotency_key, o.created_at, o.updated_at)
+            (
+                o.id,
+                o.status.value,
+                o.failure,
+                o.idempotency_key,
+                o.reference,
+                o.created_at,
+                o.updated_at,
+            )
             for o in orders
         ]
         lines = [
@@ -299,17 +308,18 @@ def orders_from(
     }
     for order_id, group in groupby(rows, key=itemgetter(0)):
         lines = list(group)
-        _, status, failure, key, created_at, updated_at, *_ = lines[0]
+        _, status, failure, key, reference, created_at, updated_at, *_ = lines[0]
         yield Order(
             id=order_id,
             # An order without lines has one row, with nulls in the place of a line.
             lines=tuple(
-                OrderLine(product_id=row[6], quantity=row[7]) for row in lines if row[6] is not None
+                OrderLine(product_id=row[7], quantity=row[8]) for row in lines if row[7] is not None
             ),
             status=_STATUS[status],
             allocations=parts.get(order_id, ()),
             failure=failure,
             idempotency_key=key,
+            reference=reference,
             created_at=created_at,
             updated_at=updated_at,
         )

@@ -11,25 +11,34 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Engine,
     FromClause,
     Row,
     Select,
     Uuid,
     bindparam,
+    exists,
     func,
     select,
     true,
 )
 
 from ...domain.order import Order, OrderStatus
-from ...domain.ports.read_model import Page, ProductStock, StockLevel, VendorStockLevel
+from ...domain.ports.read_model import (
+    OrderFilter,
+    Page,
+    ProductStock,
+    StockLevel,
+    VendorStockLevel,
+)
 from .bulk import bulk_keys
 from .errors import read_errors_translated
 from .order_repository import ORDER_COLUMNS, ended_ids, orders_from, select_allocations
 from .revision import require_current_schema
 from .schema import (
     NOT_FULFILLED,
+    allocations,
     central_stock,
     order_lines,
     orders,
@@ -165,22 +174,12 @@ class SqlReadModel:
         self,
         offset: int,
         limit: int,
-        status: OrderStatus | None = None,
-        product_id: str | None = None,
+        wanted: OrderFilter = OrderFilter(),  # noqa: B008
     ) -> Page[Order]:
         """The page is cut before its lines are read."""
-        wanted = select(*ORDER_COLUMNS)
-        newest = orders.c.id.desc()
-        if status is not None:
-            wanted = wanted.where(orders.c.status == status.value)
-        if status not in (None, OrderStatus.FULFILLED):
-            wanted = wanted.where(NOT_FULFILLED)
-        if product_id is not None:
-            asked = order_lines.alias()
-            wanted = wanted.join(asked).where(asked.c.product_id == product_id)
-            newest = asked.c.order_id.desc()
-        page = _cut(wanted.order_by(newest), offset, limit)
-        total = _count(wanted)
+        listing, newest = _listing(wanted)
+        page = _cut(listing.order_by(newest), offset, limit)
+        total = _count(listing)
         rows = self._rows(
             select(page, order_lines.c.product_id, order_lines.c.quantity, total.c.total)
             .select_from(
@@ -209,6 +208,33 @@ class SqlReadModel:
     def _rows(self, statement: Select[Any], **parameters: object) -> Sequence[AnyRow]:
         with read_errors_translated(), self._reader.connect() as connection:
             return connection.execute(statement, parameters).all()
+
+
+def _listing(wanted: OrderFilter) -> tuple[Select[Any], ColumnElement[Any]]:
+    """The orders that are wanted, unordered, and by what they are ordered."""
+    listing = select(*ORDER_COLUMNS)
+    newest = orders.c.id.desc()
+    if wanted.status is not None:
+        listing = listing.where(orders.c.status == wanted.status.value)
+    if wanted.status not in (None, OrderStatus.FULFILLED):
+        listing = listing.where(NOT_FULFILLED)
+    if wanted.product_id is not None:
+        asked = order_lines.alias()
+        listing = listing.join(asked).where(asked.c.product_id == wanted.product_id)
+        newest = asked.c.order_id.desc()
+    if wanted.vendor_id is not None:
+        supplied = allocations.c.vendor_id == wanted.vendor_id
+        listing = listing.where(exists().where(allocations.c.order_id == orders.c.id, supplied))
+    if wanted.updated_since is not None:
+        listing = listing.where(orders.c.updated_at >= wanted.updated_since)
+    for column in (orders.c.reference, orders.c.idempotency_key):
+        value = getattr(wanted, column.name)
+        if value is not None:
+            # Said twice, as the indexes are on what is not null.
+            listing = listing.where(column.is_not(None), column == value)
+    if wanted.after is not None:
+        listing = listing.where(orders.c.id < wanted.after)
+    return listing, newest
 
 
 def _cut(listing: Select[Any], offset: int, limit: int) -> FromClause:

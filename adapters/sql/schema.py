@@ -144,6 +144,7 @@ orders = Table(
     Column("status", Text, nullable=False),
     Column("failure", Text),
     Column("idempotency_key", Text),
+    Column("reference", Text),
     Column("created_at", TIMESTAMP, nullable=False),
     Column("updated_at", TIMESTAMP, nullable=False),
     Column("sent_at", TIMESTAMP, nullable=False),
@@ -163,6 +164,15 @@ Index(
     postgresql_where=orders.c.idempotency_key.is_not(None),
     sqlite_where=orders.c.idempotency_key.is_not(None),
 )
+Index(
+    "orders_reference",
+    orders.c.reference,
+    orders.c.id,
+    postgresql_where=orders.c.reference.is_not(None),
+    sqlite_where=orders.c.reference.is_not(None),
+)
+# For what has changed since somebody looked last.
+Index("orders_updated_at", orders.c.updated_at)
 # For listing by status, and for orders that nobody fulfilled. Nearly all orders end up fulfilled:
 # those are found by going through all of them, and the index stays small.
 # A query has to repeat the condition, or SQLite does not see that the index applies.

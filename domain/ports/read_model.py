@@ -55,6 +55,23 @@ class ProductStock:
     vendors: tuple[VendorStockLevel, ...]
 
 
+@attrs.frozen(kw_only=True)
+class OrderFilter:
+    """Which orders are asked for: those for which everything holds that is given."""
+
+    status: OrderStatus | None = None
+    # With a line of it.
+    product_id: str | None = None
+    # That supplies some of it.
+    vendor_id: str | None = None
+    # Then or later.
+    updated_since: datetime | None = None
+    reference: str | None = None
+    idempotency_key: str | None = None
+    # That come after this one in the listing, so are older.
+    after: UUID | None = None
+
+
 class ReadModel(Protocol):
     """Committed state only, each answer from one moment. Thread-safe; StorageUnavailable."""
 
@@ -76,13 +93,7 @@ class ReadModel(Protocol):
     def order(self, order_id: UUID) -> Order | None:
         """One order; its allocations by product id, then vendor id."""
 
-    def orders(
-        self,
-        offset: int,
-        limit: int,
-        status: OrderStatus | None = None,
-        product_id: str | None = None,
-    ) -> Page[Order]:
+    def orders(self, offset: int, limit: int, wanted: OrderFilter = OrderFilter()) -> Page[Order]:
         """Orders, newest first (by id, which is a UUIDv7)."""
 
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:

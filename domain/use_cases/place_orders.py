@@ -8,7 +8,7 @@ from uuid import UUID
 import attrs
 
 from ..errors import Conflict, IdempotencyKeyReused, OrderRefused
-from ..order import Order, OrderLine, check_lines
+from ..order import MAX_REFERENCE_LENGTH, Order, OrderLine, check_lines
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import Reservations
@@ -25,6 +25,7 @@ class PlaceOrder:
     order_id: UUID
     lines: tuple[OrderLine, ...] = attrs.field()
     idempotency_key: str | None = attrs.field(default=None)
+    reference: str | None = attrs.field(default=None)
 
     @lines.validator
     def _valid_lines(self, _attribute: object, lines: Sequence[OrderLine]) -> None:
@@ -34,6 +35,11 @@ class PlaceOrder:
     def _valid_key(self, _attribute: object, key: str | None) -> None:
         if key is not None:
             check_text(key, "idempotency_key", MAX_KEY_LENGTH)
+
+    @reference.validator
+    def _valid_reference(self, _attribute: object, reference: str | None) -> None:
+        if reference is not None:
+            check_text(reference, "reference", MAX_REFERENCE_LENGTH)
 
 
 class PlaceOrders:
@@ -97,6 +103,7 @@ class _Batch:
             id=command.order_id,
             lines=command.lines,
             idempotency_key=key,
+            reference=command.reference,
             created_at=self._now,
             updated_at=self._now,
         )
@@ -116,4 +123,5 @@ def _replay(key: str, order: Order, command: PlaceOrder) -> Order | IdempotencyK
     same = {line.product_id: line.quantity for line in order.lines} == {
         line.product_id: line.quantity for line in command.lines
     }
+    same = same and order.reference == command.reference
     return order if same else IdempotencyKeyReused(key, order.id)

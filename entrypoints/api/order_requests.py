@@ -10,13 +10,15 @@ from uuid import UUID
 import attrs
 
 from ...domain.errors import InvalidValue, UnknownProducts
-from ...domain.order import MAX_LINES, OrderLine
+from ...domain.order import MAX_LINES, MAX_REFERENCE_LENGTH, OrderLine
 from ...domain.use_cases.place_orders import PlaceOrder
+from ...domain.values import check_text
 from .problems import InvalidRequest, UnknownProductFields
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 # Visible ASCII: what every server and proxy passes on unchanged.
 IDEMPOTENCY_KEY_PATTERN = r"[\x21-\x7E]{1,255}"
+REFERENCE = "reference"
 LINE_FIELDS = frozenset({"product_id", "quantity"})
 
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
@@ -30,12 +32,18 @@ class OrderRequest:
 
     lines: tuple[OrderLine, ...]
     single: bool
+    reference: str | None = None
 
     def command(self, order_id: UUID, idempotency_key: str | None) -> PlaceOrder:
         """The wish to hand on; raises InvalidRequest where the lines do not go together."""
         check_idempotency_key(idempotency_key)
         try:
-            return PlaceOrder(order_id=order_id, lines=self.lines, idempotency_key=idempotency_key)
+            return PlaceOrder(
+                order_id=order_id,
+                lines=self.lines,
+                idempotency_key=idempotency_key,
+                reference=self.reference,
+            )
         except InvalidValue as error:
             raise InvalidRequest({error.field: [error.expected]}) from error
 
@@ -63,9 +71,10 @@ def parse_order(document: Any) -> OrderRequest:
     """The request in a JSON document; raises InvalidRequest with every field that is wrong."""
     if not isinstance(document, dict):
         raise InvalidRequest({"body": ["must be an object"]})
+    reference = _reference(document.pop(REFERENCE)) if REFERENCE in document else None
     if "lines" not in document:
         lines = _lines([document], [""])
-        return OrderRequest(lines=lines, single=True)
+        return OrderRequest(lines=lines, single=True, reference=reference)
     if others := document.keys() - {"lines"}:
         raise InvalidRequest(_not_beside_lines(others))
     members = document["lines"]
@@ -74,7 +83,18 @@ def parse_order(document: Any) -> OrderRequest:
     if not 1 <= len(members) <= MAX_LINES:
         raise InvalidRequest({"lines": [f"must have 1 to {MAX_LINES} lines"]})
     prefixes = [f"lines.{position}." for position in range(len(members))]
-    return OrderRequest(lines=_lines(members, prefixes), single=False)
+    return OrderRequest(lines=_lines(members, prefixes), single=False, reference=reference)
+
+
+def _reference(value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidRequest({REFERENCE: ["must be text"]})
+    try:
+        check_text(value, REFERENCE, MAX_REFERENCE_LENGTH)
+    except InvalidValue as error:
+        raise InvalidRequest({REFERENCE: [error.expected]}) from error
+    # White space around it is no part of it.
+    return value.strip()
 
 
 def _not_beside_lines(fields: Sequence[str] | set[str]) -> Errors:

@@ -14,7 +14,8 @@ from werkzeug.exceptions import (
 )
 
 from ...domain.errors import OrderRefused, UnknownProducts
-from ...domain.order import MAX_LINES, Order
+from ...domain.order import MAX_LINES, MAX_REFERENCE_LENGTH, Order
+from ...domain.ports.read_model import OrderFilter
 from ...domain.values import MAX_QUANTITY, timestamp_text
 from . import problems, strict_json
 from .blueprint import ApiBlueprint
@@ -22,12 +23,19 @@ from .order_requests import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN, parse_orde
 from .paging import PAGINATION_HEADER, Paging
 from .responses import JSON, json_response
 from .routing import PREFIX, location
-from .schemas import TEXT_ID, OrderQuery, OrderSchema
+from .schemas import TEXT_ID, TEXT_PATTERN, OrderQuery, OrderSchema
 from .services import app_state, current_request
 
 blueprint = ApiBlueprint("order", __name__, description="Orders", url_prefix=f"{PREFIX}/order")
 
-_LINE = {
+_REFERENCE = {
+    "type": "string",
+    "description": "Your own name for the order; orders can be listed by it.",
+    "minLength": 1,
+    "maxLength": MAX_REFERENCE_LENGTH,
+    "pattern": TEXT_PATTERN,
+}
+_LINE: dict[str, Any] = {
     "type": "object",
     "required": ["product_id", "quantity"],
     "additionalProperties": False,
@@ -36,28 +44,35 @@ _LINE = {
         "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
     },
 }
+_ORDER_OF_ONE = {**_LINE, "properties": {**_LINE["properties"], "reference": _REFERENCE}}
 _LINES = {
     "type": "object",
     "required": ["lines"],
     "additionalProperties": False,
     "properties": {
+        "reference": _REFERENCE,
         "lines": {
             "type": "array",
             "description": "Each line of another product.",
             "minItems": 1,
             "maxItems": MAX_LINES,
             "items": _LINE,
-        }
+        },
     },
 }
 _REQUEST_BODY = {
     "required": True,
     "content": {
         JSON: {
-            "schema": {"oneOf": [_LINE, _LINES]},
+            "schema": {"oneOf": [_ORDER_OF_ONE, _LINES]},
             "examples": {
-                "one product": {"value": {"product_id": "SKU-1", "quantity": 2}},
-                "several": {"value": {"lines": [{"product_id": "SKU-1", "quantity": 1}]}},
+                "one product": {"value": {"product_id": "sku-espresso-beans", "quantity": 2}},
+                "several": {
+                    "value": {
+                        "reference": "PO-4711",
+                        "lines": [{"product_id": "sku-espresso-beans", "quantity": 1}],
+                    }
+                },
             },
         }
     },
@@ -73,6 +88,13 @@ _IDEMPOTENCY_KEY = {
         "maxLength": 255,
         "pattern": f"^{IDEMPOTENCY_KEY_PATTERN}$",
     },
+}
+NEXT_CURSOR = "X-Next-Cursor"
+_NEXT_CURSOR = {
+    NEXT_CURSOR: {
+        "description": "The `cursor` that goes on from here, if there may be more.",
+        "schema": {"type": "string"},
+    }
 }
 _LOCATION = {
     "Location": {
@@ -140,16 +162,23 @@ def get_order(order_id: UUID) -> Response:
     "GET",
     "",
     answer=(200, OrderSchema(many=True)),
-    headers=PAGINATION_HEADER,
+    headers=PAGINATION_HEADER | _NEXT_CURSOR,
     query=OrderQuery,
     refusals={503: "Problem"},
 )
 def list_orders(query: dict[str, Any]) -> Response:
-    """Orders, newest first."""
+    """Orders, newest first.
+
+    Page numbers shift while orders come in; the cursor of the last response goes on where that
+    ended, and repeats and skips nothing.
+    """
     paging = Paging.take_from(query)
-    page = app_state().services.read_model.orders(paging.offset, paging.size, **query)
+    wanted = OrderFilter(**query)
+    page = app_state().services.read_model.orders(paging.offset, paging.size, wanted)
     response = json_response([order_document(order) for order in page.items])
     response.headers.extend(paging.headers(page.total))
+    if len(page.items) == paging.size:
+        response.headers[NEXT_CURSOR] = str(page.items[-1].id)
     return response
 
 
@@ -171,6 +200,7 @@ def order_document(order: Order) -> dict[str, Any]:
             for line in order.lines
         ],
         "failure": order.failure,
+        "reference": order.reference,
         "created_at": timestamp_text(order.created_at),
         "updated_at": timestamp_text(order.updated_at),
     }

@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from ...domain.errors import InvalidValue
-from ...domain.order import OrderStatus
+from ...domain.order import MAX_REFERENCE_LENGTH, OrderStatus
 from ...domain.values import MAX_ID_LENGTH, check_text, timestamp_text
 
 MAX_PAGE = 1_000_000
@@ -18,6 +18,7 @@ DEFAULT_PAGE_SIZE = 10
 # No control characters; the rule of `check_text`, as far as a JSON document can break it.
 TEXT_PATTERN = r"^[^\u0000-\u001F\u007F]+$"
 
+_TIMESTAMP = "must be a timestamp with a UTC offset, such as 2026-01-31T12:00:00Z"
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 TEXT_ID = {
@@ -61,8 +62,19 @@ class Count(fields.Integer):
 class Moment(fields.AwareDateTime):
     """A timestamp in UTC, always with six digits of a second."""
 
+    default_error_messages = {  # noqa: RUF012
+        "invalid": _TIMESTAMP,
+        "invalid_awareness": _TIMESTAMP,
+    }
+
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         return value and timestamp_text(value)
+
+
+class Cursor(fields.UUID):
+    """Where a listing goes on: to clients, a word without a meaning."""
+
+    default_error_messages = {"invalid_uuid": "must be the cursor of an earlier response"}  # noqa: RUF012
 
 
 class PageQuery(Schema):
@@ -90,6 +102,14 @@ class OrderQuery(PageQuery):
 
     status = fields.Enum(OrderStatus, by_value=True)
     product_id = TextId()
+    vendor_id = TextId(metadata={"description": "Orders that this vendor supplies a part of."})
+    updated_since = Moment(metadata={"description": "Orders that changed then or later."})
+    reference = fields.String(validate=validate.Length(1, MAX_REFERENCE_LENGTH))
+    idempotency_key = fields.String(validate=validate.Length(1, 255))
+    cursor = Cursor(
+        attribute="after",
+        metadata={"description": "Of an earlier response: goes on where that one ended."},
+    )
 
 
 class StockLevelSchema(Schema):
@@ -148,6 +168,7 @@ class OrderSchema(Schema):
     status = fields.String(required=True, validate=validate.OneOf([s.value for s in OrderStatus]))
     lines = fields.List(fields.Nested(OrderedLineSchema), required=True)
     failure = fields.String(required=True, allow_none=True)
+    reference = fields.String(required=True, allow_none=True)
     created_at = Moment(required=True)
     updated_at = Moment(required=True)
 

@@ -13,7 +13,12 @@ from sqlalchemy import Engine
 from order_aggregator.adapters.sql import SqlStorage, create_engine
 from order_aggregator.domain.errors import StorageUnavailable
 from order_aggregator.domain.order import Allocation, Order, OrderStatus
-from order_aggregator.domain.ports.read_model import Page, StockLevel, VendorStockLevel
+from order_aggregator.domain.ports.read_model import (
+    OrderFilter,
+    Page,
+    StockLevel,
+    VendorStockLevel,
+)
 from shop import Shop, Storage, next_order_id, wish
 from shop_work import stock_up
 
@@ -168,7 +173,13 @@ def orders(shop: Shop) -> list[Order]:
     quantities: list[dict[str, int]] = [
         {"apple": 1} if number % 2 else {"pear": 2, "apple": 1} for number in range(7)
     ]
-    orders = [shop.accepted(key=None, **each) for each in quantities]
+    outcomes = shop.place(
+        *(
+            attrs.evolve(wish(f"key-{number}", **each), reference="r1" if number % 3 == 1 else None)
+            for number, each in enumerate(quantities)
+        )
+    )
+    orders = [outcome for outcome in outcomes if isinstance(outcome, Order)]
     shop.fulfil(*orders[:3])
     shop.fail_orders({orders[3].id: "given up"})
     return [shop.order(order.id) for order in orders]
@@ -182,30 +193,56 @@ def test_orders_are_listed_newest_first_and_whole(
 
 
 @pytest.mark.parametrize(
-    ("status", "product_id", "expected"),
+    ("wanted", "expected"),
     [
-        (OrderStatus.FULFILLED, None, [2, 1, 0]),
-        (OrderStatus.FAILED, None, [3]),
-        (OrderStatus.RESERVED, None, [6, 5, 4]),
-        (OrderStatus.CANCELLED, None, []),
-        (None, "pear", [6, 4, 2, 0]),
-        (None, "apple", [6, 5, 4, 3, 2, 1, 0]),
-        (None, "kiwi", []),
-        (OrderStatus.FULFILLED, "pear", [2, 0]),
-        (OrderStatus.FAILED, "pear", []),
+        ({"status": OrderStatus.FULFILLED}, [2, 1, 0]),
+        ({"status": OrderStatus.FAILED}, [3]),
+        ({"status": OrderStatus.RESERVED}, [6, 5, 4]),
+        ({"status": OrderStatus.CANCELLED}, []),
+        ({"product_id": "pear"}, [6, 4, 2, 0]),
+        ({"product_id": "apple"}, [6, 5, 4, 3, 2, 1, 0]),
+        ({"product_id": "kiwi"}, []),
+        ({"status": OrderStatus.FULFILLED, "product_id": "pear"}, [2, 0]),
+        ({"status": OrderStatus.FAILED, "product_id": "pear"}, []),
+        ({"vendor_id": "acme"}, [2, 1, 0]),
+        ({"vendor_id": "bert"}, []),
+        ({"vendor_id": "acme", "product_id": "pear"}, [2, 0]),
+        ({"reference": "r1"}, [4, 1]),
+        ({"reference": "r1", "status": OrderStatus.FULFILLED}, [1]),
+        ({"reference": "other"}, []),
+        ({"idempotency_key": "key-5"}, [5]),
+        ({"idempotency_key": "other"}, []),
     ],
 )
 def test_orders_are_filtered_and_still_told_whole(
-    shop: Shop,
-    orders: list[Order],
-    status: OrderStatus | None,
-    product_id: str | None,
-    expected: list[int],
+    shop: Shop, orders: list[Order], wanted: dict[str, Any], expected: list[int]
 ) -> None:
     def ask(offset: int, limit: int) -> Page[Order]:
-        return shop.storage.read_model.orders(offset, limit, status, product_id)
+        return shop.storage.read_model.orders(offset, limit, OrderFilter(**wanted))
 
     assert _pages(ask, 2) == [orders[position] for position in expected]
+
+
+def test_orders_are_found_by_when_they_changed(shop: Shop, orders: list[Order]) -> None:
+    shop.pass_time(seconds=1)
+    shop.fulfil(orders[5])
+    read = shop.storage.read_model
+    found = read.orders(0, 9, OrderFilter(updated_since=shop.clock.now()))
+    assert [order.id for order in found.items] == [orders[5].id]
+    earlier = shop.clock.now() - timedelta(seconds=1)
+    assert read.orders(0, 9, OrderFilter(updated_since=earlier)).total == len(orders)
+
+
+def test_a_listing_goes_on_after_an_order_though_others_come_in(
+    shop: Shop, orders: list[Order]
+) -> None:
+    found: list[Order] = []
+    wanted = OrderFilter()
+    while page := shop.storage.read_model.orders(0, 2, wanted).items:
+        found += page
+        wanted = OrderFilter(after=page[-1].id)
+        shop.accepted(apple=1)
+    assert found == orders[::-1]
 
 
 @pytest.mark.parametrize("offset", [10, 2**31, 2**63, 10**30])

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from order_aggregator.domain.errors import InsufficientStock
 from order_aggregator.domain.order import Order, OrderStatus
+from order_aggregator.domain.ports.read_model import OrderFilter
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import StockDelta
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
@@ -109,8 +110,10 @@ def test_an_order_is_either_fulfilled_or_failed_never_both(shop: Shop) -> None:
             shop.fail_orders({order.id: "given up"})
 
     race([fulfil, fail, fulfil, fail])
-    fulfilled = shop.storage.read_model.orders(0, 100, status=OrderStatus.FULFILLED).total
-    failed = shop.storage.read_model.orders(0, 100, status=OrderStatus.FAILED).total
+    fulfilled = shop.storage.read_model.orders(
+        0, 100, OrderFilter(status=OrderStatus.FULFILLED)
+    ).total
+    failed = shop.storage.read_model.orders(0, 100, OrderFilter(status=OrderStatus.FAILED)).total
     assert fulfilled + failed == 10
     assert shop.balance("apple") == (100 - fulfilled, 0)
     assert shop.discrepancies() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,8 @@ from order_aggregator.domain.errors import (
 from order_aggregator.domain.order import MAX_LINES
 from order_aggregator.domain.values import MAX_QUANTITY
 from order_aggregator.entrypoints.api.services import Limits
+
+ONE_BOLT = {"product_id": "BOLT", "quantity": 1}
 
 
 def assert_problem(answer: TestResponse, status: int, slug: str) -> dict[str, object]:
@@ -59,6 +62,7 @@ def test_one_product(api: ApiUnderTest) -> None:
         "status": "reserved",
         "lines": [{"product_id": "BOLT", "quantity": 3, "allocations": []}],
         "failure": None,
+        "reference": None,
         "created_at": "2026-01-01T00:00:00.000000+00:00",
         "updated_at": "2026-01-01T00:00:00.000000+00:00",
     }
@@ -350,3 +354,34 @@ def test_an_unknown_outcome_advises_to_repeat_with_the_same_key() -> None:
 def test_an_api_that_is_closing_says_when_to_come_back(api: ApiUnderTest) -> None:
     api.close()
     assert_refused(api, api.order({"product_id": "BOLT", "quantity": 1}), 503, "overloaded")
+
+
+@pytest.mark.parametrize("body", [ONE_BOLT, {"lines": [ONE_BOLT]}])
+def test_an_order_may_carry_a_reference(api: ApiUnderTest, body: dict[str, Any]) -> None:
+    placed = api.order(body | {"reference": " PO 4711 "}).get_json()
+    assert placed["reference"] == "PO 4711"
+    assert api.get(f"/order/{placed['id']}").get_json()["reference"] == "PO 4711"
+    assert api.order(body).get_json()["reference"] is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("", "must have 1 to 255 characters"),
+        (" ", "must have 1 to 255 characters"),
+        ("x" * 256, "must have 1 to 255 characters"),
+        ("a\nb", "must not contain control characters"),
+        (7, "must be text"),
+        (None, "must be text"),
+    ],
+)
+def test_a_wrong_reference_is_named(api: ApiUnderTest, reference: object, expected: str) -> None:
+    refused = api.order(ONE_BOLT | {"reference": reference})
+    assert refused.status_code == 422
+    assert expected in str(refused.get_json()["errors"]["reference"])
+
+
+def test_a_key_is_not_for_another_reference(api: ApiUnderTest) -> None:
+    first = api.order(ONE_BOLT | {"reference": "a"}, key="k")
+    assert api.order(ONE_BOLT | {"reference": "a"}, key="k").get_json() == first.get_json()
+    assert api.order(ONE_BOLT | {"reference": "b"}, key="k").status_code == 422

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -297,3 +298,51 @@ class TestBarePaths:
             "/order", json={"product_id": "BOLT", "quantity": 1}, follow_redirects=True
         )
         assert answer.status_code == 202
+
+
+def test_orders_are_found_by_reference_key_and_change(api: ApiUnderTest) -> None:
+    first = api.order({"product_id": "BOLT", "quantity": 1, "reference": "a"}, key="k").get_json()
+    api.shop.pass_time(seconds=5)
+    second = api.order({"product_id": "BOLT", "quantity": 1}).get_json()
+    assert api.get("/order", reference="a").get_json() == [first]
+    assert api.get("/order", idempotency_key="k").get_json() == [first]
+    assert api.get("/order", updated_since=second["created_at"]).get_json() == [second]
+    assert api.get("/order", vendor_id="acme").get_json() == []
+    api.shop.fulfil(*api.shop.storage.read_model.orders(1, 1).items)
+    assert [order["id"] for order in api.get("/order", vendor_id="acme").get_json()] == [
+        first["id"]
+    ]
+
+
+def test_a_cursor_goes_on_though_orders_come_in(api: ApiUnderTest) -> None:
+    placed = [api.order({"product_id": "BOLT", "quantity": 1}).get_json()["id"] for _ in range(5)]
+    listed: list[str] = []
+    query: dict[str, Any] = {"page_size": 2}
+    while True:
+        response = api.get("/order", **query)
+        listed += [order["id"] for order in response.get_json()]
+        api.order({"product_id": "BOLT", "quantity": 1})
+        if "X-Next-Cursor" not in response.headers:
+            break
+        query["cursor"] = response.headers["X-Next-Cursor"]
+    assert listed == placed[::-1]
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "expected"),
+    [
+        ({"cursor": "2"}, "cursor", "must be the cursor of an earlier response"),
+        ({"updated_since": "yesterday"}, "updated_since", "must be a timestamp with a UTC offset"),
+        (
+            {"updated_since": "2026-01-01T00:00:00"},
+            "updated_since",
+            "must be a timestamp with a UTC offset",
+        ),
+    ],
+)
+def test_a_wrong_cursor_or_time_is_named(
+    api: ApiUnderTest, query: dict[str, Any], field: str, expected: str
+) -> None:
+    refused = api.get("/order", **query)
+    assert refused.status_code == 422
+    assert expected in str(refused.get_json()["errors"][field])
