@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, Request, Response
 from flask.json.provider import DefaultJSONProvider
 from flask.sessions import NullSession, SessionInterface
+from structlog.contextvars import bound_contextvars
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -18,6 +19,7 @@ from . import documentation, metrics, orders, probes, routing, stock, sync
 from .order_batcher import OrderBatcher
 from .readiness import Readiness
 from .reports import Report
+from .request_ids import ENVIRON_KEY, HEADER, request_id
 from .services import EXTENSION, ApiServices, AppState, app_state, current_request
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -43,12 +45,18 @@ class _Application(Flask):
     def full_dispatch_request(self) -> Response:
         """Answer the current request."""
         started = time.perf_counter()
-        response = super().full_dispatch_request()
         request = current_request()
+        its_id = request_id(request.headers.get(HEADER))
+        request.environ[ENVIRON_KEY] = its_id
+        with bound_contextvars(request_id=its_id):
+            response = super().full_dispatch_request()
+        response.headers[HEADER] = its_id
         rule, status = request.url_rule, response.status_code
         route = "unmatched" if rule is None else rule.rule
         metrics.observe_request(request.method, route, status, time.perf_counter() - started)
-        log.debug("api.request", method=request.method, route=route, status=status)
+        log.debug(
+            "api.request", method=request.method, route=route, status=status, request_id=its_id
+        )
         return response
 
 

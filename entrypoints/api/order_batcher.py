@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import attrs
 
@@ -25,7 +25,14 @@ from .scheduling import Scheduler, Waiter
 
 log = Log()
 
-Decision = tuple[PlaceOrder, Order | OrderRefused]
+
+class Decision(NamedTuple):
+    """What became of a command, and by which request it came."""
+
+    command: PlaceOrder
+    outcome: Order | OrderRefused
+    request_id: str
+
 
 # Seconds between attempts to learn the outcome of a commit; the last one is repeated.
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -50,6 +57,7 @@ class _Entry:
     """A command, and the caller that sleeps until it has an outcome."""
 
     command: PlaceOrder
+    request_id: str
     deadline: float
     caller: Waiter
     started: bool = False
@@ -102,14 +110,19 @@ class OrderBatcher:
         self._written = threading.Condition(self._mutex)
         self._closed = False
 
-    def submit(self, command: PlaceOrder) -> Order:
+    def submit(self, command: PlaceOrder, request_id: str = "") -> Order:
         """The order, once it is durable.
 
         Raises OrderRefused or Overloaded, StorageUnavailable, or CommitOutcomeUnknown when it
         timed out while it was being placed.
         """
         deadline = time.monotonic() + self._timeout
-        entry = _Entry(command=command, deadline=deadline, caller=self._scheduler.waiter())
+        entry = _Entry(
+            command=command,
+            request_id=request_id,
+            deadline=deadline,
+            caller=self._scheduler.waiter(),
+        )
         self._enqueue(entry)
         if not entry.caller.wait(self._timeout):
             self._give_up(entry)
@@ -182,7 +195,7 @@ class OrderBatcher:
 
     def _report_batch(self, batch: Sequence[_Entry]) -> None:
         decided = [
-            (entry.command, entry.outcome)
+            Decision(entry.command, entry.outcome, entry.request_id)
             for entry in batch
             if isinstance(entry.outcome, Order | OrderRefused)
         ]

@@ -21,6 +21,7 @@ from . import problems, strict_json
 from .blueprint import ApiBlueprint
 from .order_requests import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN, parse_order
 from .paging import PAGINATION_HEADER, Paging
+from .request_ids import ENVIRON_KEY
 from .responses import JSON, json_response
 from .routing import PREFIX, location
 from .schemas import TEXT_ID, TEXT_PATTERN, OrderQuery, OrderSchema
@@ -132,7 +133,7 @@ def place_order() -> Response:
     wanted = parse_order(_json_body(request, app.services.limits.max_body_bytes))
     command = wanted.command(app.services.new_order_id(), request.headers.get(IDEMPOTENCY_KEY))
     try:
-        order = app.batcher.submit(command)
+        order = app.batcher.submit(command, request.environ[ENVIRON_KEY])
     except UnknownProducts as error:
         raise wanted.unknown_products(error) from error
     except OrderRefused as error:

@@ -37,24 +37,31 @@ class Report:
         if not decisions:
             return
         kinds: Counter[str] = Counter()
-        accepted = []
+        accepted: list[Decision] = []
+        refused: list[dict[str, str]] = []
         for decision in decisions:
             kind = _kind(decision)
             kinds[kind] += 1
             if kind is ACCEPTED:
-                accepted.append(str(decision[0].order_id))
+                accepted.append(decision)
+            elif kind is not REPEATED:
+                refused.append({"request_id": decision.request_id, "reason": kind})
         if accepted:
             self.wake_relay()
-            log.info("orders.accepted", order_ids=accepted)
-        if len(accepted) < len(decisions):
-            log.debug("orders.not_accepted", kinds=dict(kinds))
+            log.info(
+                "orders.accepted",
+                order_ids=[str(each.command.order_id) for each in accepted],
+                request_ids=[each.request_id for each in accepted],
+            )
+        if refused:
+            log.info("orders.refused", refusals=refused)
         metrics.BATCH_SIZE.observe(len(decisions))
         for kind, count in kinds.items():
             metrics.ORDERS.labels(kind).inc(count)
 
 
 def _kind(decision: Decision) -> str:
-    command, outcome = decision
+    command, outcome, _request_id = decision
     if isinstance(outcome, Order):
         return ACCEPTED if outcome.id == command.order_id else REPEATED
     return REFUSALS.get(type(outcome), "refused")

@@ -25,6 +25,12 @@ class IdConverter(BaseConverter):
     part_isolating = False
 
 
+@blueprint.get("/")
+def to_swagger() -> Response:
+    """Send a browser to the documentation."""
+    return Response(status=302, headers={"Location": location(request, f"{PREFIX}/swagger")})
+
+
 @blueprint.route("/stock", methods=METHODS)
 @blueprint.route("/stock/<id:_rest>", methods=METHODS)
 @blueprint.route("/vendor-stock", methods=METHODS)

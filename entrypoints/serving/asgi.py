@@ -27,6 +27,7 @@ from ...adapters.system.log import Log
 from ..api import metrics
 from ..api.order_batcher import Overloaded
 from ..api.problems import INTERNAL_ERROR, from_domain, from_http
+from ..api.request_ids import request_id
 from ..api.routing import PREFIX
 from ..api.scheduling import GreenletScheduler
 from ..api.services import app_state
@@ -133,6 +134,8 @@ class AsgiApplication:
         A client that is still sending when the connection is closed may not see the response.
         """
         metrics.observe_refusal(scope["method"], response.status)
+        identified = [*response.headers, (b"x-request-id", _request_id_of(scope))]
+        response = Response(response.status, identified, response.body)
         await _send(response, send, more_body=rest is not None)
         if rest is not None:
             with suppress(HTTPException, ClientGoneError, TimeoutError):
@@ -209,6 +212,11 @@ async def _received(receive: Receive, limit: int) -> bytes:
             raise _too_large(limit)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def _request_id_of(scope: Scope) -> bytes:
+    given = (value for name, value in scope["headers"] if name == b"x-request-id")
+    return request_id(next(given, b"").decode("latin-1")).encode()
 
 
 def _declared_length(scope: Scope) -> int:

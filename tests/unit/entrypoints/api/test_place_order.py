@@ -97,11 +97,18 @@ def test_accepted_orders_are_logged_with_their_ids_and_the_relay_is_woken(
     api: ApiUnderTest,
 ) -> None:
     with capture_logs() as logs:
-        order_id = api.order({"product_id": "BOLT", "quantity": 1}).get_json()["id"]
+        placed = api.order({"product_id": "BOLT", "quantity": 1})
         api.order({"product_id": "BOLT", "quantity": 100})
         api.close()
-    accepted = [entry for entry in logs if entry["log_level"] == "info"]
-    assert accepted == [{"event": "orders.accepted", "order_ids": [order_id], "log_level": "info"}]
+    accepted = [entry for entry in logs if entry["event"] == "orders.accepted"]
+    assert accepted == [
+        {
+            "event": "orders.accepted",
+            "order_ids": [placed.get_json()["id"]],
+            "request_ids": [placed.headers["X-Request-ID"]],
+            "log_level": "info",
+        }
+    ]
     assert api.wakes == 1
 
 

@@ -307,6 +307,7 @@ def test_more_than_can_wait_are_refused_at_once_each_kind_for_itself(
             refused = response(clients[3])
             assert status(refused) == HTTPStatus.SERVICE_UNAVAILABLE
             assert re.search(rb"retry-after: [123]\r\n", refused)
+            assert re.search(rb"x-request-id: [0-9a-f]{32}\r\n", refused)
             assert json.loads(refused.split(b"\r\n\r\n")[1])["type"].endswith(":overloaded")
         clients[4].sendall(other)
         # However much waits, we are alive.
