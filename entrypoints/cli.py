@@ -153,7 +153,7 @@ def relay() -> None:
 @click.option("--retire", "retired_id", help="Take a former vendor's stock off sale, instead.")
 def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None) -> None:
     """Pull the vendors' stock; exit status 1 if a vendor's feed could not be had."""
-    from .sync import retired, sync_each, sync_forever
+    from .sync import retired, sync_each, syncing
 
     if vendor_id is not None and retired_id is not None:
         raise click.UsageError("--vendor and --retire each name the only vendor: give one of them")
@@ -167,12 +167,14 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
         if retired_id in gateways:
             raise click.BadParameter("is still in the vendors file", param_hint="--retire")
         gateways = {retired_id: retired(retired_id, container.read_model(), container.clock())}
+    if every is not None:
+        with syncing(container.sync_vendor(), gateways.values(), every, stop):
+            stop.wait()
+        return
     outcomes = retry_until_available(
         lambda: sync_each(container.sync_vendor(), gateways.values()), stop, "sync.waiting"
     )
-    if every is not None:
-        sync_forever(container.sync_vendor(), gateways, every, stop)
-    elif any(isinstance(outcome, Exception) for outcome in outcomes.values()):
+    if any(isinstance(outcome, Exception) for outcome in outcomes.values()):
         raise SystemExit(1)
 
 

@@ -8,9 +8,9 @@ import shlex
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event
 from time import monotonic
 
 import attrs
@@ -18,14 +18,12 @@ import click
 
 from ..adapters.system.log import Log
 from ..adapters.system.settings import Settings
-from ..domain.errors import OrderAggregatorError
+from ..domain.errors import OrderAggregatorError, StorageUnavailable
 from ..domain.ports.read_model import ReadModel, StockLevel
 from ..domain.ports.vendor_gateway import VendorGateway
-from ..domain.use_cases.sync_vendor import SyncResult
 from .mock_vendors import MockVendors
-from .runtime.retry import retry_until_available
 from .runtime.signals import PARENT
-from .sync import SyncVendor, sync_each, sync_forever
+from .sync import SyncVendor, syncing
 
 log = Log()
 
@@ -33,6 +31,8 @@ READY_WITHIN = 30.0
 STOP_WITHIN = 20.0
 RESTART_DELAY = 1.0
 STOP_CHECK = 0.2
+# Seconds that the welcome waits for something that can be ordered.
+EXAMPLE_WITHIN = 3.0
 # Products among which one is looked for to be shown.
 EXAMPLES = 1000
 
@@ -53,27 +53,6 @@ def mock_vendors(settings: Settings) -> Iterator[None]:
         yield
     finally:
         vendors.stop()
-
-
-@contextmanager
-def syncing(
-    sync_vendor: SyncVendor,
-    gateways: Mapping[str, VendorGateway],
-    settings: Settings,
-    stop: Event,
-) -> Iterator[None]:
-    """A thread that syncs every vendor again and again."""
-    thread = Thread(
-        target=sync_forever,
-        args=(sync_vendor, gateways, settings.sync_interval, stop),
-        name="sync",
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @attrs.define
@@ -143,25 +122,22 @@ def run(
     read_model: ReadModel,
     stop: Event,
 ) -> None:
-    """Run everything until told to stop. The storage is migrated already."""
-    with mock_vendors(settings):
-        outcomes = retry_until_available(
-            lambda: sync_each(sync_vendor, gateways.values()), stop, "sync.waiting"
-        )
-        with (
-            children(["api", "worker"]) as processes,
-            syncing(sync_vendor, gateways, settings, stop),
-        ):
-            address = f"http://{_reachable(settings.host)}:{settings.port}"
-            _wait_until_ready(address, processes, stop)
-            if not stop.is_set():
-                example = retry_until_available(
-                    lambda: _in_stock(read_model), stop, "stock.waiting"
-                )
-                click.echo(_welcome(address, settings, outcomes, example))
-            while not stop.wait(STOP_CHECK):
-                for process in processes:
-                    process.keep_alive()
+    """Run everything until told to stop. The storage is migrated already.
+
+    Orders are accepted at once, while the vendors are synced.
+    """
+    with (
+        mock_vendors(settings),
+        children(["api", "worker"]) as processes,
+        syncing(sync_vendor, gateways.values(), settings.sync_interval, stop),
+    ):
+        address = f"http://{_reachable(settings.host)}:{settings.port}"
+        _wait_until_ready(address, processes, stop)
+        if not stop.is_set():
+            click.echo(_welcome(address, settings, gateways, _first_stock(read_model, stop)))
+        while not stop.wait(STOP_CHECK):
+            for process in processes:
+                process.keep_alive()
     click.echo("Stopped.")
 
 
@@ -183,6 +159,18 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _first_stock(read_model: ReadModel, stop: Event) -> StockLevel | None:
+    """An example from what the first vendors report, if they do so soon."""
+    end = monotonic() + EXAMPLE_WITHIN
+    while True:
+        try:
+            example = _in_stock(read_model)
+        except StorageUnavailable:
+            example = None
+        if example or monotonic() > end or stop.wait(STOP_CHECK):
+            return example
+
+
 def _in_stock(read_model: ReadModel) -> StockLevel | None:
     """Of the first products, the one of which most can be ordered."""
     levels = read_model.stock(offset=0, limit=EXAMPLES).items
@@ -193,16 +181,15 @@ def _in_stock(read_model: ReadModel) -> StockLevel | None:
 def _welcome(
     address: str,
     settings: Settings,
-    outcomes: Mapping[str, SyncResult | Exception],
+    vendors: Collection[str],
     example: StockLevel | None,
 ) -> str:
-    synced = [outcome for outcome in outcomes.values() if isinstance(outcome, SyncResult)]
     storage = settings.database_url.rpartition("@")[2].removeprefix("sqlite:///")
     queue = "RabbitMQ" if settings.broker_url else "its outbox table is the queue"
     order = f"\n  Order       {_order_call(address, example)}" if example else ""
     return f"""
 Order Aggregator is running. Data: {storage} ({queue}).
-{len(synced)} of {len(outcomes)} vendors synced.
+Syncing {len(vendors)} vendors every {settings.sync_interval.total_seconds():g} seconds.
 
   Swagger UI  {address}/v1/api/swagger
   See stock   curl -s {address}/v1/api/stock{order}

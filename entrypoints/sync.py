@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
-from threading import Event
+from threading import Event, Thread
+from time import monotonic
 
 import attrs
 
@@ -23,6 +26,8 @@ log = Log()
 
 SyncVendor = Callable[[VendorGateway], SyncResult]
 VENDOR_ERRORS = (VendorUnavailable, InvalidSnapshot)
+# Seconds for a sync that is about to be committed.
+STOP_WITHIN = 2.0
 
 
 @attrs.frozen(kw_only=True)
@@ -48,47 +53,80 @@ def retired(vendor_id: str, read_model: ReadModel, clock: Clock) -> RetiredVendo
 def sync_each(
     sync_vendor: SyncVendor, gateways: Iterable[VendorGateway]
 ) -> dict[str, SyncResult | Exception]:
-    """Sync these vendors; by vendor id what changed, or why that vendor's feed could not be had."""
-    outcomes: dict[str, SyncResult | Exception] = {}
-    for gateway in gateways:
-        vendor_id = gateway.vendor.id
-        try:
-            result = sync_vendor(gateway)
-        except VENDOR_ERRORS as error:
-            outcomes[vendor_id] = error
-            log.error("vendor.failed", vendor_id=vendor_id, reason=str(error))
-        else:
-            outcomes[vendor_id] = result
-            if result.outdated:
-                # Also so when our own clock, by which some feeds are dated, was set back.
-                as_of = timestamp_text(result.as_of)
-                log.warning("vendor.outdated", vendor_id=vendor_id, as_of=as_of)
-            log.info(
-                "vendor.synced",
-                vendor_id=vendor_id,
-                products=result.products,
-                changed=len(result.adjustments),
-            )
-    return outcomes
+    """Sync these vendors, side by side: none waits for another one.
+
+    By vendor id what changed, or why that vendor's feed could not be had.
+    """
+    each = list(gateways)
+    with ThreadPoolExecutor(len(each) or 1, thread_name_prefix="sync") as pool:
+        outcomes = pool.map(lambda gateway: _sync(sync_vendor, gateway), each)
+        return {gateway.vendor.id: found for gateway, found in zip(each, outcomes, strict=True)}
 
 
-def sync_forever(
+def _sync(sync_vendor: SyncVendor, gateway: VendorGateway) -> SyncResult | Exception:
+    vendor_id = gateway.vendor.id
+    try:
+        result = sync_vendor(gateway)
+    except VENDOR_ERRORS as error:
+        log.error("vendor.failed", vendor_id=vendor_id, reason=str(error))
+        return error
+    if result.outdated:
+        # Also so when our own clock, by which some feeds are dated, was set back.
+        as_of = timestamp_text(result.as_of)
+        log.warning("vendor.outdated", vendor_id=vendor_id, as_of=as_of)
+    log.info(
+        "vendor.synced",
+        vendor_id=vendor_id,
+        products=result.products,
+        changed=len(result.adjustments),
+    )
+    return result
+
+
+@contextmanager
+def syncing(
     sync_vendor: SyncVendor,
-    gateways: Mapping[str, VendorGateway],
+    gateways: Iterable[VendorGateway],
     interval: timedelta,
     stop: Event,
-) -> None:
-    """After each interval sync every vendor, until told to stop."""
+) -> Iterator[None]:
+    """Sync each vendor now and after each interval, in a thread of its own.
+
+    On leaving, `stop` is set. A feed that is still read then is given up: what is not committed
+    comes with the next sync.
+    """
+    threads = [
+        Thread(
+            target=_sync_forever,
+            args=(sync_vendor, gateway, interval, stop),
+            name=f"sync-{gateway.vendor.id}",
+            daemon=True,
+        )
+        for gateway in gateways
+    ]
+    for thread in threads:
+        thread.start()
     try:
-        while not stop.wait(interval.total_seconds()):
+        yield
+    finally:
+        stop.set()
+        end = monotonic() + STOP_WITHIN
+        for thread in threads:
+            thread.join(max(0.0, end - monotonic()))
+        log.info("sync.stopped")
+
+
+def _sync_forever(
+    sync_vendor: SyncVendor, gateway: VendorGateway, interval: timedelta, stop: Event
+) -> None:
+    try:
+        while not stop.is_set():
             try:
-                retry_until_available(
-                    lambda: sync_each(sync_vendor, gateways.values()), stop, "sync.waiting"
-                )
+                retry_until_available(lambda: _sync(sync_vendor, gateway), stop, "sync.waiting")
             except ShutdownRequested:
                 raise
             except Exception:
                 log.exception("sync.crashed")  # the next one may do better
+            stop.wait(interval.total_seconds())
     except ShutdownRequested:
         pass  # the next sync does what this one left undone
-    log.info("sync.stopped")

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from http import HTTPStatus
 
 import httpx
@@ -80,6 +81,24 @@ def test_it_shows_no_order_where_nothing_is_in_stock(embedded: Service) -> None:
     embedded.wait_until_said("Ctrl-C stops it.")
     [command] = _curl_lines(embedded)
     assert "none left" in _output_of(command)
+
+
+def test_a_vendor_that_stalls_delays_nobody(embedded: Service) -> None:
+    """Neither the API nor the other vendors, nor the end."""
+    with socket.create_server(("127.0.0.1", 0)) as never_accepts:
+        _sell(embedded, {"tea": 3})
+        file = embedded.folder / "vendors.json"
+        url = f"http://127.0.0.1:{never_accepts.getsockname()[1]}/"
+        stalled = {"id": "slow", "name": "Slow", "type": "http", "format": "json", "url": url}
+        file.write_text(json.dumps([stalled, *json.loads(file.read_text())]))
+        started_at = time.monotonic()
+        service = embedded.start("run")
+        embedded.wait_until_said("Ctrl-C stops it.")
+        assert time.monotonic() - started_at < 9  # A stalled feed has ten seconds for its start.
+        assert embedded.order("tea").status_code == HTTPStatus.ACCEPTED
+        started_at = time.monotonic()
+        assert stop(service) == 0
+        assert time.monotonic() - started_at < 8
 
 
 def _sell(service: Service, quantities: dict[str, int]) -> None:
