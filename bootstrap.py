@@ -83,7 +83,8 @@ def _bus(settings: Settings, storage: Storage, clock: Clock) -> MessageBus:
 
 
 def _gateways(settings: Settings, clock: Clock) -> dict[str, VendorGateway]:
-    from .adapters.vendors.config import gateways, mock_vendor_gateways, vendors_from_file
+    from .adapters.vendors.config import gateways, vendors_from_file
+    from .entrypoints.demo.gateways import mock_vendor_gateways
 
     if settings.vendors_file is not None:
         with _blame_setting("VENDORS_FILE"):
@@ -110,7 +111,7 @@ def _policy(
 
 def _seed_gateways(clock: Clock) -> dict[str, VendorGateway]:
     from .adapters.vendors.config import gateways
-    from .adapters.vendors.seed import seed_vendor_gateways
+    from .entrypoints.demo.seed import seed_vendor_gateways
 
     return gateways(seed_vendor_gateways(clock))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING
@@ -76,7 +77,7 @@ def _preflight(container: Container) -> None:
 
 
 def _mock_ports(settings: Settings) -> range:
-    from ..adapters.vendors.mock_feeds import MOCK_FEEDS
+    from .demo.feeds import MOCK_FEEDS
 
     first = settings.mock_vendors_port
     return range(first, first + len(MOCK_FEEDS))
@@ -181,18 +182,16 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
 @cli.command("mock-vendors")
 def mock_vendors() -> None:
     """Serve three vendors' stock feeds, each in its own shape."""
-    from .mock_vendors import MockVendors
+    from .demo import serving
 
     settings = read_settings()
     configure_logs(settings.log_level)
     stop = stop_on_signals()
     exit_with_parent()
     _refuse_taken_mock_ports(settings, settings.host, "HOST")
-    vendors = MockVendors(settings.host, settings.mock_vendors_port)
-    vendors.start()
-    click.echo("\n".join(vendors.urls.values()))
-    stop.wait()
-    vendors.stop()
+    with serving.mock_vendors(settings, settings.host) as vendors:
+        click.echo("\n".join(vendors.urls.values()))
+        stop.wait()
 
 
 @cli.command()
@@ -214,6 +213,23 @@ def seed() -> None:
         stop,
         "seed.waiting",
     )
+
+
+@cli.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(*, yes: bool) -> None:
+    """Delete all stock, orders and messages of the database, to begin anew."""
+    _, container = _set_up()
+    engine = container.engine()
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("nobody can be asked: say --yes")
+        # The URL without its password.
+        click.confirm(f"Delete everything in {engine.url!r}?", abort=True)
+    from ..adapters.sql.reset import reset as delete_everything
+
+    delete_everything(engine)
+    click.echo("everything is deleted")
 
 
 @cli.command()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import Event
 from time import monotonic
 
@@ -21,7 +21,7 @@ from ..adapters.system.settings import Settings
 from ..domain.errors import OrderAggregatorError, StorageUnavailable
 from ..domain.ports.read_model import ReadModel, StockLevel
 from ..domain.ports.vendor_gateway import VendorGateway
-from .mock_vendors import MockVendors
+from .demo.serving import mock_vendors
 from .runtime.signals import PARENT
 from .sync import SyncVendor, syncing
 
@@ -39,20 +39,6 @@ EXAMPLES = 1000
 
 class StartFailed(OrderAggregatorError):
     """The service did not come up."""
-
-
-@contextmanager
-def mock_vendors(settings: Settings) -> Iterator[None]:
-    """The mock vendors, unless a vendors file names real ones."""
-    if settings.vendors_file is not None:
-        yield
-        return
-    vendors = MockVendors(settings.mock_vendors_host, settings.mock_vendors_port)
-    vendors.start()
-    try:
-        yield
-    finally:
-        vendors.stop()
 
 
 @attrs.define
@@ -127,7 +113,7 @@ def run(
     Orders are accepted at once, while the vendors are synced.
     """
     with (
-        mock_vendors(settings),
+        mock_vendors(settings) if settings.vendors_file is None else nullcontext(),
         children(["api", "worker"]) as processes,
         syncing(sync_vendor, gateways.values(), settings.sync_interval, stop),
     ):

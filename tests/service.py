@@ -40,6 +40,8 @@ class Service:
         self.api = f"http://127.0.0.1:{port}/v1/api"
         self.root = f"http://127.0.0.1:{port}"
         self.environment = {
+            # Where units are counted, nobody else may buy.
+            "MOCK_VENDORS_LIVELY": "no",
             **os.environ,
             "PORT": str(port),
             "MOCK_VENDORS_PORT": str(port + 1),

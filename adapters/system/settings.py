@@ -81,6 +81,15 @@ def _check_span(value: Any) -> None:
         raise ValueError(f"must be a number of seconds above 0, up to {SECONDS_PER_DAY}")
 
 
+def _flag(text: str) -> bool | None:
+    return {"yes": True, "no": False}.get(text.lower())
+
+
+def _check_flag(value: Any) -> None:
+    if type(value) is not bool:
+        raise ValueError("must be yes or no")
+
+
 def _check_text(value: Any) -> None:
     if not isinstance(value, str):
         raise ValueError("must be text")  # noqa: TRY004 - as every other complaint
@@ -178,6 +187,8 @@ class Settings:
     # None: the three mock vendors.
     vendors_file: str | None = _setting("VENDORS_FILE", None, _check_text, optional=True)
     mock_vendors_host: str = _setting("MOCK_VENDORS_HOST", "127.0.0.1", _check_text)
+    # Whether their other customers buy, deliveries come, and requests fail.
+    mock_vendors_lively: bool = _setting("MOCK_VENDORS_LIVELY", True, _check_flag, _flag)
     mock_vendors_port: int = _setting("MOCK_VENDORS_PORT", 4001, _between(1, 65533), _whole_number)
 
 

@@ -1,4 +1,4 @@
-"""Which vendors there are: from a file, or the mock ones.
+"""Which vendors there are: from a file.
 
 A vendors file is a JSON list with an object for each vendor, as in `examples/vendors.json`. Keys
 that are not listed here are refused.
@@ -36,8 +36,6 @@ from ...domain.values import check_text
 from .feed import FeedFormat, load_json
 from .file import FileVendorGateway
 from .http import HttpVendorGateway
-from .mock_feeds import MOCK_FEEDS
-from .seed import seed_snapshots
 
 MAX_TIMEOUT = 3600
 MAX_TEXT_LENGTH = 4000
@@ -58,21 +56,6 @@ def gateways(given: Iterable[VendorGateway]) -> dict[str, VendorGateway]:
             raise InvalidValue("vendors", f"two vendors have the id {gateway.vendor.id!r}")
         found[gateway.vendor.id] = gateway
     return found
-
-
-def mock_vendor_gateways(host: str, first_port: int, clock: Clock) -> list[HttpVendorGateway]:
-    """Gateways of the mock vendors, which serve on ports one after the other."""
-    return [
-        mock_vendor_gateway(feed.vendor_id, f"http://{host}:{port}{feed.path}", clock)
-        for port, feed in enumerate(MOCK_FEEDS, start=first_port)
-    ]
-
-
-def mock_vendor_gateway(vendor_id: str, url: str, clock: Clock) -> HttpVendorGateway:
-    """The gateway of the mock vendor whose feed lies at this address."""
-    [feed] = (feed for feed in MOCK_FEEDS if feed.vendor_id == vendor_id)
-    [vendor] = (seed.vendor for seed in seed_snapshots() if seed.vendor.id == vendor_id)
-    return HttpVendorGateway(vendor=vendor, url=url, feed_format=feed.feed_format, clock=clock)
 
 
 def vendors_from_file(path: Path, clock: Clock) -> list[VendorGateway]:

@@ -23,11 +23,11 @@ from order_aggregator.adapters.memory.vendor_gateway import MemoryVendorGateway
 from order_aggregator.adapters.vendors.feed import FeedFormat
 from order_aggregator.adapters.vendors.file import FileVendorGateway
 from order_aggregator.adapters.vendors.http import HttpVendorGateway
-from order_aggregator.adapters.vendors.seed import SeedVendorGateway, seed_snapshots
 from order_aggregator.domain.errors import InvalidSnapshot, VendorUnavailable
 from order_aggregator.domain.ports.vendor_gateway import VendorGateway
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.vendor_sync import StockReport
+from order_aggregator.entrypoints.demo.seed import SeedVendorGateway, seed_snapshots
 
 VENDOR = Vendor(id="acme", name="Acme Wholesale")
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from http import HTTPStatus
 
-from order_aggregator.adapters.vendors.seed import seed_snapshots
+from order_aggregator.entrypoints.demo.seed import seed_snapshots
 from service import Service, eventually
 
 SCARCE_UNITS = 50

@@ -12,9 +12,7 @@ import httpx
 import pytest
 
 from order_aggregator.adapters.memory import ManualClock, MemoryStorage
-from order_aggregator.adapters.vendors.config import mock_vendor_gateway, mock_vendor_gateways
 from order_aggregator.adapters.vendors.http import HttpVendorGateway
-from order_aggregator.adapters.vendors.seed import seed_snapshots
 from order_aggregator.domain.allocation import highest_then_even
 from order_aggregator.domain.errors import (
     InvalidValue,
@@ -26,7 +24,9 @@ from order_aggregator.domain.order import Order, OrderLine
 from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from order_aggregator.domain.use_cases.sync_vendor import SyncVendor
-from order_aggregator.entrypoints.mock_vendors import CannotListen, MockVendors
+from order_aggregator.entrypoints.demo.gateways import mock_vendor_gateway, mock_vendor_gateways
+from order_aggregator.entrypoints.demo.mock_vendors import CannotListen, MockVendors
+from order_aggregator.entrypoints.demo.seed import seed_snapshots
 from ports import free_ports
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -315,6 +315,22 @@ def test_a_database_that_is_not_there_is_not_found_to_be_right(embedded: Service
     assert list(embedded.folder.iterdir()) == []
 
 
+def test_a_reset_begins_anew(embedded: Service) -> None:
+    assert embedded.call("migrate").returncode == 0
+    assert embedded.call("seed").returncode == 0
+    embedded.start("api")
+    embedded.wait_until_ready()
+    assert embedded.order("sku-espresso-beans").status_code == HTTPStatus.ACCEPTED
+    refused = embedded.call("reset")
+    assert (refused.returncode, "say --yes" in refused.stderr) == (2, True)
+    assert embedded.get("/order") != []
+    assert embedded.call("reset", "--yes").returncode == 0
+    assert embedded.get("/order") == embedded.get("/stock") == []
+    assert embedded.call("seed").returncode == 0
+    assert embedded.order("sku-espresso-beans").status_code == HTTPStatus.ACCEPTED
+    embedded.verify()
+
+
 def test_help_and_version_need_no_settings(embedded: Service) -> None:
     assert "run" in embedded.call("--help").stdout
     assert subprocess.run([*COMMAND, "--version"], capture_output=True, check=False).returncode == 0

@@ -11,13 +11,11 @@ import pytest
 from order_aggregator.adapters.memory import ManualClock
 from order_aggregator.adapters.vendors.config import (
     gateways,
-    mock_vendor_gateways,
     vendors_from_file,
 )
 from order_aggregator.adapters.vendors.feed import FeedFormat
 from order_aggregator.adapters.vendors.file import FileVendorGateway
 from order_aggregator.adapters.vendors.http import HttpVendorGateway
-from order_aggregator.adapters.vendors.seed import seed_snapshots
 from order_aggregator.domain.errors import InvalidValue
 from order_aggregator.domain.stock import Vendor
 
@@ -152,14 +150,3 @@ def test_a_vendor_must_not_stand_twice(tmp_path: Path) -> None:
     path = _write(tmp_path, [HTTP, FILE | {"id": "a"}])
     with pytest.raises(InvalidValue, match="vendors: two vendors have the id 'a'"):
         gateways(vendors_from_file(path, CLOCK))
-
-
-def test_the_mock_vendors_are_the_seed_vendors_on_ports_in_a_row() -> None:
-    found = gateways(mock_vendor_gateways("127.0.0.1", 4001, CLOCK))
-    assert {gateway.vendor for gateway in found.values()} == {s.vendor for s in seed_snapshots()}
-    urls = [str(gateway.url) for gateway in mock_vendor_gateways("127.0.0.1", 4001, CLOCK)]
-    assert urls == [
-        "http://127.0.0.1:4001/stock.json",
-        "http://127.0.0.1:4002/stock.csv",
-        "http://127.0.0.1:4003/stock",
-    ]

@@ -19,11 +19,11 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 import structlog
 
-from ..adapters.vendors.mock_feeds import CSV, MOCK_FEEDS, PAGED_JSON, PLAIN_JSON, MockFeed
-from ..adapters.vendors.seed import seed_snapshots
-from ..domain.errors import OrderAggregatorError, UnknownVendor
-from ..domain.values import check_aware, timestamp_text
-from ..domain.vendor_sync import Snapshot, StockReport
+from ...domain.errors import OrderAggregatorError, UnknownVendor
+from ...domain.values import check_aware, timestamp_text
+from ...domain.vendor_sync import Snapshot, StockReport
+from .feeds import CSV, MOCK_FEEDS, PAGED_JSON, PLAIN_JSON, MockFeed
+from .seed import seed_snapshots
 
 FIRST_PORT = 4001
 PAGE_SIZE = 4
@@ -89,9 +89,28 @@ class MockVendors:
 
         The CSV feed states whole seconds. Raises UnknownVendor or InvalidValue.
         """
+        self._shelf(vendor_id).put(product_id, quantity, as_of)
+
+    def stock(self, vendor_id: str) -> tuple[StockReport, ...]:
+        """What the vendor has. Raises UnknownVendor."""
+        return self._shelf(vendor_id).look().reports
+
+    def change_stock(self, vendor_id: str, product_id: str, change: int) -> None:
+        """So many units more or fewer, but never below 0. Its `as_of` stays.
+
+        For what the vendor's other customers buy: it has not learnt of our orders meanwhile, so
+        those go on being subtracted from what it reports.
+        """
+        self._shelf(vendor_id).change(product_id, change)
+
+    def fail_once(self, vendor_id: str) -> None:
+        """Its next request is answered 503."""
+        self._shelf(vendor_id).fail_once()
+
+    def _shelf(self, vendor_id: str) -> _VendorState:
         if vendor_id not in self._shelves:
             raise UnknownVendor(vendor_id)
-        self._shelves[vendor_id].put(product_id, quantity, as_of)
+        return self._shelves[vendor_id]
 
     def __enter__(self) -> Self:
         self.start()
@@ -112,6 +131,7 @@ class _VendorState:
     def __init__(self, snapshot: Snapshot) -> None:
         self._lock = Lock()
         self._snapshot = snapshot
+        self._failing = False
 
     def put(self, product_id: str, quantity: int, as_of: datetime) -> None:
         check_aware(as_of, "as_of")
@@ -125,6 +145,26 @@ class _VendorState:
             self._snapshot = attrs.evolve(
                 self._snapshot, as_of=as_of, reports=tuple(reports.values())
             )
+
+    def change(self, product_id: str, change: int) -> None:
+        with self._lock:
+            reports = tuple(
+                attrs.evolve(report, quantity=max(0, report.quantity + change))
+                if report.product_id == product_id
+                else report
+                for report in self._snapshot.reports
+            )
+            self._snapshot = attrs.evolve(self._snapshot, reports=reports)
+
+    def fail_once(self) -> None:
+        with self._lock:
+            self._failing = True
+
+    def fails(self) -> bool:
+        """Whether this request is to fail."""
+        with self._lock:
+            failing, self._failing = self._failing, False
+        return failing
 
     def look(self) -> Snapshot:
         with self._lock:
@@ -240,6 +280,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, *, with_body: bool) -> None:
         feed = self.server.feed
+        if self.server.shelf.fails():
+            overloaded = _Answer(body=b"overloaded\n", headers={"Retry-After": "1"})
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, overloaded, with_body=with_body)
+            return
         address = urlsplit(self.path)
         answer = None
         if address.path == feed.path:

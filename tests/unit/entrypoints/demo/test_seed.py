@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime
 
 from order_aggregator.adapters.memory import ManualClock
-from order_aggregator.adapters.vendors.mock_feeds import MOCK_FEEDS
-from order_aggregator.adapters.vendors.seed import seed_snapshots, seed_vendor_gateways
+from order_aggregator.entrypoints.demo.feeds import MOCK_FEEDS
+from order_aggregator.entrypoints.demo.seed import seed_snapshots, seed_vendor_gateways
 
 
 def test_three_vendors_with_some_shared_and_some_lone_products() -> None:

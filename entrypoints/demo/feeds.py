@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from .feed import FeedFormat
+from ...adapters.vendors.feed import FeedFormat
 
 
 @attrs.frozen(kw_only=True)
