@@ -138,7 +138,10 @@ class _OnPostgresql:
 
 
 def compile_for_driver(step: Step, dialect: Dialect) -> tuple[str, dict[str, object]]:
-    """What psycopg is to execute, and with which parameters."""
+    """What psycopg is to execute, and with which parameters.
+
+    TypeError for a statement with a parameter that SQLAlchemy would convert.
+    """
     sql, defaults = _compiled(step.statement, dialect)
     return sql, {**defaults, **step.parameters}
 
@@ -146,4 +149,8 @@ def compile_for_driver(step: Step, dialect: Dialect) -> tuple[str, dict[str, obj
 @lru_cache(maxsize=512)
 def _compiled(statement: Executable, dialect: Dialect) -> tuple[str, dict[str, object]]:
     compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    for parameter, name in compiled.bind_names.items():
+        if parameter.type.dialect_impl(dialect).bind_processor(dialect) is not None:
+            # SQLAlchemy would convert it, and is passed by here.
+            raise TypeError(f"{name} has a type that the driver does not take as it is")
     return str(compiled), dict(compiled.params)
