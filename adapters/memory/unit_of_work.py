@@ -235,16 +235,12 @@ class MemoryOutbox:
         for body in bodies:
             self._messages[self._storage.next_id()] = QueuedMessage(body=body, created_at=at)
 
-    def claim(
-        self, limit: int, now: datetime, until: datetime, from_id: int = 0
-    ) -> list[OutboxMessage]:
+    def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
         """Take what is due, and make it due later."""
         due = (
             (message_id, message)
             for message_id, message in sorted(self._messages.items())
-            if message is not None
-            and message_id >= from_id
-            and (message.due_at is None or message.due_at <= now)
+            if message is not None and (message.due_at is None or message.due_at <= now)
         )
         taken = list(islice(due, limit))
         for message_id, message in taken:

@@ -32,7 +32,7 @@ from ...domain.ports.message_bus import Delivery
 from .bulk import Parameters, bulk_rows
 from .connection import Rows
 from .errors import read_errors_translated
-from .outbox import OutboxStatements, SqlOutbox, claim_where, is_due
+from .outbox import OutboxStatements, add_messages, claim_where, is_due
 from .schema import ROW_ID, TIMESTAMP, outbox, parked_messages
 from .transaction import Transaction
 
@@ -61,7 +61,7 @@ class SqlMessageBus:
         """All or none, in one transaction."""
         try:
             with Transaction(self._engine) as transaction:
-                SqlOutbox(transaction, self._outbox).add(bodies, self._clock.now())
+                add_messages(transaction, self._outbox, bodies, self._clock.now())
                 transaction.commit()
         except CommitOutcomeUnknown:
             return [False] * len(bodies)

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from ...domain.ports.unit_of_work import Backlog, OutboxMessage
 from ..wire import encode_batches
 from .bulk import bulk_keys, bulk_rows, upsert
+from .claim_cursor import ClaimCursor
 from .schema import ROW_ID, TIMESTAMP, outbox, outbox_alarm
 from .transaction import Transaction
 
@@ -78,35 +79,43 @@ class OutboxStatements:
         self.release = update(outbox).values(due_at=None).where(self.ids.contain(outbox.c.id))
 
 
+def add_messages(
+    transaction: Transaction, statements: OutboxStatements, bodies: Sequence[bytes], at: datetime
+) -> None:
+    """Append messages of any kind."""
+    if bodies:
+        parameters = statements.bodies.bind([(body,) for body in bodies])
+        transaction.write(statements.add, parameters | {"at": at})
+
+
 class SqlOutbox:
     """Outbox on SQL."""
 
-    def __init__(self, transaction: Transaction, statements: OutboxStatements) -> None:
+    def __init__(
+        self, transaction: Transaction, statements: OutboxStatements, cursor: ClaimCursor
+    ) -> None:
         self._transaction = transaction
         self._statements = statements
+        self._cursor = cursor
 
     def announce(self, order_ids: Sequence[UUID], at: datetime) -> None:
         """Append."""
-        self.add(encode_batches(order_ids), at)
+        add_messages(self._transaction, self._statements, encode_batches(order_ids), at)
 
     def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:
         """Append."""
-        self.add(encode_batches(order_ids, 1), at)
+        add_messages(self._transaction, self._statements, encode_batches(order_ids, 1), at)
 
-    def add(self, bodies: Sequence[bytes], at: datetime) -> None:
-        """Append messages of any kind."""
-        if bodies:
-            parameters = self._statements.bodies.bind([(body,) for body in bodies])
-            self._transaction.write(self._statements.add, parameters | {"at": at})
-
-    def claim(
-        self, limit: int, now: datetime, until: datetime, from_id: int = 0
-    ) -> list[OutboxMessage]:
+    def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
         """A claim makes a message due later; one that another transaction claims is passed over."""
+        start = self._cursor.start(now)
         rows = self._transaction.rows(
-            self._statements.claim, {"limit": limit, "now": now, "until": until, "from_id": from_id}
+            self._statements.claim,
+            {"limit": limit, "now": now, "until": until, "from_id": start.id},
         )
-        return [OutboxMessage(id=key, body=body) for key, body, _attempts in sorted(rows)]
+        messages = [OutboxMessage(id=key, body=body) for key, body, _attempts in sorted(rows)]
+        self._cursor.advance(start, messages, now)
+        return messages
 
     def remove(self, ids: Collection[int]) -> None:
         """Delete."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from .claim_cursor import ClaimCursor
 from .engine import require_our_engine
 from .ledger import SqlLedger
 from .read_model import SqlReadModel
@@ -21,12 +22,13 @@ class SqlStorage:
         require_our_engine(engine)
         self.engine = engine
         self._statements = Statements.for_engine(engine)
+        self._claim_cursor = ClaimCursor()
         self.read_model = SqlReadModel(engine)
         self.ledger = SqlLedger(engine)
 
     def unit_of_work(self) -> SqlUnitOfWork:
         """A unit of work; the storage's UnitOfWorkFactory."""
-        return SqlUnitOfWork(self.engine, self._statements)
+        return SqlUnitOfWork(self.engine, self._statements, self._claim_cursor)
 
     def migrate(self) -> None:
         """Create or upgrade the tables; several at once wait for each other."""

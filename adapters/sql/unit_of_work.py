@@ -8,6 +8,7 @@ from typing import Self
 import attrs
 from sqlalchemy import Engine
 
+from .claim_cursor import ClaimCursor
 from .order_repository import OrderStatements, SqlOrders
 from .outbox import OutboxStatements, SqlOutbox
 from .stock_repository import SqlStock, StockStatements
@@ -35,11 +36,11 @@ class Statements:
 class SqlUnitOfWork:
     """UnitOfWork on SQL. Locks are taken in one order: vendor, orders, central stock."""
 
-    def __init__(self, engine: Engine, statements: Statements) -> None:
+    def __init__(self, engine: Engine, statements: Statements, cursor: ClaimCursor) -> None:
         self._transaction = Transaction(engine)
         self.stock = SqlStock(self._transaction, statements.stock)
         self.orders = SqlOrders(self._transaction, statements.orders)
-        self.outbox = SqlOutbox(self._transaction, statements.outbox)
+        self.outbox = SqlOutbox(self._transaction, statements.outbox, cursor)
 
     def __enter__(self) -> Self:
         self._transaction.__enter__()

@@ -136,12 +136,11 @@ class Outbox(Protocol):
     def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:
         """The same, with a message of its own for each order."""
 
-    def claim(
-        self, limit: int, now: datetime, until: datetime, from_id: int = 0
-    ) -> list[OutboxMessage]:
+    def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
         """Up to `limit` due messages, oldest first, that nobody else can claim before `until`.
 
-        Only those whose id is `from_id` or higher. Ids are above 0, and grow with each message.
+        Ids grow with each message. One that became due behind others that were claimed already may
+        be left out for a few seconds.
         """
 
     def remove(self, ids: Collection[int]) -> None:

@@ -34,14 +34,6 @@ def test_messages_are_claimed_oldest_first_up_to_the_limit(storage: Storage) -> 
     assert claimed(storage, LEASE_END) == []
 
 
-def test_only_messages_from_the_first_id_on_are_claimed(storage: Storage) -> None:
-    _put(storage, 1, 2, 3)
-    messages = claimed(storage, LEASE_END)
-    work(storage, lambda uow: uow.outbox.release([message.id for message in messages]))
-    with storage.unit_of_work() as uow:
-        assert uow.outbox.claim(9, NOW, LEASE_END, messages[1].id) == messages[1:]
-
-
 def test_orders_are_announced_together_or_each_by_itself(storage: Storage) -> None:
     order_ids = [UUID(int=number) for number in range(1, 31)]
     work(storage, lambda uow: uow.outbox.announce(order_ids, NOW))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
 
 import attrs
 import pytest
 
 from order_aggregator.adapters.memory import MemoryMessageBus
 from order_aggregator.adapters.memory.unit_of_work import MemoryOutbox
-from order_aggregator.domain.errors import BrokerUnavailable, StorageUnavailable
+from order_aggregator.domain.errors import BrokerUnavailable
 from order_aggregator.domain.ports.message_bus import Consumer
-from order_aggregator.domain.ports.unit_of_work import OutboxMessage
-from order_aggregator.domain.use_cases.relay_messages import BATCH, FULL_SCAN_INTERVAL, LEASE
+from order_aggregator.domain.use_cases.relay_messages import BATCH, LEASE
 from shop import Shop
 
 
@@ -122,84 +120,6 @@ def test_what_a_dead_relay_had_claimed_is_sent_after_its_lease(shop: Shop, bus: 
     shop.clock.advance(LEASE)
     assert len(shop.relay_messages()) == 1
     assert _received(bus) == [b"1"]
-
-
-def _released(shop: Shop, message_id: int) -> None:
-    with shop.storage.unit_of_work() as uow:
-        uow.outbox.release([message_id])
-        uow.commit()
-
-
-def _look_back(shop: Shop) -> None:
-    """Have the relay look back, and then make another claim."""
-    shop.clock.advance(FULL_SCAN_INTERVAL)
-    assert shop.relay_messages() == shop.relay_messages() == []
-
-
-def _claimed_far_back(shop: Shop) -> int:
-    """The id of a message that another relay claimed several look backs ago."""
-    _put(shop, b"far back", b"1")
-    far_back = _claimed_elsewhere(shop)
-    assert shop.relay_messages() == [b"1"]
-    for _ in range(3):
-        _look_back(shop)
-    return far_back
-
-
-def test_what_is_due_again_far_back_is_sent_at_the_next_look_back(shop: Shop) -> None:
-    """Claims do not begin there each time: a database would step over all that was removed."""
-    far_back = _claimed_far_back(shop)
-    _released(shop, far_back)
-    shop.clock.advance(FULL_SCAN_INTERVAL - timedelta(microseconds=1))
-    assert shop.relay_messages() == []
-    shop.clock.advance(timedelta(microseconds=1))
-    assert shop.relay_messages() == [b"far back"]
-
-
-def test_what_comes_late_with_an_id_of_before_is_not_missed(shop: Shop) -> None:
-    """As ids are given before the commit: here by a claim that is given back."""
-    _put(shop, b"early")
-    assert shop.relay_messages() == [b"early"]
-    assert shop.relay_messages() == []
-    _put(shop, b"slow", b"fast")
-    slow = _claimed_elsewhere(shop)
-    shop.clock.advance(FULL_SCAN_INTERVAL)
-    assert shop.relay_messages() == [b"fast"]
-    _released(shop, slow)
-    assert shop.relay_messages() == [b"slow"]
-
-
-def test_a_clock_that_is_set_back_does_not_put_off_the_look_back(shop: Shop) -> None:
-    far_back = _claimed_far_back(shop)
-    assert shop.relay_messages() == []
-    _released(shop, far_back)
-    shop.clock.advance(timedelta(hours=-1))
-    assert shop.relay_messages() == [b"far back"]
-
-
-def test_a_look_back_that_fails_keeps_no_message_waiting(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As it may, where a database has to step over very much."""
-    _put(shop, b"1")
-    assert shop.relay_messages() == [b"1"]
-    _look_back(shop)
-    assert shop.relay_messages() == []
-    claim = MemoryOutbox.claim
-
-    def claim_at_the_end(
-        outbox: MemoryOutbox, limit: int, now: datetime, until: datetime, from_id: int = 0
-    ) -> list[OutboxMessage]:
-        if not from_id:
-            raise StorageUnavailable("it takes too long")
-        return claim(outbox, limit, now, until, from_id)
-
-    monkeypatch.setattr(MemoryOutbox, "claim", claim_at_the_end)
-    _put(shop, b"2")
-    shop.clock.advance(FULL_SCAN_INTERVAL)
-    with pytest.raises(StorageUnavailable):
-        shop.relay_messages()
-    assert shop.relay_messages() == [b"2"]
 
 
 def test_no_transaction_is_open_while_the_bus_is_at_work(shop: Shop, bus: WeakBus) -> None:
