@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.read_model import Discrepancy
+from .database import Database
 from .tables import Tables
-
-if TYPE_CHECKING:
-    from .storage import MemoryStorage
 
 
 class MemoryLedger:
     """Ledger on memory."""
 
-    def __init__(self, storage: MemoryStorage) -> None:
-        self._storage = storage
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def discrepancies(self) -> Iterator[Discrepancy]:
         """Holds up commits while it is read."""
-        with self._storage.committed() as tables:
+        with self._database.committed() as tables:
             yield from _vendor_available(tables)
             yield from _on_hand(tables)
             yield from _reserved(tables)

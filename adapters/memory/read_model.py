@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import attrs
@@ -18,10 +18,8 @@ from ...domain.ports.read_model import (
     VendorStockLevel,
 )
 from ...domain.stock import VendorStock
+from .database import Database
 from .tables import Tables
-
-if TYPE_CHECKING:
-    from .storage import MemoryStorage
 
 T = TypeVar("T")
 
@@ -31,19 +29,19 @@ _BY_VENDOR = attrgetter("vendor_id", "product_id")
 class MemoryReadModel:
     """ReadModel on memory."""
 
-    def __init__(self, storage: MemoryStorage) -> None:
-        self._storage = storage
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def stock(self, offset: int, limit: int, product_id: str | None = None) -> Page[StockLevel]:
         """By product id."""
-        with self._storage.committed() as tables:
+        with self._database.committed() as tables:
             wanted = [key for key in sorted(tables.products) if product_id in (None, key)]
             levels = [_stock_level(tables, key) for key in wanted[offset : offset + limit]]
         return Page(items=tuple(levels), total=len(wanted))
 
     def product(self, product_id: str) -> ProductStock | None:
         """By a scan over vendor stock."""
-        with self._storage.committed() as tables:
+        with self._database.committed() as tables:
             if product_id not in tables.products:
                 return None
             return ProductStock(
@@ -63,7 +61,7 @@ class MemoryReadModel:
         product_id: str | None = None,
     ) -> Page[VendorStockLevel]:
         """By vendor id, then product id."""
-        with self._storage.committed() as tables:
+        with self._database.committed() as tables:
             levels = [
                 _vendor_stock_level(tables, level)
                 for level in sorted(tables.vendor_stock.values(), key=_BY_VENDOR)
@@ -73,7 +71,7 @@ class MemoryReadModel:
 
     def order(self, order_id: UUID) -> Order | None:
         """One order."""
-        with self._storage.committed() as tables:
+        with self._database.committed() as tables:
             order = tables.orders.get(order_id)
         return order and _sorted_allocations(order)
 
@@ -84,14 +82,14 @@ class MemoryReadModel:
         wanted: OrderFilter = OrderFilter(),  # noqa: B008
     ) -> Page[Order]:
         """Newest first."""
-        with self._storage.committed() as tables:
+        with self._database.committed() as tables:
             newest_first = sorted(tables.orders.items(), reverse=True)
             orders = [order for _, order in newest_first if _is_wanted(order, wanted)]
         return _page(map(_sorted_allocations, orders), offset, limit)
 
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """By order id."""
-        with self._storage.committed() as tables:
+        with self._database.committed() as tables:
             recorded = tables.failed_attempts
             return {key: recorded[key] for key in order_ids if key in recorded}
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
-
+from .database import Database
 from .ledger import MemoryLedger
 from .read_model import MemoryReadModel
-from .tables import Tables
 from .unit_of_work import MemoryUnitOfWork
 
 
@@ -16,46 +12,13 @@ class MemoryStorage:
     """Stock, orders and outbox in memory. One unit of work at a time; readers never wait for it."""
 
     def __init__(self) -> None:
-        self._tables = Tables()
-        self._writing = Lock()
-        self._committing = Lock()
-        self._last_id = 0
+        self._database = Database()
+        self.read_model = MemoryReadModel(self._database)
+        self.ledger = MemoryLedger(self._database)
 
     def unit_of_work(self) -> MemoryUnitOfWork:
         """A unit of work; the storage's UnitOfWorkFactory."""
-        return MemoryUnitOfWork(self)
-
-    @property
-    def read_model(self) -> MemoryReadModel:
-        """What can be asked of it."""
-        return MemoryReadModel(self)
-
-    @property
-    def ledger(self) -> MemoryLedger:
-        """Its ledger."""
-        return MemoryLedger(self)
+        return MemoryUnitOfWork(self._database)
 
     def migrate(self) -> None:
         """There is nothing to do."""
-
-    @contextmanager
-    def overlay(self) -> Iterator[Tables]:
-        """Tables to write to, exclusively, until the block ends."""
-        with self._writing:
-            yield self._tables.overlaid()
-
-    def commit(self, overlay: Tables) -> None:
-        """Make an overlay's writes visible, all at once."""
-        with self._committing:
-            self._tables.absorb(overlay)
-
-    @contextmanager
-    def committed(self) -> Iterator[Tables]:
-        """The committed rows, unchanging until the block ends; only to be read."""
-        with self._committing:
-            yield self._tables
-
-    def next_id(self) -> int:
-        """A new number, greater than all before. Called by the one writer only."""
-        self._last_id += 1
-        return self._last_id

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import groupby, islice
 from operator import attrgetter
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from uuid import UUID
 
 import attrs
@@ -27,17 +27,15 @@ from ...domain.stock import (
 )
 from ...domain.vendor_sync import StockAdjustment
 from ..wire import encode_batches
+from .database import Database
 from .tables import QueuedMessage, Tables
-
-if TYPE_CHECKING:
-    from .storage import MemoryStorage
 
 
 class MemoryStock:
     """StockRepository on memory."""
 
-    def __init__(self, storage: MemoryStorage, tables: Tables) -> None:
-        self._storage = storage
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._database = database
         self._tables = tables
 
     def lock(self, product_ids: Collection[str]) -> dict[str, CentralStock]:
@@ -103,7 +101,7 @@ class MemoryStock:
     def record(self, adjustments: Sequence[StockAdjustment]) -> None:
         """Append to the ledger."""
         for adjustment in adjustments:
-            self._tables.adjustments[self._storage.next_id()] = adjustment
+            self._tables.adjustments[self._database.next_id()] = adjustment
 
     def products_of(self, vendor_id: str) -> set[str]:
         """By a scan."""
@@ -218,8 +216,8 @@ class MemoryOrders:
 class MemoryOutbox:
     """Outbox on memory."""
 
-    def __init__(self, storage: MemoryStorage, tables: Tables) -> None:
-        self._storage = storage
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._database = database
         self._tables = tables
         self._messages = tables.outbox
 
@@ -233,7 +231,7 @@ class MemoryOutbox:
 
     def _add(self, bodies: Sequence[bytes], at: datetime) -> None:
         for body in bodies:
-            self._messages[self._storage.next_id()] = QueuedMessage(body=body, created_at=at)
+            self._messages[self._database.next_id()] = QueuedMessage(body=body, created_at=at)
 
     def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
         """Take what is due, and make it due later."""
@@ -280,15 +278,15 @@ class MemoryUnitOfWork:
     orders: MemoryOrders
     outbox: MemoryOutbox
 
-    def __init__(self, storage: MemoryStorage) -> None:
-        self._storage = storage
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        self._tables = self._open.enter_context(self._storage.overlay())
-        self.stock = MemoryStock(self._storage, self._tables)
+        self._tables = self._open.enter_context(self._database.overlay())
+        self.stock = MemoryStock(self._database, self._tables)
         self.orders = MemoryOrders(self._tables)
-        self.outbox = MemoryOutbox(self._storage, self._tables)
+        self.outbox = MemoryOutbox(self._database, self._tables)
         return self
 
     def __exit__(
@@ -301,4 +299,4 @@ class MemoryUnitOfWork:
 
     def commit(self) -> None:
         """Lay the overlay down."""
-        self._storage.commit(self._tables)
+        self._database.commit(self._tables)
