@@ -72,7 +72,7 @@ def test_processes_share_connections_that_come_all_at_once(
         time.sleep(0.5)
         os.kill(children(api.pid)[0], signal.SIGKILL)
         time.sleep(0.5)
-        assert 16 <= sum(map(is_closed, clients)) <= 112
+        assert 32 <= sum(map(is_closed, clients)) <= 96
 
 
 def is_closed(connection: socket.socket) -> bool:
