@@ -9,7 +9,14 @@ from typing import Any, Protocol
 
 import attrs
 import psycopg
-from sqlalchemy import Connection, Dialect, Engine, Executable, PoolProxiedConnection
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Engine,
+    Executable,
+    NestedTransaction,
+    PoolProxiedConnection,
+)
 
 from ...domain.errors import OrderAggregatorError
 from .engine import acquire_connection
@@ -63,7 +70,7 @@ def _on_sqlite(engine: Engine) -> Iterator[OpenTransaction]:
 
 
 @attrs.frozen
-class _OnSqlite:
+class _OverSqlAlchemy:
     _connection: Connection
 
     def execute(self, steps: Sequence[Step]) -> Rows:
@@ -76,9 +83,34 @@ class _OnSqlite:
             step.check(changed)
         return rows
 
+
+@attrs.frozen
+class _OnSqlite(_OverSqlAlchemy):
     def commit(self) -> None:
         with driver_errors_translated(committing=True):
             self._connection.commit()
+
+
+@attrs.frozen
+class _Nested(_OverSqlAlchemy):
+    _savepoint: NestedTransaction
+
+    def commit(self) -> None:
+        with driver_errors_translated():
+            self._savepoint.commit()
+
+
+@contextmanager
+def open_nested(connection: Connection) -> Iterator[OpenTransaction]:
+    """A part of somebody's own transaction: what is committed here, is so when that is."""
+    with driver_errors_translated():
+        savepoint = connection.begin_nested()
+    try:
+        yield _Nested(connection, savepoint)
+    finally:
+        if savepoint.is_active:
+            with driver_errors_translated():
+                savepoint.rollback()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from .claim_cursor import ClaimCursor
 from .engine import require_our_engine
@@ -26,9 +26,14 @@ class SqlStorage:
         self.read_model = SqlReadModel(engine)
         self.ledger = SqlLedger(engine)
 
-    def unit_of_work(self) -> SqlUnitOfWork:
-        """A unit of work; the storage's UnitOfWorkFactory."""
-        return SqlUnitOfWork(self.engine, self._statements, self._claim_cursor)
+    def unit_of_work(self, within: Connection | None = None) -> SqlUnitOfWork:
+        """A unit of work; the storage's UnitOfWorkFactory.
+
+        `within`: a connection of this storage's engine, with rows of your own in its transaction.
+        What is committed here is so when you commit; its locks are held until then. On SQLite,
+        begin that transaction with BEGIN IMMEDIATE.
+        """
+        return SqlUnitOfWork(self.engine, self._statements, self._claim_cursor, within)
 
     def migrate(self) -> None:
         """Create or upgrade the tables; several at once wait for each other."""

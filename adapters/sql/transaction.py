@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Engine, Executable
+from sqlalchemy import Connection, Engine, Executable
 
 from ...domain.errors import Conflict, OrderAggregatorError
-from .connection import OpenTransaction, Parameters, Rows, Step, open_transaction
+from .connection import OpenTransaction, Parameters, Rows, Step, open_nested, open_transaction
 
 
 class Transaction:
@@ -20,14 +20,18 @@ class Transaction:
 
     _connection: OpenTransaction
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, within: Connection | None = None) -> None:
+        """`within`: a connection whose transaction it is to be a part of."""
         self._engine = engine
+        self._within = within
         self._open = ExitStack()
         self._unsent: list[Step] = []
         self._failed = False
 
     def __enter__(self) -> Self:
-        self._connection = self._open.enter_context(open_transaction(self._engine))
+        self._connection = self._open.enter_context(
+            open_transaction(self._engine) if self._within is None else open_nested(self._within)
+        )
         return self
 
     def __exit__(

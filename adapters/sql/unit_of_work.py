@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 import attrs
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from .claim_cursor import ClaimCursor
 from .order_repository import OrderStatements, SqlOrders
@@ -36,8 +36,14 @@ class Statements:
 class SqlUnitOfWork:
     """UnitOfWork on SQL. Locks are taken in one order: vendor, orders, central stock."""
 
-    def __init__(self, engine: Engine, statements: Statements, cursor: ClaimCursor) -> None:
-        self._transaction = Transaction(engine)
+    def __init__(
+        self,
+        engine: Engine,
+        statements: Statements,
+        cursor: ClaimCursor,
+        within: Connection | None = None,
+    ) -> None:
+        self._transaction = Transaction(engine, within)
         self.stock = SqlStock(self._transaction, statements.stock)
         self.orders = SqlOrders(self._transaction, statements.orders)
         self.outbox = SqlOutbox(self._transaction, statements.outbox, cursor)

@@ -4,7 +4,9 @@ A vendors file is a JSON list with an object for each vendor, as in `examples/ve
 that are not listed here are refused.
 
 - `id`, `name`: the vendor's id (1 to 100 characters) and its name (1 to 200)
-- `type`: `"http"` or `"file"`
+- `type`: `"http"` or `"file"`; or the name of an entry point in `order_aggregator.vendors`: that is
+  called with the entry, the folder of the vendors file and the clock, and gives the gateway (or
+  raises InvalidValue); its other keys are its own
 - `format`: `"json"` or `"csv"`, in UTF-8
 - `url` (http): where the feed is fetched with GET
 - `headers` (http, optional): an object of headers to send, such as `Authorization`
@@ -33,6 +35,7 @@ from ...domain.ports.clock import Clock
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.stock import Vendor
 from ...domain.values import check_text
+from ..system.plugins import VENDOR_PLUGINS, plugin
 from .feed import FeedFormat, load_json
 from .file import FileVendorGateway
 from .http import HttpVendorGateway
@@ -89,7 +92,7 @@ def _gateway(entry: object, folder: Path, clock: Clock) -> VendorGateway:
         raise InvalidValue("entry", "must be an object")
     kind = entry.get("type")
     if kind not in ("http", "file"):
-        raise InvalidValue("type", 'must be "http" or "file"')
+        return _from_plugin(kind, entry, folder, clock)
     required = _REQUIRED | _REQUIRED_BY_TYPE[kind]
     _check_keys(entry, required, required | _OPTIONAL_BY_TYPE[kind])
     vendor = Vendor(id=entry["id"], name=entry["name"])
@@ -107,6 +110,17 @@ def _gateway(entry: object, folder: Path, clock: Clock) -> VendorGateway:
         raise InvalidValue("fields.next_page", "means nothing in a file")
     path = folder / _text(entry, "path")
     return FileVendorGateway(vendor=vendor, path=path, feed_format=feed_format, clock=clock)
+
+
+def _from_plugin(kind: object, entry: dict[str, Any], folder: Path, clock: Clock) -> VendorGateway:
+    try:
+        make = plugin(VENDOR_PLUGINS, kind) if isinstance(kind, str) else None
+    except ValueError as error:
+        raise InvalidValue("type", str(error)) from error
+    if make is None:
+        raise InvalidValue("type", 'must be "http" or "file", or the name of a plug-in')
+    gateway: VendorGateway = make(entry, folder, clock)
+    return gateway
 
 
 def _check_keys(given: Iterable[str], required: Iterable[str], allowed: Iterable[str]) -> None:

@@ -43,3 +43,10 @@ def test_a_policy_of_ones_own() -> None:
 
 def test_the_api_in_another_application() -> None:
     assert run("mounted.py").splitlines() == ["Welcome", "202 /aggregator/v1/api/order"]
+
+
+def test_an_order_in_a_transaction_of_ones_own() -> None:
+    assert run("own_transaction.py").splitlines() == [
+        "before the commit: 0",
+        "after it: 1 of sku-espresso-beans",
+    ]

@@ -150,3 +150,37 @@ def test_a_vendor_must_not_stand_twice(tmp_path: Path) -> None:
     path = _write(tmp_path, [HTTP, FILE | {"id": "a"}])
     with pytest.raises(InvalidValue, match="vendors: two vendors have the id 'a'"):
         gateways(vendors_from_file(path, CLOCK))
+
+
+def test_installed_packages_bring_types_of_vendors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "edi-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: edi\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[order_aggregator.vendors]\nedi = edi_vendor:make\nbroken = nowhere:make\n"
+    )
+    (tmp_path / "edi_vendor.py").write_text(
+        "from order_aggregator import InvalidValue, MemoryVendorGateway, Vendor\n"
+        "def make(entry, folder, clock):\n"
+        "    if 'partner' not in entry:\n"
+        "        raise InvalidValue('partner', 'is missing')\n"
+        "    return MemoryVendorGateway(Vendor(id=entry['id'], name=entry['name']), clock)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "vendors.json"
+    entry = {"id": "acme", "name": "Acme", "type": "edi", "partner": "4711"}
+
+    def read(**changes: object) -> list[str]:
+        file.write_text(json.dumps([{**entry, **changes}]))
+        return [gateway.vendor.id for gateway in vendors_from_file(file, CLOCK)]
+
+    assert read() == ["acme"]
+    file.write_text(json.dumps([{"id": "acme", "name": "Acme", "type": "edi"}]))
+    with pytest.raises(InvalidValue, match="vendor 1, partner: is missing"):
+        vendors_from_file(file, CLOCK)
+    with pytest.raises(InvalidValue, match="type: cannot load the plug-in broken"):
+        read(type="broken")
+    with pytest.raises(InvalidValue, match="or the name of a plug-in"):
+        read(type="ftp")
