@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 
 # Seconds from when an order is whole until its response. Who waits longer would rather have been
@@ -26,16 +28,19 @@ class Admission:
         self._in_hand = 0
         self._lowered_at = -inf
 
-    def admit(self) -> bool:
-        """Whether there is room for one more, which is then in hand until it is `done`."""
-        if self._in_hand >= self._bound:
-            return False
-        self._in_hand += 1
-        return True
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for one more."""
+        return self._in_hand >= self._bound
 
-    def done(self) -> None:
-        """One is in hand no more."""
-        self._in_hand -= 1
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """It is in hand until the block is left."""
+        self._in_hand += 1
+        try:
+            yield
+        finally:
+            self._in_hand -= 1
 
     def observe(self, seconds: float, now: float) -> None:
         """Learn how long one was being placed. `now` in seconds of any clock that goes evenly."""

@@ -96,35 +96,39 @@ class AsgiApplication:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         what = (scope["method"], _path(scope))
-        if what in HEALTH:
-            # However much is to be done: we are alive.
-            response = await self._call_in_loop(environ_of(scope, b""))
+        try:
+            if what in HEALTH:
+                # However much is to be done: we are alive.
+                response = await self._call_in_loop(environ_of(scope, b""))
+            else:
+                response = await self._respond_if_admitted(what == PLACE_ORDER, scope, receive)
+        except NotAdmittedError:
+            await self._refuse(scope, send, random.choice(self._refusals))  # noqa: S311
+        except RequestEntityTooLarge as refusal:
+            await self._refuse(scope, send, _response_to(refusal), receive)
+        except HTTPException as refusal:
+            await self._refuse(scope, send, _response_to(refusal))
+        except ClientGoneError:
+            pass
         else:
-            in_loop = what == PLACE_ORDER
-            admission = self._admissions[in_loop]
-            if not admission.admit():
-                await self._refuse(scope, send, random.choice(self._refusals))  # noqa: S311
-                return
-            try:
-                environ = environ_of(scope, await self._body_of(scope, receive))
-                if in_loop:
-                    began = time.monotonic()
-                    response = await self._call_in_loop(environ)
-                    now = time.monotonic()
-                    admission.observe(now - began, now)
-                else:
-                    response = await self._call_in_thread(environ)
-            except RequestEntityTooLarge as refusal:
-                await self._refuse(scope, send, _response_to(refusal), receive)
-                return
-            except HTTPException as refusal:
-                await self._refuse(scope, send, _response_to(refusal))
-                return
-            except ClientGoneError:
-                return
-            finally:
-                admission.done()
-        await _send(response, send)
+            await _send(response, send)
+
+    async def _respond_if_admitted(self, in_loop: bool, scope: Scope, receive: Receive) -> Response:
+        admission = self._admissions[in_loop]
+        if admission.is_full:
+            raise NotAdmittedError
+        environ = environ_of(scope, await self._body_of(scope, receive))
+        # Not before its body is there: a client that stalls takes up no room.
+        if admission.is_full:
+            raise NotAdmittedError
+        with admission.one_more():
+            if not in_loop:
+                return await self._call_in_thread(environ)
+            began = time.monotonic()
+            response = await self._call_in_loop(environ)
+            now = time.monotonic()
+            admission.observe(now - began, now)
+            return response
 
     async def _refuse(
         self, scope: Scope, send: Send, response: Response, rest: Receive | None = None
@@ -193,6 +197,10 @@ class AsgiApplication:
                 close()
         status, headers = started[-1]
         return _response(status, headers, body)
+
+
+class NotAdmittedError(Exception):
+    """Too many requests are in hand."""
 
 
 class ClientGoneError(Exception):

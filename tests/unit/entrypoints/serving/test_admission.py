@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from order_aggregator.entrypoints.serving.admission import LEAST, TARGET, Admission
@@ -9,32 +11,38 @@ from order_aggregator.entrypoints.serving.admission import LEAST, TARGET, Admiss
 MOST = 500
 
 
-def in_hand(admission: Admission) -> int:
+def room(admission: Admission) -> int:
     """How many are admitted until it is full."""
-    count = 0
-    while admission.admit():
-        count += 1
-    return count
+    with ExitStack() as stack:
+        count = 0
+        while not admission.is_full:
+            stack.enter_context(admission.one_more())
+            count += 1
+        return count
 
 
 def simulate(admission: Admission, per_second: float, seconds: float) -> list[float]:
     """Offer more than is served, one after the other; how long each was in hand."""
-    queue: list[float] = []
+    queue: list[tuple[float, ExitStack]] = []
     stays: list[float] = []
     now = 0.0
     while now < seconds:
-        while admission.admit():
-            queue.append(now)
+        while not admission.is_full:
+            stack = ExitStack()
+            stack.enter_context(admission.one_more())
+            queue.append((now, stack))
         now += 1 / per_second
-        stay = now - queue.pop(0)
-        admission.observe(stay, now)
-        admission.done()
-        stays.append(stay)
+        came, stack = queue.pop(0)
+        admission.observe(now - came, now)
+        stack.close()
+        stays.append(now - came)
+    for _, stack in queue:
+        stack.close()
     return stays
 
 
 def test_at_first_as_many_are_admitted_as_can_wait() -> None:
-    assert in_hand(Admission(MOST)) == MOST
+    assert room(Admission(MOST)) == MOST
 
 
 @pytest.mark.parametrize("per_second", [400, 1000])
@@ -47,18 +55,18 @@ def test_where_they_take_too_long_fewer_are_admitted(per_second: float) -> None:
 
 def test_where_they_are_quick_all_can_wait() -> None:
     admission = Admission(MOST)
-    stays = simulate(admission, 10_000, 2)
-    assert max(stays) < TARGET
-    assert in_hand(admission) == 1  # The last one that was served made room for it.
+    assert max(simulate(admission, 10_000, 2)) < TARGET
+    assert room(admission) == MOST
 
 
 def test_after_a_standstill_some_are_admitted_and_then_more() -> None:
     admission = Admission(MOST)
-    assert in_hand(admission) == MOST
-    admission.observe(100.0, now=100.0)
-    for _ in range(MOST):
-        admission.done()
-    assert LEAST <= in_hand(admission) < MOST
+    with ExitStack() as stack:
+        for _ in range(MOST):
+            stack.enter_context(admission.one_more())
+        admission.observe(100.0, now=100.0)
+    lowered = room(admission)
+    assert LEAST <= lowered < MOST
     for _ in range(10 * MOST):
         admission.observe(0.01, now=200.0)
-    assert in_hand(admission) > 0
+    assert room(admission) == MOST

@@ -321,6 +321,16 @@ def test_more_than_can_wait_are_refused_at_once_each_kind_for_itself(
             assert status(response(client)) == HTTPStatus.OK
 
 
+def test_clients_that_stall_take_up_no_room() -> None:
+    with serving(echo, max_waiting=3) as server, ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(server.connect()).sendall(ORDER[:-1])
+        time.sleep(0.1)
+        with server.connect() as client:
+            client.sendall(ORDER)
+            assert status(response(client)) == HTTPStatus.OK
+
+
 def test_an_order_whose_client_has_gone_is_placed_all_the_same() -> None:
     with serving_sleeping() as (server, application):
         with server.connect() as client:
