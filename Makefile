@@ -43,8 +43,7 @@ clean:
 
 .venv/service: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service needs"
-	@.venv/bin/python -m pip install --disable-pip-version-check --editable '.[service]' | grep --line-buffered Downloading || true
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service]'
+	@.venv/bin/python -m pip install --disable-pip-version-check --editable '.[service]'
 	@touch $@
 
 .venv/development: .venv/files setup.cfg pyproject.toml

@@ -12,6 +12,7 @@ from dependency_injector import containers, providers
 from sqlalchemy import Engine
 
 from .adapters.sql import SqlMessageBus, SqlStorage, create_engine
+from .adapters.sql.engine import SCHEMES
 from .adapters.system.clock import SystemClock
 from .adapters.system.plugins import BUS_PLUGINS, STORAGE_PLUGINS, plugin, scheme_of
 from .adapters.system.settings import InvalidSetting, Settings, read_settings
@@ -60,7 +61,9 @@ def _engine(settings: Settings) -> Engine:
 
 @_blame_setting("DATABASE_URL")
 def _storage(settings: Settings, engine: Callable[[], Engine]) -> Storage:
-    make = plugin(STORAGE_PLUGINS, scheme_of(settings.database_url))
+    scheme = scheme_of(settings.database_url)
+    # Looking for plug-ins takes its time, at each start of each process.
+    make = None if scheme in SCHEMES else plugin(STORAGE_PLUGINS, scheme)
     if make is None:
         return SqlStorage(engine())
     storage: Storage = make(settings.database_url)
@@ -73,7 +76,8 @@ def _bus(settings: Settings, storage: Storage, clock: Clock) -> MessageBus:
         if isinstance(storage, SqlStorage):
             return SqlMessageBus(storage.engine, clock)
         raise InvalidValue("broker_url", "must be set: this storage has no queue of its own")
-    make = plugin(BUS_PLUGINS, scheme_of(settings.broker_url))
+    scheme = scheme_of(settings.broker_url)
+    make = None if scheme in ("amqp", "amqps") else plugin(BUS_PLUGINS, scheme)
     if make is None:
         from .adapters.rabbitmq.message_bus import RabbitMessageBus
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Protocol
 from uuid import UUID
 
 import attrs
@@ -16,8 +15,9 @@ from order_aggregator.domain.allocation import AllocationPolicy, highest_then_ev
 from order_aggregator.domain.errors import OrderRefused
 from order_aggregator.domain.order import Order, OrderLine
 from order_aggregator.domain.ports.message_bus import Delivery, MessageBus
-from order_aggregator.domain.ports.read_model import Discrepancy, Ledger, ReadModel, StockLevel
-from order_aggregator.domain.ports.unit_of_work import OutboxMessage, UnitOfWork
+from order_aggregator.domain.ports.read_model import Discrepancy, StockLevel
+from order_aggregator.domain.ports.storage import Storage
+from order_aggregator.domain.ports.unit_of_work import OutboxMessage
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.fail_orders import FailOrders
 from order_aggregator.domain.use_cases.find_suspects import FindSuspects
@@ -32,18 +32,6 @@ from order_aggregator.domain.vendor_sync import Snapshot, StockReport
 
 RESEND_AFTER = timedelta(minutes=5)
 _numbers = count(1)
-
-
-class Storage(Protocol):
-    """What the storage adapters have in common."""
-
-    def unit_of_work(self) -> UnitOfWork: ...
-
-    @property
-    def read_model(self) -> ReadModel: ...
-
-    @property
-    def ledger(self) -> Ledger: ...
 
 
 @attrs.frozen

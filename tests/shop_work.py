@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from order_aggregator.adapters.wire import decode
+from order_aggregator.domain.ports.storage import Storage
 from order_aggregator.domain.ports.unit_of_work import OutboxMessage, UnitOfWork
 from order_aggregator.domain.stock import Product, StockDelta, Vendor, VendorStock
-from shop import Storage
 
 T = TypeVar("T")
 NOW = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)

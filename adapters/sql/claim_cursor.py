@@ -33,7 +33,7 @@ class ClaimCursor:
         self._last_was_full_scan = False
 
     def start(self, now: datetime) -> Start:
-        """Where the next claim begins."""
+        """The start of a claim at `now`; to be handed to `advance` with what the claim found."""
         last = self._scanned_at
         # A clock that was set back does not put it off.
         due = last is None or not last <= now < last + FULL_SCAN_INTERVAL

@@ -21,6 +21,7 @@ from ...domain.errors import InvalidValue, StorageUnavailable
 from ..system.greenlets import run_in_thread
 from .driver import RESPONSE_TIMEOUT, Connection, Peer
 
+SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg", "postgres")
 FORMS = "must be sqlite:///<file> or postgresql://<user>:<password>@<host>:<port>/<database>"
 
 MAX_PORT = 65535
@@ -144,10 +145,10 @@ def _parse(url: str) -> URL:
     except (ArgumentError, ValueError):
         # The cause may quote a part of a password.
         raise InvalidValue("database_url", FORMS) from None
-    if parsed.drivername in ("postgres", "postgresql"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+    if parsed.drivername not in SCHEMES:
         raise InvalidValue("database_url", FORMS)
+    if parsed.drivername != "sqlite":
+        return parsed.set(drivername="postgresql+psycopg")
     return parsed
 
 

@@ -144,7 +144,7 @@ class OrderStatements:
             .where(
                 allocations.c.vendor_id == bindparam("vendor_id"),
                 self.product_ids.contain(allocations.c.product_id),
-                allocations.c.allocated_at > bindparam("moment", type_=TIMESTAMP),
+                allocations.c.allocated_at > bindparam("timestamp", type_=TIMESTAMP),
             )
             .group_by(allocations.c.product_id)
         )
@@ -224,7 +224,7 @@ class SqlOrders:
         parameters = self._statements.product_ids.bind(product_ids)
         rows = self._transaction.rows(
             self._statements.allocated_since,
-            parameters | {"vendor_id": vendor_id, "moment": timestamp},
+            parameters | {"vendor_id": vendor_id, "timestamp": timestamp},
         )
         return {product_id: int(units) for product_id, units in rows}
 

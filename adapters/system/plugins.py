@@ -28,7 +28,7 @@ def is_plugin(group: str, name: str) -> bool:
 
 
 def scheme_of(url: str) -> str:
-    """What stands before `://`."""
+    """The scheme of a URL (RFC 3986, 3.1)."""
     return url.partition("://")[0]
 
 

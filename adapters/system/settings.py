@@ -63,10 +63,6 @@ def _whole_number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() else -1
 
 
-def _lower(text: str) -> str:
-    return text.lower()
-
-
 def _between(minimum: int, maximum: int) -> Callable[[Any], None]:
     def check(value: Any) -> None:
         if type(value) is not int or not minimum <= value <= maximum:
@@ -99,8 +95,7 @@ def _url(plugins: str, *forms: str) -> Callable[[Any], None]:
     """The start of each form is checked; the rest, by the part that is built from it."""
 
     def check(value: Any) -> None:
-        if not isinstance(value, str):
-            raise ValueError("must be text")  # noqa: TRY004 - as every other complaint
+        _check_text(value)
         is_ours = value.startswith(tuple(form.partition("<")[0] for form in forms))
         if not is_ours and not is_plugin(plugins, scheme_of(value)):
             raise ValueError(f"must be {' or '.join(forms)}")
@@ -166,7 +161,7 @@ class Settings:
     )
     host: str = _setting("HOST", "127.0.0.1", _check_text)
     port: int = _setting("PORT", 3000, _between(1, 65535), _whole_number)
-    log_level: str = _setting("LOG_LEVEL", "info", _check_level, _lower)
+    log_level: str = _setting("LOG_LEVEL", "info", _check_level, str.lower)
     api_processes: int = _setting("API_PROCESSES", 2, _between(1, 64), _whole_number)
     # Where the processes share their metrics; None: in the folder for temporary files.
     metrics_dir: str | None = _setting("METRICS_DIR", None, _check_text, optional=True)

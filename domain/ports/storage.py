@@ -1,4 +1,4 @@
-"""Where everything is kept."""
+"""Everything that is kept, by one adapter."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Storage(Protocol):
 
     @property
     def read_model(self) -> ReadModel:
-        """What can be asked of it."""
+        """Its committed state."""
 
     @property
     def ledger(self) -> Ledger:
-        """Its ledger."""
+        """The record that its balances are recomputed from."""
 
     def unit_of_work(self) -> UnitOfWork:
         """A new unit of work; the storage's UnitOfWorkFactory."""

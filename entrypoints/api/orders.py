@@ -16,6 +16,7 @@ from werkzeug.exceptions import (
 from ...domain.errors import OrderRefused, UnknownProducts
 from ...domain.order import MAX_LINES, MAX_REFERENCE_LENGTH, Order
 from ...domain.ports.read_model import OrderFilter
+from ...domain.use_cases.place_orders import MAX_KEY_LENGTH
 from ...domain.values import MAX_QUANTITY, timestamp_text
 from . import problems, strict_json
 from .blueprint import ApiBlueprint
@@ -86,7 +87,7 @@ _IDEMPOTENCY_KEY = {
     "schema": {
         "type": "string",
         "minLength": 1,
-        "maxLength": 255,
+        "maxLength": MAX_KEY_LENGTH,
         "pattern": f"^{IDEMPOTENCY_KEY_PATTERN}$",
     },
 }

@@ -10,6 +10,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from ...domain.errors import InvalidValue
 from ...domain.order import MAX_REFERENCE_LENGTH, OrderStatus
+from ...domain.use_cases.place_orders import MAX_KEY_LENGTH
 from ...domain.values import MAX_ID_LENGTH, check_text, timestamp_text
 
 MAX_PAGE = 1_000_000
@@ -59,7 +60,7 @@ class Count(fields.Integer):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class Moment(fields.AwareDateTime):
+class Timestamp(fields.AwareDateTime):
     """A timestamp in UTC, always with six digits of a second."""
 
     default_error_messages = {  # noqa: RUF012
@@ -103,9 +104,9 @@ class OrderQuery(PageQuery):
     status = fields.Enum(OrderStatus, by_value=True)
     product_id = TextId()
     vendor_id = TextId(metadata={"description": "Orders that this vendor supplies a part of."})
-    updated_since = Moment(metadata={"description": "Orders that changed then or later."})
+    updated_since = Timestamp(metadata={"description": "Orders that changed then or later."})
     reference = fields.String(validate=validate.Length(1, MAX_REFERENCE_LENGTH))
-    idempotency_key = fields.String(validate=validate.Length(1, 255))
+    idempotency_key = fields.String(validate=validate.Length(1, MAX_KEY_LENGTH))
     cursor = Cursor(
         attribute="after",
         metadata={"description": "Of an earlier response: goes on where that one ended."},
@@ -121,7 +122,7 @@ class StockLevelSchema(Schema):
     reserved = fields.Integer(required=True, metadata={"minimum": 0})
     available = fields.Integer(required=True, metadata={"minimum": 0})
     vendor_count = fields.Integer(required=True, metadata={"minimum": 0})
-    updated_at = Moment(required=True)
+    updated_at = Timestamp(required=True)
 
 
 class VendorShareSchema(Schema):
@@ -130,7 +131,7 @@ class VendorShareSchema(Schema):
     vendor_id = fields.String(required=True)
     vendor_name = fields.String(required=True)
     available = fields.Integer(required=True, metadata={"minimum": 0})
-    as_of = Moment(required=True)
+    as_of = Timestamp(required=True)
 
 
 class ProductStockSchema(StockLevelSchema):
@@ -169,8 +170,8 @@ class OrderSchema(Schema):
     lines = fields.List(fields.Nested(OrderedLineSchema), required=True)
     failure = fields.String(required=True, allow_none=True)
     reference = fields.String(required=True, allow_none=True)
-    created_at = Moment(required=True)
-    updated_at = Moment(required=True)
+    created_at = Timestamp(required=True)
+    updated_at = Timestamp(required=True)
 
 
 class StockDeltaSchema(Schema):
@@ -184,7 +185,7 @@ class SyncSchema(Schema):
     """What a vendor's report changed; `products` is how many it names."""
 
     vendor_id = fields.String(required=True)
-    as_of = Moment(required=True)
+    as_of = Timestamp(required=True)
     products = fields.Integer(required=True, metadata={"minimum": 0})
     changes = fields.List(fields.Nested(StockDeltaSchema), required=True)
 
@@ -192,7 +193,7 @@ class SyncSchema(Schema):
 class SyncAttemptSchema(SyncSchema):
     """Likewise, or `error`: why nothing was taken in."""
 
-    as_of = Moment(required=True, allow_none=True)
+    as_of = Timestamp(required=True, allow_none=True)
     error = fields.String(required=True, allow_none=True)
 
 

@@ -17,13 +17,15 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
-import structlog
 
+from ...adapters.system.log import Log
 from ...domain.errors import OrderAggregatorError, UnknownVendor
 from ...domain.values import check_aware, timestamp_text
 from ...domain.vendor_sync import Snapshot, StockReport
 from .feeds import CSV, MOCK_FEEDS, PAGED_JSON, PLAIN_JSON, MockFeed
 from .seed import seed_snapshots
+
+log = Log()
 
 FIRST_PORT = 4001
 PAGE_SIZE = 4
@@ -74,7 +76,7 @@ class MockVendors:
         except CannotListen:
             self.stop()
             raise
-        structlog.get_logger().info("mock_vendors.started", urls=list(self.urls.values()))
+        log.info("mock_vendors.started", urls=list(self.urls.values()))
 
     def stop(self) -> None:
         """Stop serving; does nothing if they do not run."""
@@ -246,9 +248,9 @@ class _Server(ThreadingHTTPServer):
         TCPServer.server_bind(self)
 
     def handle_error(self, _request: Any, client_address: Any) -> None:
-        structlog.get_logger().warning(
-            "mock_vendor.request_failed", client=client_address[0], exc_info=True
-        )
+        # socketserver calls it where it has caught the error.
+        client = client_address[0]
+        log.warning("mock_vendor.request_failed", client=client, exc_info=True)  # noqa: LOG014
 
 
 def _listen(host: str, port: int, feed: MockFeed, shelf: _VendorState) -> _Server:
@@ -301,4 +303,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        structlog.get_logger().debug("mock_vendor.request", request=format % args)
+        log.debug("mock_vendor.request", request=format % args)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event, Thread
 
 PARENT = "ORDER_AGGREGATOR_PARENT"
@@ -23,6 +25,17 @@ def exit_with_parent() -> None:
     parent = os.environ.get(PARENT)
     if parent is not None:
         Thread(target=_watch, args=(int(parent),), name="end-with-parent", daemon=True).start()
+
+
+@contextmanager
+def on_parent_exit(call: Callable[[], object]) -> Iterator[None]:
+    """Call it when all is over: processes forked meanwhile come by here too, when they end."""
+    parent = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() == parent:
+            call()
 
 
 def _watch(parent: int) -> None:

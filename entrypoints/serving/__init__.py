@@ -1,1 +1,1 @@
-"""What serves the HTTP API."""
+"""The API's processes, and uvicorn in each of them."""

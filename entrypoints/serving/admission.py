@@ -14,6 +14,10 @@ LEAST = 50.0
 STEP = 0.1
 
 
+class NotAdmittedError(Exception):
+    """As many requests are in hand as can be responded to in time."""
+
+
 class Admission:
     """Bounds how many are in hand, by how long they stay there.
 
@@ -32,6 +36,11 @@ class Admission:
     def is_full(self) -> bool:
         """Whether there is no room for one more."""
         return self._in_hand >= self._bound
+
+    def require_room(self) -> None:
+        """Raise NotAdmittedError unless there is room for one more."""
+        if self.is_full:
+            raise NotAdmittedError
 
     @contextmanager
     def one_more(self) -> Iterator[None]:

@@ -31,7 +31,7 @@ from ..api.request_ids import request_id
 from ..api.routing import PREFIX
 from ..api.scheduling import GreenletScheduler
 from ..api.services import app_state
-from .admission import Admission
+from .admission import Admission, NotAdmittedError
 
 log = Log()
 
@@ -49,7 +49,7 @@ HEALTH = frozenset({("GET", "/healthz"), ("HEAD", "/healthz")})
 
 @attrs.frozen
 class Response:
-    """What is sent back."""
+    """Status, headers with names in lower case, and the whole body."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -81,8 +81,8 @@ class AsgiApplication:
             self._scheduler = GreenletScheduler()
             self._app = end.enter_context(self._build(self._scheduler))
             self._limits = app_state(self._app).services.limits
-            # Those in the loop, that is orders, and those in threads.
-            self._admissions = {kind: Admission(self._limits.max_waiting) for kind in (True, False)}
+            self._orders = Admission(self._limits.max_waiting)
+            self._others = Admission(self._limits.max_waiting)
             overloaded = Overloaded("too many requests wait already")
             # Each asks its client to come back after another time.
             self._refusals = [_response_to(overloaded) for _ in range(64)]
@@ -95,13 +95,19 @@ class AsgiApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        what = (scope["method"], _path(scope))
+        path = _path(scope)
+        what = (scope["method"], path)
         try:
             if what in HEALTH:
                 # However much is to be done: we are alive.
-                response = await self._call_in_loop(environ_of(scope, b""))
+                response = await self._call_in_loop(environ_of(scope, path, b""))
+            elif what == PLACE_ORDER:
+                environ = await self._admitted(self._orders, scope, path, receive)
+                response = await self._place_order(environ)
             else:
-                response = await self._respond_if_admitted(what == PLACE_ORDER, scope, receive)
+                environ = await self._admitted(self._others, scope, path, receive)
+                with self._others.one_more():
+                    response = await self._call_in_thread(environ)
         except NotAdmittedError:
             await self._refuse(scope, send, random.choice(self._refusals))  # noqa: S311
         except RequestEntityTooLarge as refusal:
@@ -113,21 +119,24 @@ class AsgiApplication:
         else:
             await _send(response, send)
 
-    async def _respond_if_admitted(self, in_loop: bool, scope: Scope, receive: Receive) -> Response:
-        admission = self._admissions[in_loop]
-        if admission.is_full:
-            raise NotAdmittedError
-        environ = environ_of(scope, await self._body_of(scope, receive))
-        # Not before its body is there: a client that stalls takes up no room.
-        if admission.is_full:
-            raise NotAdmittedError
-        with admission.one_more():
-            if not in_loop:
-                return await self._call_in_thread(environ)
+    async def _admitted(
+        self, admission: Admission, scope: Scope, path: str, receive: Receive
+    ) -> WSGIEnvironment:
+        """The request, whole, if there is room for it when it comes and when its body is there.
+
+        Only from then on it takes up room: a client that stalls does not. NotAdmittedError.
+        """
+        admission.require_room()
+        environ = environ_of(scope, path, await self._body_of(scope, receive))
+        admission.require_room()
+        return environ
+
+    async def _place_order(self, environ: WSGIEnvironment) -> Response:
+        with self._orders.one_more():
             began = time.monotonic()
             response = await self._call_in_loop(environ)
             now = time.monotonic()
-            admission.observe(now - began, now)
+            self._orders.observe(now - began, now)
             return response
 
     async def _refuse(
@@ -199,10 +208,6 @@ class AsgiApplication:
         return _response(status, headers, body)
 
 
-class NotAdmittedError(Exception):
-    """Too many requests are in hand."""
-
-
 class ClientGoneError(Exception):
     """The client has gone before its request was whole."""
 
@@ -245,13 +250,13 @@ def _path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
-def environ_of(scope: Scope, body: bytes) -> WSGIEnvironment:
-    """The request in WSGI's words (PEP 3333)."""
+def environ_of(scope: Scope, path: str, body: bytes) -> WSGIEnvironment:
+    """The request as a WSGI environ (PEP 3333); `path` as `_path` has it."""
     host, port = scope.get("server") or ("localhost", 0)
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": scope.get("root_path", ""),
-        "PATH_INFO": _path(scope),
+        "PATH_INFO": path,
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": host,
         "SERVER_PORT": str(port),

@@ -8,10 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from ...adapters.system.log import Log
 from ...adapters.system.settings import Settings
+from ..runtime.signals import on_parent_exit
 
 log = Log()
 
@@ -40,15 +42,14 @@ def shared_metrics(settings: Settings) -> Iterator[None]:
         yield
         return
     os.environ[VARIABLE] = str(folder)
-    parent = os.getpid()
-    try:
+    with on_parent_exit(partial(_remove, folder, lock)):
         yield
-    finally:
-        # Each process that has served comes by here too, when it ends.
-        if os.getpid() == parent:
-            os.environ.pop(VARIABLE, None)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+
+
+def _remove(folder: Path, lock: int) -> None:
+    os.environ.pop(VARIABLE, None)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(lock)
 
 
 def reserve_room() -> None:

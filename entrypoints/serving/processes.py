@@ -7,6 +7,7 @@ import resource
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -17,6 +18,7 @@ from ...adapters.system.settings import Settings
 from ..runtime.gc_tuning import reduce_gc
 from ..runtime.listening import BACKLOG, listen
 from ..runtime.logs import configure_logs
+from ..runtime.signals import on_parent_exit
 from .http_protocol import HttpProtocol
 from .metrics_folder import reserve_room, shared_metrics
 
@@ -70,19 +72,13 @@ def serve(settings: Settings, build: Build = api) -> None:
     """
     # gunicorn closes it.
     listener = listen(settings.host, settings.port).detach()
-    with shared_metrics(settings):
+    with shared_metrics(settings), on_parent_exit(partial(log.info, "api.stopped")):
         log.info("api.started", host=settings.host, port=settings.port)
-        parent = os.getpid()
-        try:
-            _Processes(settings, build, listener).run()
-        finally:
-            # Each process that has served comes by here too, when it ends.
-            if os.getpid() == parent:
-                log.info("api.stopped")
+        _Processes(settings, build, listener).run()
 
 
 class _Processes(BaseApplication):
-    """What gunicorn is to run."""
+    """The settings in gunicorn's words, and what each of its workers loads."""
 
     def __init__(self, settings: Settings, build: Build, listener: int) -> None:
         self._settings = settings

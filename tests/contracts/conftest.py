@@ -21,7 +21,8 @@ from order_aggregator.adapters.sql.message_bus import LEASE
 from order_aggregator.adapters.sql.schema import metadata
 from order_aggregator.adapters.system.clock import SystemClock
 from order_aggregator.domain.ports.message_bus import MessageBus
-from shop import Shop, Storage
+from order_aggregator.domain.ports.storage import Storage
+from shop import Shop
 
 _CLEAR = ";".join(
     [

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.sql.schema import metadata
-from shop import Storage
+from order_aggregator.domain.ports.storage import Storage
 from shop_machine import ShopMachine
 
 FEW = settings(

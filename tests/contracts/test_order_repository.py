@@ -10,8 +10,9 @@ import pytest
 
 from order_aggregator.domain.errors import Conflict
 from order_aggregator.domain.order import Allocation, Order
+from order_aggregator.domain.ports.storage import Storage
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
-from shop import Storage, next_order_id, reserved_order
+from shop import next_order_id, reserved_order
 from shop_work import NOW, stock_up, work
 
 LATER = NOW + timedelta(seconds=1)

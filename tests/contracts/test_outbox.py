@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from order_aggregator.adapters.wire import decode
+from order_aggregator.domain.ports.storage import Storage
 from order_aggregator.domain.ports.unit_of_work import Backlog, OutboxMessage
 from race import race
-from shop import Storage
 from shop_work import NOW, claimed, numbers, work
 
 SECOND = timedelta(seconds=1)

@@ -19,7 +19,8 @@ from order_aggregator.domain.ports.read_model import (
     StockLevel,
     VendorStockLevel,
 )
-from shop import Shop, Storage, next_order_id, wish
+from order_aggregator.domain.ports.storage import Storage
+from shop import Shop, next_order_id, wish
 from shop_work import stock_up
 
 

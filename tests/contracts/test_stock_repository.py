@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from order_aggregator.domain.errors import ConstraintViolated
+from order_aggregator.domain.ports.storage import Storage
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import (
     CentralStock,
@@ -17,7 +18,6 @@ from order_aggregator.domain.stock import (
     VendorStockChange,
 )
 from order_aggregator.domain.values import MAX_QUANTITY
-from shop import Storage
 from shop_work import NOW, central, level, stock_up, work
 
 LATER = NOW + timedelta(seconds=1)

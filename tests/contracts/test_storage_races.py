@@ -11,11 +11,12 @@ from uuid import UUID
 from order_aggregator.domain.errors import InsufficientStock
 from order_aggregator.domain.order import Order, OrderStatus
 from order_aggregator.domain.ports.read_model import OrderFilter
+from order_aggregator.domain.ports.storage import Storage
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import StockDelta
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from race import race
-from shop import Shop, Storage, announced, lines, next_order_id, wish
+from shop import Shop, announced, lines, next_order_id, wish
 from shop_work import NOW, central, claimed, stock_up, work
 
 PRODUCTS = [f"product {letter}" for letter in "abcdefgh"]

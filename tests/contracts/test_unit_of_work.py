@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from order_aggregator.domain.errors import ConstraintViolated
+from order_aggregator.domain.ports.storage import Storage
 from order_aggregator.domain.ports.unit_of_work import StockRepository, UnitOfWork
 from order_aggregator.domain.stock import (
     CentralStock,
@@ -19,7 +20,7 @@ from order_aggregator.domain.stock import (
     VendorStock,
     VendorStockChange,
 )
-from shop import Storage, reserved_order
+from shop import reserved_order
 from shop_work import NOW, central, claimed, level, numbers, stock_up, work
 
 RESERVE_ONE = [StockDelta(product_id="apple", reserved=1)]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 
+from installed import install
 from order_aggregator import InvalidValue, ManualClock, MemoryMessageBus, MemoryStorage, even_split
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.system.settings import InvalidSetting, Settings
@@ -55,19 +56,16 @@ def test_a_part_that_does_not_exist_is_named(settings: Settings) -> None:
 def test_parts_of_installed_packages_are_found_by_the_scheme_of_their_url(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    metadata = tmp_path / "somebodys-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: somebodys\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "[order_aggregator.buses]\nown = somebodys:bus\n"
-        "[order_aggregator.storage]\nown = somebodys:storage\n"
-    )
-    (tmp_path / "somebodys.py").write_text(
+    entry_points = {
+        "order_aggregator.buses": {"own": "somebodys:bus"},
+        "order_aggregator.storage": {"own": "somebodys:storage"},
+    }
+    somebodys = (
         "from order_aggregator import MemoryMessageBus, MemoryStorage\n"
         "def bus(url): assert url == 'own://bus'; return MemoryMessageBus()\n"
         "def storage(url): assert url == 'own://storage'; return MemoryStorage()\n"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
+    install(tmp_path, monkeypatch, entry_points, somebodys=somebodys)
     container: Container = bootstrap(Settings(database_url="own://storage", broker_url="own://bus"))
     assert isinstance(container.storage(), MemoryStorage)
     assert isinstance(container.bus(), MemoryMessageBus)

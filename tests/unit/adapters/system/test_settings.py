@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
+from installed import install
 from order_aggregator import even_split, highest_first, highest_then_even
 from order_aggregator.adapters.system.settings import InvalidSetting, Settings, read_settings
 
@@ -123,20 +124,15 @@ def test_a_policy_that_cannot_be_loaded_is_said_at_the_start(place: str, expecte
 def test_installed_packages_bring_policies_and_urls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As pip leaves them: a folder with metadata on the path."""
-    metadata = tmp_path / "somebodys-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: somebodys\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "[order_aggregator.policies]\n"
-        "cheapest = order_aggregator.domain.allocation:highest_first\n"
-        "broken = nowhere:policy\n"
-        "[order_aggregator.buses]\n"
-        "nats = nowhere:bus\n"
-        "[order_aggregator.storage]\n"
-        "mysql = nowhere:storage\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
+    entry_points = {
+        "order_aggregator.policies": {
+            "cheapest": "order_aggregator.domain.allocation:highest_first",
+            "broken": "nowhere:policy",
+        },
+        "order_aggregator.buses": {"nats": "nowhere:bus"},
+        "order_aggregator.storage": {"mysql": "nowhere:storage"},
+    }
+    install(tmp_path, monkeypatch, entry_points)
     assert read_settings({"ALLOCATION_POLICY": "cheapest"}).allocation_policy is highest_first
     with pytest.raises(InvalidSetting, match="cannot load the plug-in broken"):
         read_settings({"ALLOCATION_POLICY": "broken"})

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from installed import install
 from order_aggregator.adapters.memory import ManualClock
 from order_aggregator.adapters.vendors.config import (
     gateways,
@@ -155,20 +156,17 @@ def test_a_vendor_must_not_stand_twice(tmp_path: Path) -> None:
 def test_installed_packages_bring_types_of_vendors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    metadata = tmp_path / "edi-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: edi\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "[order_aggregator.vendors]\nedi = edi_vendor:make\nbroken = nowhere:make\n"
-    )
-    (tmp_path / "edi_vendor.py").write_text(
+    entry_points = {
+        "order_aggregator.vendors": {"edi": "edi_vendor:make", "broken": "nowhere:make"}
+    }
+    edi_vendor = (
         "from order_aggregator import InvalidValue, MemoryVendorGateway, Vendor\n"
         "def make(entry, folder, clock):\n"
         "    if 'partner' not in entry:\n"
         "        raise InvalidValue('partner', 'is missing')\n"
         "    return MemoryVendorGateway(Vendor(id=entry['id'], name=entry['name']), clock)\n"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
+    install(tmp_path, monkeypatch, entry_points, edi_vendor=edi_vendor)
     file = tmp_path / "vendors.json"
     entry = {"id": "acme", "name": "Acme", "type": "edi", "partner": "4711"}
 

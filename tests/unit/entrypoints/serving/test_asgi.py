@@ -51,12 +51,6 @@ def serving(
         yield served
 
 
-@pytest.fixture
-def api() -> ApiUnderTest:
-    """The product's views; whoever asks for `server` as well gets them served."""
-    return ApiUnderTest()
-
-
 @pytest.fixture(params=[serving_uvicorn, serving_hypercorn])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The product's views, by the product's server and by another one."""
