@@ -54,9 +54,11 @@ def _blame_setting(variable: str) -> Iterator[None]:
         raise InvalidSetting(variable, str(error)) from error
 
 
-@_blame_setting("DATABASE_URL")
 def _engine(settings: Settings) -> Engine:
-    return create_engine(settings.database_url)
+    try:
+        return create_engine(settings.database_url, settings.database_schema)
+    except InvalidValue as error:
+        raise InvalidSetting(error.field.upper(), error.expected) from error
 
 
 @_blame_setting("DATABASE_URL")

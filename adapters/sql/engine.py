@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import psycopg
 import sqlalchemy
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Engine, PoolProxiedConnection, QueuePool, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.schema import CreateSchema
 
 from ...domain.errors import InvalidValue, StorageUnavailable
 from ..system.greenlets import run_in_thread
@@ -76,12 +79,17 @@ _PERMANENT_ERRORS = (
 )
 
 
-# Those that `create_engine` has made.
-_made: WeakSet[Engine] = WeakSet()
+SCHEMA_NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
+
+# Those that `create_engine` has made, with the schema of each.
+_made: WeakKeyDictionary[Engine, str | None] = WeakKeyDictionary()
 
 
-def create_engine(url: str) -> Engine:
+def create_engine(url: str, schema: str | None = None) -> Engine:
     """An engine for the database at this URL. It connects when it is used.
+
+    `schema`: of PostgreSQL, for tables that are apart from a host's own; its connections see no
+    other unless it is named (`public.carts`). None: that of the user or the URL. SQLite has none.
 
     A SQLite file that is not there is as a database without tables: only `create_sqlite_file`
     makes it.
@@ -90,9 +98,18 @@ def create_engine(url: str) -> Engine:
     """
     parsed = _parse(url)
     is_sqlite = parsed.get_backend_name() == "sqlite"
-    engine = _sqlite_engine(parsed) if is_sqlite else _postgresql_engine(parsed)
-    _made.add(engine)
+    if schema is not None:
+        _check_schema(schema, is_sqlite=is_sqlite)
+    engine = _sqlite_engine(parsed) if is_sqlite else _postgresql_engine(parsed, schema)
+    _made[engine] = schema
     return engine
+
+
+def create_schema(connection: sqlalchemy.Connection) -> None:
+    """Make the engine's schema where it is not there yet."""
+    schema = _made[connection.engine]
+    if schema is not None:
+        connection.execute(CreateSchema(schema, if_not_exists=True))
 
 
 def require_our_engine(engine: Engine) -> None:
@@ -152,7 +169,15 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _postgresql_engine(url: URL) -> Engine:
+def _check_schema(schema: str, *, is_sqlite: bool) -> None:
+    if is_sqlite:
+        raise InvalidValue("database_schema", "is for PostgreSQL: SQLite has a file of its own")
+    if not SCHEMA_NAME.fullmatch(schema):
+        expected = "must be up to 63 of a-z, 0-9 and _, and begin with neither a digit nor pg_"
+        raise InvalidValue("database_schema", expected)
+
+
+def _postgresql_engine(url: URL, schema: str | None) -> Engine:
     if url.port is not None and not 1 <= url.port <= MAX_PORT:
         raise InvalidValue("database_url", f"must have a port from 1 to {MAX_PORT}")
     _check_options(url)
@@ -165,7 +190,7 @@ def _postgresql_engine(url: URL) -> Engine:
         pool_use_lifo=True,
     )
     event.listen(engine, "do_connect", _connector(Peer()))
-    event.listen(engine, "connect", _set_up_postgresql)
+    event.listen(engine, "connect", partial(_set_up_postgresql, schema))
     event.listen(engine, "checkin", _mark_used)
     event.listen(engine, "checkout", _replace_dead)
     return engine
@@ -195,9 +220,11 @@ def _connector(peer: Peer) -> Callable[..., Connection]:
     return connect
 
 
-def _set_up_postgresql(connection: Connection, _record: Any) -> None:
+def _set_up_postgresql(schema: str | None, connection: Connection, _record: Any) -> None:
     connection.autocommit = True
     connection.execute(_POSTGRESQL_SESSION)
+    if schema is not None:
+        connection.execute(f'SET search_path = "{schema}"')
     connection.end_orphans()
     connection.autocommit = False
 

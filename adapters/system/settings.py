@@ -152,6 +152,8 @@ class Settings:
             "postgres://<…>",
         ),
     )
+    # Of PostgreSQL; None: that of the user or the URL.
+    database_schema: str | None = _setting("DATABASE_SCHEMA", None, _check_text, optional=True)
     # None: the outbox table is the queue.
     broker_url: str | None = _setting(
         "BROKER_URL",

@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from ..engine import create_sqlite_file, long_statements
+from ..engine import create_schema, create_sqlite_file, long_statements
 from ..errors import read_errors_translated
 from ..write_lock import write_lock
 
@@ -29,6 +29,7 @@ def upgrade(engine: Engine) -> None:
         if engine.dialect.name == "sqlite":
             _use_write_ahead_log(engine)
         with engine.connect() as connection, _alembic, _locked(connection):
+            create_schema(connection)
             command.upgrade(_config(connection), "head")
             connection.commit()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -13,9 +14,10 @@ from sqlalchemy import CheckConstraint, Engine, MetaData, text
 from order_aggregator.adapters.sql import SqlStorage, create_engine, migrate
 from order_aggregator.adapters.sql.engine import create_sqlite_file
 from order_aggregator.adapters.sql.migrations import newest_revision
-from order_aggregator.adapters.sql.revision import HEAD
+from order_aggregator.adapters.sql.reset import reset
+from order_aggregator.adapters.sql.revision import HEAD, VERSION_TABLE
 from order_aggregator.adapters.sql.schema import metadata
-from order_aggregator.domain.errors import StorageUnavailable
+from order_aggregator.domain.errors import InvalidValue, StorageUnavailable
 from shop import Shop, next_order_id
 from shop_work import NOW
 
@@ -31,7 +33,8 @@ engine.dispose()
 
 def test_migrations_and_tables_agree(engine: Engine) -> None:
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        options = {"compare_type": True, "version_table": VERSION_TABLE.name}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
 
 
@@ -73,7 +76,7 @@ def test_the_revision_that_is_expected_is_the_newest() -> None:
 
 def test_a_schema_of_another_version_is_not_ready(engine: Engine) -> None:
     with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = 'x'"))
+        connection.execute(text("UPDATE order_aggregator_version SET version_num = 'x'"))
     with pytest.raises(StorageUnavailable, match="order-aggregator migrate"):
         SqlStorage(engine).read_model.ping()
 
@@ -122,6 +125,41 @@ def test_ids_sort_byte_by_byte(postgresql: Engine) -> None:
         if (table.name in ("products", "vendors") and column.name == "id")
         or column.name in ("product_id", "vendor_id")
     }
+
+
+def test_a_schema_of_its_own_keeps_out_of_the_tables_of_a_host(fresh_database_url: str) -> None:
+    host = create_engine(fresh_database_url)
+    ours = create_engine(fresh_database_url, "our_orders")
+    others = create_engine(fresh_database_url, "user")
+    with host.begin() as connection:
+        for name in ("orders", "products", "alembic_version"):
+            connection.exec_driver_sql(f"CREATE TABLE {name} (theirs integer)")
+    for engine in (ours, others):
+        with pytest.raises(StorageUnavailable, match="order-aggregator migrate"):
+            SqlStorage(engine).read_model.ping()
+        migrate(engine)
+        SqlStorage(engine).read_model.ping()
+    shop = Shop(SqlStorage(ours))
+    shop.sync("acme", {"apple": 5})
+    assert shop.balance("apple") == (5, 0)
+    Shop(SqlStorage(others)).sync("acme", {"apple": 3})
+    reset(others)
+    assert shop.balance("apple") == (5, 0)
+    with ours.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO public.orders VALUES (1)")
+    for engine in (host, ours, others):
+        engine.dispose()
+
+
+@pytest.mark.parametrize("schema", ["", "1st", "pg_mine", "Orders", "a" * 64, 'a"; DROP', "a\n"])
+def test_a_schema_has_a_plain_name(schema: str) -> None:
+    with pytest.raises(InvalidValue, match="database_schema: must be up to 63 of a-z"):
+        create_engine("postgresql://u@127.0.0.1/x", schema)
+
+
+def test_sqlite_has_no_schemas(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="database_schema: is for PostgreSQL"):
+        create_engine(f"sqlite:///{tmp_path}/x.db", "ours")
 
 
 def test_readers_of_sqlite_do_not_wait_for_its_writer(sqlite: Engine) -> None:
