@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar, cast
 from urllib.parse import parse_qsl
@@ -14,7 +14,8 @@ from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
 from . import problems
-from .problems import InvalidRequest
+from .problems import InvalidRequest, Problem
+from .refusals import INVALID_QUERY, METHOD_NOT_ALLOWED, UNEXPECTED
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -57,26 +58,28 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
         rule: str,
         *,
         answer: tuple[int, Schema],
-        refusals: Mapping[int, str] | None = None,
+        refusals: Sequence[Exception] = (),
         query: type[Schema] | None = None,
         headers: Mapping[str, Any] | None = None,
         finished: bool = False,
         **documentation: Any,
     ) -> Callable[[View], View]:
-        """Register a view. `refusals`: the schema of each problem it may answer, by status.
+        """Register a view. `refusals`: an example of each problem that it may answer.
 
         `finished`: it always gives a finished response, so nothing has to be done to that.
         """
         status, schema = answer
-        refused = {405: "Problem", 500: "Problem"} | dict(refusals or {})
+        refused = [*refusals, METHOD_NOT_ALLOWED, UNEXPECTED]
+        if query is not None:
+            refused.append(INVALID_QUERY)
 
         def decorate(view: View) -> View:
             decorated = self.response(status, schema, headers=headers)(view)
             if query is not None:
                 decorated = self.arguments(query, location="query")(decorated)
-                refused[422] = "InvalidRequest"
-            responses = {code: _problem(code, refused[code]) for code in sorted(refused)}
-            documented = self.doc(responses=responses, **documentation)(decorated)
+            documented = self.doc(
+                operationId=view.__name__, responses=_problems(refused), **documentation
+            )(decorated)
             if finished:
                 view._apidoc = documented._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
             registered: View = self.route(rule, methods=[method])(view if finished else documented)
@@ -99,11 +102,25 @@ def _escape_undecodable(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
-def _problem(status: int, schema: str) -> dict[str, Any]:
-    reference = {"$ref": f"#/components/schemas/{schema}"}
+def _problems(refusals: Sequence[Exception]) -> dict[int, dict[str, Any]]:
+    by_status: dict[int, list[tuple[Problem, dict[str, Any]]]] = {}
+    for refusal in refusals:
+        problem, document = problems.example(refusal)
+        by_status.setdefault(problem.status, []).append((problem, document))
+    return {status: _response(status, by_status[status]) for status in sorted(by_status)}
+
+
+def _response(status: int, examples: Sequence[tuple[Problem, dict[str, Any]]]) -> dict[str, Any]:
+    schemas = sorted({_schema(document) for _, document in examples})
+    references = [{"$ref": f"#/components/schemas/{schema}"} for schema in schemas]
     response: dict[str, Any] = {
-        "description": HTTPStatus(status).phrase,
-        "content": {problems.CONTENT_TYPE: {"schema": reference}},
+        "description": ", or ".join(problem.title for problem, _ in examples),
+        "content": {
+            problems.CONTENT_TYPE: {
+                "schema": references[0] if len(references) == 1 else {"anyOf": references},
+                "examples": {problem.slug: {"value": document} for problem, document in examples},
+            }
+        },
     }
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response["headers"] = {
@@ -114,3 +131,9 @@ def _problem(status: int, schema: str) -> dict[str, Any]:
             }
         }
     return response
+
+
+def _schema(document: Mapping[str, Any]) -> str:
+    if "shortages" in document:
+        return "InsufficientStock"
+    return "InvalidRequest" if "errors" in document else "Problem"

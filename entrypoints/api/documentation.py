@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, send_from_directory
 from flask_smorest import Api  # type: ignore[import-untyped]
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
-from . import problems
+from . import problems, refusals
 from .routing import PREFIX, IdConverter
 from .schemas import TEXT_ID, InsufficientStockSchema, InvalidRequestSchema, ProblemSchema
 
@@ -14,6 +14,31 @@ ASSETS = PREFIX + "/swagger/assets/"
 # Seen from where the document or the page lies, so that both may be mounted anywhere.
 RELATIVE_ASSETS = "swagger/assets/"
 RELATIVE_ROOT = "../.."
+
+INTRODUCTION = """\
+Sells stock that belongs to many vendors: orders are accepted, and their units reserved, at once;
+vendors are chosen, and their stock is deducted, soon after. Timestamps are in UTC, quantities in
+whole units.
+
+Every error is a problem as RFC 9457 has it, in `application/problem+json`. Programs tell them by
+their `type`:
+
+"""
+
+
+def _problem_types() -> str:
+    kinds = {
+        problem.type: problem
+        for refusal in vars(refusals).values()
+        if isinstance(refusal, Exception)
+        for problem, _ in [problems.example(refusal)]
+    }
+    rows = [
+        f"| {problem.status} | `{problem.type}` | {problem.title} |"
+        for problem in sorted(kinds.values(), key=lambda problem: (problem.status, problem.slug))
+    ]
+    return "\n".join(["| status | type | title |", "|---|---|---|", *rows])
+
 
 CONFIG = {
     "API_TITLE": "Order Aggregator",
@@ -24,7 +49,10 @@ CONFIG = {
     "OPENAPI_JSON_PATH": "openapi.json",
     "OPENAPI_SWAGGER_UI_PATH": "swagger",
     "OPENAPI_SWAGGER_UI_URL": RELATIVE_ASSETS,
-    "API_SPEC_OPTIONS": {"servers": [{"url": RELATIVE_ROOT}]},
+    "API_SPEC_OPTIONS": {
+        "servers": [{"url": RELATIVE_ROOT}],
+        "info": {"description": INTRODUCTION + _problem_types()},
+    },
     # Without this, Swagger UI shows a badge that a server on the internet draws.
     "OPENAPI_SWAGGER_UI_CONFIG": {"validatorUrl": None},
 }

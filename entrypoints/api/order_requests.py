@@ -1,4 +1,4 @@
-"""What a request to place an order must look like, in words of its fields."""
+"""What a request to place an order must look like: as documented, and in words of its fields."""
 
 from __future__ import annotations
 
@@ -11,17 +11,80 @@ import attrs
 
 from ...domain.errors import InvalidValue, UnknownProducts
 from ...domain.order import MAX_LINES, MAX_REFERENCE_LENGTH, OrderLine
-from ...domain.use_cases.place_orders import PlaceOrder
-from ...domain.values import check_text
+from ...domain.use_cases.place_orders import MAX_KEY_LENGTH, PlaceOrder
+from ...domain.values import MAX_QUANTITY, check_text
 from .problems import InvalidRequest, UnknownProductFields
+from .responses import JSON
+from .schemas import TEXT_ID, TEXT_PATTERN
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
-# Visible ASCII: what every server and proxy passes on unchanged.
-IDEMPOTENCY_KEY_PATTERN = r"[\x21-\x7E]{1,255}"
 REFERENCE = "reference"
-LINE_FIELDS = frozenset({"product_id", "quantity"})
 
-_IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
+# Visible ASCII: what every server and proxy passes on unchanged.
+_IDEMPOTENCY_KEY = re.compile(rf"[\x21-\x7E]{{1,{MAX_KEY_LENGTH}}}")
+
+_REFERENCE = {
+    "type": "string",
+    "description": "Your own name for the order; orders can be listed by it.",
+    "minLength": 1,
+    "maxLength": MAX_REFERENCE_LENGTH,
+    "pattern": TEXT_PATTERN,
+}
+_LINE: dict[str, Any] = {
+    "type": "object",
+    "required": ["product_id", "quantity"],
+    "additionalProperties": False,
+    "properties": {
+        "product_id": TEXT_ID,
+        "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
+    },
+}
+LINE_FIELDS = frozenset(_LINE["properties"])
+_ORDER_OF_ONE = {**_LINE, "properties": {**_LINE["properties"], REFERENCE: _REFERENCE}}
+_LINES = {
+    "type": "object",
+    "required": ["lines"],
+    "additionalProperties": False,
+    "properties": {
+        REFERENCE: _REFERENCE,
+        "lines": {
+            "type": "array",
+            "description": "Each line of another product.",
+            "minItems": 1,
+            "maxItems": MAX_LINES,
+            "items": _LINE,
+        },
+    },
+}
+REQUEST_BODY = {
+    "required": True,
+    "content": {
+        JSON: {
+            "schema": {"oneOf": [_ORDER_OF_ONE, _LINES]},
+            "examples": {
+                "one product": {"value": {"product_id": "sku-espresso-beans", "quantity": 2}},
+                "several": {
+                    "value": {
+                        "reference": "PO-4711",
+                        "lines": [{"product_id": "sku-espresso-beans", "quantity": 1}],
+                    }
+                },
+            },
+        }
+    },
+}
+IDEMPOTENCY_KEY_HEADER = {
+    "name": IDEMPOTENCY_KEY,
+    "in": "header",
+    "description": "Repeating a request with the same key never places a second order.",
+    "required": False,
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY_LENGTH,
+        "pattern": f"^{_IDEMPOTENCY_KEY.pattern}$",
+    },
+}
 
 Errors = dict[str, Sequence[str]]
 
@@ -64,7 +127,9 @@ class OrderRequest:
 def check_idempotency_key(key: str | None) -> None:
     """Raise InvalidRequest unless the key is one, or none is given."""
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidRequest({IDEMPOTENCY_KEY: ["must be 1 to 255 visible ASCII characters"]})
+        raise InvalidRequest(
+            {IDEMPOTENCY_KEY: [f"must be 1 to {MAX_KEY_LENGTH} visible ASCII characters"]}
+        )
 
 
 def parse_order(document: Any) -> OrderRequest:

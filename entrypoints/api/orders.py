@@ -14,83 +14,21 @@ from werkzeug.exceptions import (
 )
 
 from ...domain.errors import OrderRefused, UnknownProducts
-from ...domain.order import MAX_LINES, MAX_REFERENCE_LENGTH, Order
+from ...domain.order import Order
 from ...domain.ports.read_model import OrderFilter
-from ...domain.use_cases.place_orders import MAX_KEY_LENGTH
-from ...domain.values import MAX_QUANTITY, timestamp_text
-from . import problems, strict_json
+from ...domain.values import timestamp_text
+from . import problems, refusals, strict_json
 from .blueprint import ApiBlueprint
-from .order_requests import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN, parse_order
+from .order_requests import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_HEADER, REQUEST_BODY, parse_order
 from .paging import PAGINATION_HEADER, Paging
 from .request_ids import ENVIRON_KEY
 from .responses import JSON, json_response
 from .routing import PREFIX, location
-from .schemas import TEXT_ID, TEXT_PATTERN, OrderQuery, OrderSchema
+from .schemas import OrderQuery, OrderSchema
 from .services import app_state, current_request
 
 blueprint = ApiBlueprint("order", __name__, description="Orders", url_prefix=f"{PREFIX}/order")
 
-_REFERENCE = {
-    "type": "string",
-    "description": "Your own name for the order; orders can be listed by it.",
-    "minLength": 1,
-    "maxLength": MAX_REFERENCE_LENGTH,
-    "pattern": TEXT_PATTERN,
-}
-_LINE: dict[str, Any] = {
-    "type": "object",
-    "required": ["product_id", "quantity"],
-    "additionalProperties": False,
-    "properties": {
-        "product_id": TEXT_ID,
-        "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
-    },
-}
-_ORDER_OF_ONE = {**_LINE, "properties": {**_LINE["properties"], "reference": _REFERENCE}}
-_LINES = {
-    "type": "object",
-    "required": ["lines"],
-    "additionalProperties": False,
-    "properties": {
-        "reference": _REFERENCE,
-        "lines": {
-            "type": "array",
-            "description": "Each line of another product.",
-            "minItems": 1,
-            "maxItems": MAX_LINES,
-            "items": _LINE,
-        },
-    },
-}
-_REQUEST_BODY = {
-    "required": True,
-    "content": {
-        JSON: {
-            "schema": {"oneOf": [_ORDER_OF_ONE, _LINES]},
-            "examples": {
-                "one product": {"value": {"product_id": "sku-espresso-beans", "quantity": 2}},
-                "several": {
-                    "value": {
-                        "reference": "PO-4711",
-                        "lines": [{"product_id": "sku-espresso-beans", "quantity": 1}],
-                    }
-                },
-            },
-        }
-    },
-}
-_IDEMPOTENCY_KEY = {
-    "name": IDEMPOTENCY_KEY,
-    "in": "header",
-    "description": "Repeating a request with the same key never places a second order.",
-    "required": False,
-    "schema": {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": MAX_KEY_LENGTH,
-        "pattern": f"^{IDEMPOTENCY_KEY_PATTERN}$",
-    },
-}
 NEXT_CURSOR = "X-Next-Cursor"
 _NEXT_CURSOR = {
     NEXT_CURSOR: {
@@ -113,17 +51,22 @@ _LOCATION = {
     answer=(202, OrderSchema()),
     finished=True,
     headers=_LOCATION,
-    refusals={
-        400: "Problem",
-        408: "Problem",
-        409: "InsufficientStock",
-        413: "Problem",
-        415: "Problem",
-        422: "InvalidRequest",
-        503: "Problem",
-    },
-    requestBody=_REQUEST_BODY,
-    parameters=[_IDEMPOTENCY_KEY],
+    refusals=(
+        refusals.MALFORMED_JSON,
+        refusals.REQUEST_TIMEOUT,
+        refusals.INSUFFICIENT_STOCK,
+        refusals.TOO_LARGE,
+        refusals.UNSUPPORTED_MEDIA_TYPE,
+        refusals.INVALID_ORDER,
+        refusals.UNKNOWN_PRODUCT,
+        refusals.KEY_REUSED,
+        refusals.OVERLOADED,
+        refusals.CONFLICT,
+        refusals.OUTCOME_UNKNOWN,
+        refusals.STORAGE_UNAVAILABLE,
+    ),
+    requestBody=REQUEST_BODY,
+    parameters=[IDEMPOTENCY_KEY_HEADER],
 )
 def place_order() -> Response:
     """Place an order.
@@ -150,7 +93,7 @@ def place_order() -> Response:
     "/<uuid:order_id>",
     answer=(200, OrderSchema()),
     finished=True,
-    refusals={404: "Problem", 503: "Problem"},
+    refusals=(refusals.UNKNOWN_ORDER, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
 def get_order(order_id: UUID) -> Response:
     """An order, as it is now."""
@@ -166,7 +109,7 @@ def get_order(order_id: UUID) -> Response:
     answer=(200, OrderSchema(many=True)),
     headers=PAGINATION_HEADER | _NEXT_CURSOR,
     query=OrderQuery,
-    refusals={503: "Problem"},
+    refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
 def list_orders(query: dict[str, Any]) -> Response:
     """Orders, newest first.

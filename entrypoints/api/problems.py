@@ -70,17 +70,21 @@ class Problem:
         """The URI by which programs know the kind."""
         return TYPE_PREFIX + self.slug
 
-    def response(
-        self, detail: str, extensions: Mapping[str, Any] | None = None, **headers: str
-    ) -> Response:
-        """The answer to send; `headers` with underscores for dashes."""
-        document = {
+    def document(self, detail: str, extensions: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What the response says."""
+        return {
             "type": self.type,
             "title": self.title,
             "status": self.status,
             "detail": self.detail or detail,
             **(extensions or {}),
         }
+
+    def response(
+        self, detail: str, extensions: Mapping[str, Any] | None = None, **headers: str
+    ) -> Response:
+        """The response to send; `headers` with underscores for dashes."""
+        document = self.document(detail, extensions)
         response = json_response(document, self.status, CONTENT_TYPE)
         if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = str(random.choice(RETRY_AFTER_SECONDS))  # noqa: S311
@@ -131,6 +135,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     Unavailable: Problem(status=503, slug="unavailable", title="Unavailable"),
 }
 INTERNAL_ERROR = Problem(status=500, slug="internal-error", title="Internal error")
+UNEXPECTED = "an unexpected error; the log has more"
 HTTP_SLUGS = {404: "not-found", 413: "content-too-large"}
 
 
@@ -143,30 +148,52 @@ def register(app: Flask) -> None:
 
 def from_domain(error: OrderAggregatorError) -> Response:
     """An error that is raised on purpose; one without an entry in the table is unexpected."""
-    for kind in type(error).__mro__:
-        if problem := PROBLEMS.get(kind):
-            return problem.response(_shortened(str(error)), _extensions(error))
-    return from_unexpected(error)
+    problem = _kind_of(error)
+    if problem is None:
+        return from_unexpected(error)
+    return problem.response(_shortened(str(error)), _extensions(error))
 
 
 def from_unexpected(error: Exception) -> Response:
     """A fault of ours: the log has the traceback, the answer says nothing."""
     log.error("api.unexpected_error", path=request.path, method=request.method, exc_info=error)
-    return INTERNAL_ERROR.response("an unexpected error; the log has more")
+    return INTERNAL_ERROR.response(UNEXPECTED)
 
 
 def from_http(error: HTTPException) -> Response | HTTPException:
     """An error of the router or of the reading of a request."""
     if isinstance(error, RequestRedirect) or error.code is None:
         return error
-    status = HTTPStatus(error.code)
-    slug = HTTP_SLUGS.get(status, status.phrase.lower().replace(" ", "-"))
-    problem = Problem(status=status, slug=slug, title=status.phrase)
-    response = problem.response((error.description or status.phrase).rstrip("."))
+    response = _http_problem(error.code).response(_http_detail(error))
     for name, value in error.get_headers():
         if name != "Content-Type":
             response.headers[name] = value
     return response
+
+
+def example(error: Exception) -> tuple[Problem, dict[str, Any]]:
+    """The kind of an error, and what the response to it says."""
+    if isinstance(error, HTTPException) and error.code is not None:
+        problem = _http_problem(error.code)
+        return problem, problem.document(_http_detail(error))
+    if isinstance(error, OrderAggregatorError) and (kind := _kind_of(error)):
+        return kind, kind.document(_shortened(str(error)), _extensions(error))
+    return INTERNAL_ERROR, INTERNAL_ERROR.document(UNEXPECTED)
+
+
+def _kind_of(error: OrderAggregatorError) -> Problem | None:
+    found = (PROBLEMS.get(kind) for kind in type(error).__mro__)
+    return next(filter(None, found), None)
+
+
+def _http_problem(code: int) -> Problem:
+    status = HTTPStatus(code)
+    slug = HTTP_SLUGS.get(status, status.phrase.lower().replace(" ", "-"))
+    return Problem(status=status, slug=slug, title=status.phrase)
+
+
+def _http_detail(error: HTTPException) -> str:
+    return (error.description or error.name).rstrip(".")
 
 
 def _extensions(error: OrderAggregatorError) -> dict[str, Any]:

@@ -81,32 +81,48 @@ class Cursor(fields.UUID):
 class PageQuery(Schema):
     """Which part of a listing."""
 
-    page = Count(load_default=1, validate=_from_1_to(MAX_PAGE))
-    page_size = Count(load_default=DEFAULT_PAGE_SIZE, validate=_from_1_to(MAX_PAGE_SIZE))
+    page = Count(
+        load_default=1,
+        validate=_from_1_to(MAX_PAGE),
+        metadata={"description": "The first is 1."},
+    )
+    page_size = Count(
+        load_default=DEFAULT_PAGE_SIZE,
+        validate=_from_1_to(MAX_PAGE_SIZE),
+        metadata={"description": "How many on a page."},
+    )
 
 
 class StockQuery(PageQuery):
     """Which products."""
 
-    product_id = TextId()
+    product_id = TextId(metadata={"description": "This product alone."})
 
 
 class VendorStockQuery(PageQuery):
     """Which vendors' stock."""
 
-    vendor_id = TextId()
-    product_id = TextId()
+    vendor_id = TextId(metadata={"description": "What this vendor has."})
+    product_id = TextId(metadata={"description": "Who has this product."})
 
 
 class OrderQuery(PageQuery):
     """Which orders."""
 
-    status = fields.Enum(OrderStatus, by_value=True)
-    product_id = TextId()
+    status = fields.Enum(
+        OrderStatus, by_value=True, metadata={"description": "Orders that are so now."}
+    )
+    product_id = TextId(metadata={"description": "Orders with a line of this product."})
     vendor_id = TextId(metadata={"description": "Orders that this vendor supplies a part of."})
     updated_since = Timestamp(metadata={"description": "Orders that changed then or later."})
-    reference = fields.String(validate=validate.Length(1, MAX_REFERENCE_LENGTH))
-    idempotency_key = fields.String(validate=validate.Length(1, MAX_KEY_LENGTH))
+    reference = fields.String(
+        validate=validate.Length(1, MAX_REFERENCE_LENGTH),
+        metadata={"description": "Orders with this reference of yours."},
+    )
+    idempotency_key = fields.String(
+        validate=validate.Length(1, MAX_KEY_LENGTH),
+        metadata={"description": "The order that was placed with this key."},
+    )
     cursor = Cursor(
         attribute="after",
         metadata={"description": "Of an earlier response: goes on where that one ended."},

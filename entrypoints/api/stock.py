@@ -9,6 +9,7 @@ from werkzeug.exceptions import NotFound
 
 from ...domain.errors import InvalidValue
 from ...domain.values import check_text
+from . import refusals
 from .blueprint import ApiBlueprint
 from .paging import PAGINATION_HEADER, Paging
 from .schemas import (
@@ -31,7 +32,7 @@ Listing = tuple[tuple[Any, ...], int, dict[str, str]]
     answer=(200, StockLevelSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=StockQuery,
-    refusals={503: "Problem"},
+    refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
 def list_stock(query: dict[str, Any]) -> Listing:
     """Central stock, by product."""
@@ -44,7 +45,7 @@ def list_stock(query: dict[str, Any]) -> Listing:
     "GET",
     "/stock/<id:product_id>",
     answer=(200, ProductStockSchema()),
-    refusals={404: "Problem", 503: "Problem"},
+    refusals=(refusals.UNKNOWN_PRODUCT_ID, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
 def get_stock(product_id: str) -> dict[str, Any]:
     """One product's central stock, and its vendors'."""
@@ -64,7 +65,7 @@ def get_stock(product_id: str) -> dict[str, Any]:
     answer=(200, VendorStockSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=VendorStockQuery,
-    refusals={503: "Problem"},
+    refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
 def list_vendor_stock(query: dict[str, Any]) -> Listing:
     """Vendor stock, by vendor and product."""

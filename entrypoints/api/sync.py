@@ -15,6 +15,7 @@ from ...domain.errors import (
 )
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.sync_vendor import SyncResult
+from . import refusals
 from .blueprint import ApiBlueprint
 from .problems import SyncInterrupted
 from .schemas import SyncAttemptSchema, SyncSchema
@@ -30,7 +31,14 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
     "POST",
     "/vendor/<id:vendor_id>/sync",
     answer=(200, SyncSchema()),
-    refusals={404: "Problem", 502: "Problem", 503: "Problem"},
+    refusals=(
+        refusals.UNKNOWN_VENDOR,
+        refusals.VENDOR_UNAVAILABLE,
+        refusals.INVALID_SNAPSHOT,
+        refusals.OVERLOADED,
+        refusals.CONFLICT,
+        refusals.SYNC_INTERRUPTED,
+    ),
 )
 def sync_vendor(vendor_id: str) -> dict[str, Any]:
     """Pull one vendor's stock now."""
@@ -42,7 +50,10 @@ def sync_vendor(vendor_id: str) -> dict[str, Any]:
 
 
 @blueprint.operation(
-    "POST", "/sync", answer=(200, SyncAttemptSchema(many=True)), refusals={503: "Problem"}
+    "POST",
+    "/sync",
+    answer=(200, SyncAttemptSchema(many=True)),
+    refusals=(refusals.OVERLOADED, refusals.SYNC_INTERRUPTED),
 )
 def sync_all() -> list[dict[str, Any]]:
     """Pull every vendor's stock now.

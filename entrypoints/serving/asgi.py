@@ -26,7 +26,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTim
 from ...adapters.system.log import Log
 from ..api import metrics
 from ..api.order_batcher import Overloaded
-from ..api.problems import INTERNAL_ERROR, from_domain, from_http
+from ..api.problems import INTERNAL_ERROR, UNEXPECTED, from_domain, from_http
 from ..api.request_ids import request_id
 from ..api.routing import PREFIX
 from ..api.scheduling import GreenletScheduler
@@ -187,7 +187,7 @@ class AsgiApplication:
             return self._call(environ)
         except Exception:
             log.exception("api.crashed", method=environ["REQUEST_METHOD"])
-            return _from_flask(INTERNAL_ERROR.response("an unexpected error; the log has more"))
+            return _from_flask(INTERNAL_ERROR.response(UNEXPECTED))
 
     def _call(self, environ: WSGIEnvironment) -> Response:
         started: list[tuple[int, list[tuple[str, str]]]] = []

@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 import pytest
 
 from api_under_test import ApiUnderTest
+from order_aggregator.entrypoints.api.problems import PROBLEMS
 
 
 @pytest.fixture
@@ -41,6 +42,56 @@ def test_every_error_is_documented_as_a_problem(document: Any) -> None:
                 kind = "application/json" if status < "300" else "application/problem+json"
                 assert list(response["content"]) == [kind], (path, method, status)
                 assert ("Retry-After" in response.get("headers", {})) == (status == "503")
+
+
+def test_every_error_has_an_example_that_its_schema_allows(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    for path, item in document["paths"].items():
+        for method in item.keys() & {"get", "post"}:
+            for status, response in item[method]["responses"].items():
+                if status < "300":
+                    continue
+                body = response["content"]["application/problem+json"]
+                allowed = [
+                    schemas[form["$ref"].rpartition("/")[2]]
+                    for form in body["schema"].get("anyOf", [body["schema"]])
+                ]
+                assert body["examples"], (path, method, status)
+                for slug, example in body["examples"].items():
+                    said = example["value"]
+                    assert said["type"].endswith(":" + slug)
+                    assert str(said["status"]) == status
+                    assert any(set(said) == set(form["required"]) for form in allowed), said
+                    assert f"`{said['type']}`" in document["info"]["description"]
+
+
+def test_an_example_is_what_is_really_answered(api: ApiUnderTest, document: Any) -> None:
+    responses = document["paths"]["/v1/api/order"]["post"]["responses"]
+    examples = responses["400"]["content"]["application/problem+json"]["examples"]
+    answer = api.client.post("/v1/api/order", data='{"product": ', content_type="application/json")
+    assert answer.get_json() == examples["malformed-json"]["value"]
+
+
+def test_every_kind_of_problem_is_listed(document: Any) -> None:
+    # These two are answered by no operation: one is the base of others, one is for probes.
+    unlisted = {"unavailable", "broker-unavailable"}
+    for problem in PROBLEMS.values():
+        assert (f"`{problem.type}`" in document["info"]["description"]) == (
+            problem.slug not in unlisted
+        )
+
+
+def test_every_operation_has_a_name_and_says_what_it_does(document: Any) -> None:
+    operations = [
+        item[m] for item in document["paths"].values() for m in item.keys() & {"get", "post"}
+    ]
+    names = {operation["operationId"] for operation in operations}
+    assert len(names) == len(operations)
+    assert {"place_order", "list_stock", "sync_vendor"} <= names
+    for operation in operations:
+        assert operation["summary"]
+        for parameter in operation.get("parameters", []):
+            assert parameter.get("description"), (operation["operationId"], parameter["name"])
 
 
 def test_an_order_is_one_of_two_closed_forms(document: Any) -> None:

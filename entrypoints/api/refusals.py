@@ -1,0 +1,55 @@
+"""An example of every problem: what the operations are documented with."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from werkzeug.exceptions import (
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
+
+from ...domain.errors import (
+    CommitOutcomeUnknown,
+    Conflict,
+    IdempotencyKeyReused,
+    InsufficientStock,
+    InvalidSnapshot,
+    Shortage,
+    StorageUnavailable,
+    UnknownVendor,
+    VendorUnavailable,
+)
+from .order_batcher import Overloaded
+from .problems import InvalidRequest, SyncInterrupted, UnknownProductFields
+from .strict_json import MalformedJson
+
+ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+
+MALFORMED_JSON = MalformedJson("not JSON: Expecting value at line 1 column 13")
+INVALID_ORDER = InvalidRequest({"lines.0.quantity": ["must be a whole number"]})
+INVALID_QUERY = InvalidRequest({"page_size": ["must be from 1 to 100"]})
+UNKNOWN_PRODUCT = UnknownProductFields({"lines.0.product_id": ["unknown product: sku-unicorn"]})
+KEY_REUSED = IdempotencyKeyReused("checkout-4711", ORDER_ID)
+INSUFFICIENT_STOCK = InsufficientStock(
+    [Shortage(product_id="sku-espresso-beans", requested=9, available=4)]
+)
+UNKNOWN_VENDOR = UnknownVendor("acme")
+VENDOR_UNAVAILABLE = VendorUnavailable("acme", "HTTP status 500")
+INVALID_SNAPSHOT = InvalidSnapshot("acme", "row 3: quantity: must be a whole number")
+SYNC_INTERRUPTED = SyncInterrupted()
+OVERLOADED = Overloaded("too many orders wait already")
+CONFLICT = Conflict()
+OUTCOME_UNKNOWN = CommitOutcomeUnknown()
+STORAGE_UNAVAILABLE = StorageUnavailable()
+UNEXPECTED = Exception()
+
+UNKNOWN_ORDER = NotFound(f"no order {ORDER_ID}")
+UNKNOWN_PRODUCT_ID = NotFound("no product sku-unicorn")
+METHOD_NOT_ALLOWED = MethodNotAllowed()
+REQUEST_TIMEOUT = RequestTimeout("the request did not come in time")
+TOO_LARGE = RequestEntityTooLarge("the body must have at most 1048576 bytes")
+UNSUPPORTED_MEDIA_TYPE = UnsupportedMediaType("the body must be application/json")
