@@ -47,24 +47,19 @@ from .domain.errors import (
 )
 from .domain.order import Allocation, Order, OrderLine, OrderStatus
 from .domain.ports.clock import Clock
+from .domain.ports.ledger import Discrepancy, Ledger
 from .domain.ports.message_bus import Consumer, Delivery, MessageBus
+from .domain.ports.order_repository import OrderRepository
+from .domain.ports.outbox import Outbox, OutboxMessage
 from .domain.ports.read_model import (
-    Discrepancy,
-    Ledger,
     Page,
     ProductStock,
     ReadModel,
     StockLevel,
     VendorStockLevel,
 )
-from .domain.ports.unit_of_work import (
-    OrderRepository,
-    Outbox,
-    OutboxMessage,
-    StockRepository,
-    UnitOfWork,
-    UnitOfWorkFactory,
-)
+from .domain.ports.stock_repository import StockRepository
+from .domain.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from .domain.ports.vendor_gateway import VendorGateway
 from .domain.stock import (
     CentralStock,

@@ -14,7 +14,7 @@ from uuid import UUID
 from ..adapters.system.log import Log
 from ..adapters.wire import decode
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
-from ..domain.ports.unit_of_work import Backlog
+from ..domain.ports.outbox import Backlog
 from ..domain.values import timestamp_text
 from .runtime.logs import log_orders
 

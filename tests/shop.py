@@ -14,10 +14,11 @@ from order_aggregator.adapters.wire import decode
 from order_aggregator.domain.allocation import AllocationPolicy, highest_then_even
 from order_aggregator.domain.errors import OrderRefused
 from order_aggregator.domain.order import Order, OrderLine
+from order_aggregator.domain.ports.ledger import Discrepancy
 from order_aggregator.domain.ports.message_bus import Delivery, MessageBus
-from order_aggregator.domain.ports.read_model import Discrepancy, StockLevel
+from order_aggregator.domain.ports.outbox import OutboxMessage
+from order_aggregator.domain.ports.read_model import StockLevel
 from order_aggregator.domain.ports.storage import Storage
-from order_aggregator.domain.ports.unit_of_work import OutboxMessage
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.fail_orders import FailOrders
 from order_aggregator.domain.use_cases.find_suspects import FindSuspects

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from order_aggregator.adapters.wire import decode
+from order_aggregator.domain.ports.outbox import OutboxMessage
 from order_aggregator.domain.ports.storage import Storage
-from order_aggregator.domain.ports.unit_of_work import OutboxMessage, UnitOfWork
+from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import Product, StockDelta, Vendor, VendorStock
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ...domain.order import Order, OrderStatus
-from ...domain.ports.read_model import Discrepancy
+from ...domain.ports.ledger import Discrepancy
 from .database import Database
 from .tables import Tables
 

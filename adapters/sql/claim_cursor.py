@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ...domain.ports.unit_of_work import OutboxMessage
+from ...domain.ports.outbox import OutboxMessage
 
 # How often a claim begins at the first id.
 FULL_SCAN_INTERVAL = timedelta(seconds=5)

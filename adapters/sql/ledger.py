@@ -19,7 +19,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from ...domain.ports.read_model import Discrepancy
+from ...domain.ports.ledger import Discrepancy
 from .engine import long_statements
 from .errors import read_errors_translated
 from .schema import (

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from ...domain.ports.unit_of_work import Backlog, OutboxMessage
+from ...domain.ports.outbox import Backlog, OutboxMessage
 from ..wire import encode_batches
 from .bulk import bulk_keys, bulk_rows, upsert
 from .claim_cursor import ClaimCursor

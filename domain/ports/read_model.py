@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
@@ -104,29 +104,3 @@ class ReadModel(Protocol):
 
     def ping(self) -> None:
         """Return if the storage answers and has the expected schema; else StorageUnavailable."""
-
-
-@attrs.frozen(kw_only=True)
-class Discrepancy:
-    """A figure that is not what the ledger says."""
-
-    figure: str
-    # What it belongs to: a product id, "vendor/product", or an order id.
-    subject: str
-    expected: int
-    found: int
-
-
-class Ledger(Protocol):
-    """The record of supply and demand from which every balance can be recomputed."""
-
-    def discrepancies(self) -> Iterator[Discrepancy]:
-        """Every figure that differs, at one moment, in memory that does not grow with the data.
-
-        `vendor_available`: a vendor's stock is its adjustments less its allocations.
-        `on_hand`: a product's central stock is the sum over its vendors.
-        `reserved`: and holds exactly the lines of orders still reserved.
-        `allocated`: a fulfilled order's allocations are exactly its lines; any other has none.
-        `has_lines`: an order has lines (1), whatever its status; without any (0), what it stood for
-        is lost, and nothing else would tell.
-        """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .read_model import Ledger, ReadModel
+from .ledger import Ledger
+from .read_model import ReadModel
 from .unit_of_work import UnitOfWork
 
 

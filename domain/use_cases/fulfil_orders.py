@@ -10,7 +10,8 @@ from ..allocation import TOP_VENDOR_POLICIES, AllocationPolicy, VendorAllocation
 from ..errors import UnknownOrder
 from ..order import Allocation, Order, OrderStatus
 from ..ports.clock import Clock
-from ..ports.unit_of_work import StockRepository, UnitOfWorkFactory
+from ..ports.stock_repository import StockRepository
+from ..ports.unit_of_work import UnitOfWorkFactory
 from ..stock import VendorStock, units_of
 
 Outcome = Order | Exception

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from ..ports.clock import Clock
 from ..ports.message_bus import MessageBus
-from ..ports.unit_of_work import OutboxMessage, UnitOfWorkFactory
+from ..ports.outbox import OutboxMessage
+from ..ports.unit_of_work import UnitOfWorkFactory
 
 BATCH = 1000
 # Longer than the bus takes to confirm a batch; after that the messages may be sent again.

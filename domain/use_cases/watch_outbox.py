@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ..ports.clock import Clock
-from ..ports.unit_of_work import Backlog, UnitOfWorkFactory
+from ..ports.outbox import Backlog
+from ..ports.unit_of_work import UnitOfWorkFactory
 
 OVERDUE = timedelta(seconds=30)
 REPORT_EVERY = timedelta(minutes=1)

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from order_aggregator.domain.order import Allocation, Order, OrderStatus
-from order_aggregator.domain.ports.read_model import Discrepancy
+from order_aggregator.domain.ports.ledger import Discrepancy
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import StockDelta, VendorStock, VendorStockChange
 from order_aggregator.domain.vendor_sync import StockAdjustment

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from order_aggregator.adapters.wire import decode
+from order_aggregator.domain.ports.outbox import Backlog, OutboxMessage
 from order_aggregator.domain.ports.storage import Storage
-from order_aggregator.domain.ports.unit_of_work import Backlog, OutboxMessage
 from race import race
 from shop_work import NOW, claimed, numbers, work
 

@@ -10,8 +10,9 @@ from uuid import UUID
 import pytest
 
 from order_aggregator.domain.errors import ConstraintViolated
+from order_aggregator.domain.ports.stock_repository import StockRepository
 from order_aggregator.domain.ports.storage import Storage
-from order_aggregator.domain.ports.unit_of_work import StockRepository, UnitOfWork
+from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import (
     CentralStock,
     Product,

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from order_aggregator import BrokerUnavailable
-from order_aggregator.domain.ports.unit_of_work import Backlog
+from order_aggregator.domain.ports.outbox import Backlog
 from order_aggregator.entrypoints import relay as relay_module
 from order_aggregator.entrypoints.relay import Relay
 

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from order_aggregator.adapters.memory import MemoryMessageBus
-from order_aggregator.adapters.memory.unit_of_work import MemoryOutbox
+from order_aggregator.adapters.memory.outbox import MemoryOutbox
 from order_aggregator.domain.errors import BrokerUnavailable
 from order_aggregator.domain.ports.message_bus import Consumer
 from order_aggregator.domain.use_cases.relay_messages import BATCH, LEASE

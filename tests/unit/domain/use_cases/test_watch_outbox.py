@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from order_aggregator.domain.ports.unit_of_work import Backlog
+from order_aggregator.domain.ports.outbox import Backlog
 from order_aggregator.domain.use_cases.watch_outbox import OVERDUE, REPORT_EVERY, WatchOutbox
 from shop import Shop
 

@@ -1,0 +1,88 @@
+"""Orders in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from uuid import UUID
+
+from ...domain.errors import Conflict
+from ...domain.order import Order, OrderStatus
+from .tables import Tables
+
+
+class MemoryOrders:
+    """OrderRepository on memory."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def add(self, orders: Sequence[Order]) -> None:
+        """Insert; ids and idempotency keys are unique."""
+        for order in orders:
+            key = order.idempotency_key
+            if order.id in self._tables.orders or (key is not None and key in self._tables.keys):
+                raise Conflict(f"order {order.id} or its idempotency key exists")
+            self._tables.orders[order.id] = order
+            self._tables.sent_at[order.id] = order.created_at
+            self._tables.failed_attempts[order.id] = 0
+            if key is not None:
+                self._tables.keys[key] = order.id
+
+    def find(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
+        """By id and by key, each order once."""
+        keys = self._tables.keys
+        wanted = {*ids, *(keys[key] for key in idempotency_keys if key in keys)}
+        return list(self.lock(wanted).values())
+
+    def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:
+        """The unit of work holds the one lock already."""
+        orders = self._tables.orders
+        return {key: orders[key] for key in sorted(ids) if key in orders}
+
+    def settle(self, orders: Sequence[Order]) -> None:
+        """Only a reserved order can be settled."""
+        for order in orders:
+            known = self._tables.orders.get(order.id)
+            if known is None or known.status is not OrderStatus.RESERVED:
+                raise Conflict(f"order {order.id} is not reserved")
+            self._tables.orders[order.id] = order
+
+    def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
+        """Only a reserved order is tried again."""
+        for order in self.lock(attempts).values():
+            if order.status is OrderStatus.RESERVED:
+                self._tables.failed_attempts[order.id] = attempts[order.id]
+                self._tables.sent_at[order.id] = at
+
+    def allocated_since(
+        self, vendor_id: str, product_ids: Collection[str], timestamp: datetime
+    ) -> Mapping[str, int]:
+        """By a scan over all orders."""
+        units: Counter[str] = Counter()
+        for order in self._tables.orders.values():
+            for part in order.allocations if order.updated_at > timestamp else ():
+                if part.vendor_id == vendor_id and part.product_id in product_ids:
+                    units[part.product_id] += part.quantity
+        return units
+
+    def claim_unfulfilled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
+        """By a scan over all orders."""
+        by_age = sorted(self._tables.sent_at.items(), key=lambda item: (item[1], item[0]))
+        due = (
+            order_id
+            for order_id, sent_at in by_age
+            if sent_at < sent_before
+            and self._tables.orders[order_id].status is OrderStatus.RESERVED
+        )
+        taken = list(islice(due, limit))
+        self.mark_sent(taken, now)
+        self._tables.failed_attempts.update(dict.fromkeys(taken, 0))
+        return taken
+
+    def mark_sent(self, ids: Collection[UUID], at: datetime) -> None:
+        """Update those that are known."""
+        known = (order_id for order_id in ids if order_id in self._tables.orders)
+        self._tables.sent_at.update(dict.fromkeys(known, at))

@@ -1,0 +1,130 @@
+"""Stock in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby, islice
+from operator import attrgetter
+
+import attrs
+
+from ...domain.errors import ConstraintViolated
+from ...domain.stock import (
+    CentralStock,
+    Product,
+    StockDelta,
+    Vendor,
+    VendorStock,
+    VendorStockChange,
+)
+from ...domain.vendor_sync import StockAdjustment
+from .database import Database
+from .tables import Tables
+
+
+class MemoryStock:
+    """StockRepository on memory."""
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._database = database
+        self._tables = tables
+
+    def lock(self, product_ids: Collection[str]) -> dict[str, CentralStock]:
+        """The unit of work holds the one lock already."""
+        central = self._tables.central
+        return {key: central[key] for key in sorted(product_ids) if key in central}
+
+    def change(self, changes: Sequence[StockDelta], at: datetime) -> None:
+        """Checks what the database's constraints check."""
+        for change in changes:
+            before = self._tables.central.get(change.product_id)
+            if before is None:
+                raise ConstraintViolated(f"there is no central stock of {change.product_id}")
+            after = CentralStock(
+                product_id=change.product_id,
+                on_hand=before.on_hand + change.on_hand,
+                reserved=before.reserved + change.reserved,
+            )
+            if after.on_hand < 0 or after.reserved < 0:
+                raise ConstraintViolated(f"central stock of {change.product_id} would fall below 0")
+            if change.reserved > 0 and after.reserved > after.on_hand:
+                raise ConstraintViolated(
+                    f"{change.product_id}: more reserved than there is on hand"
+                )
+            self._tables.central[change.product_id] = after
+            self._tables.changed_at[change.product_id] = at
+
+    def lock_vendor_stock(self, product_ids: Collection[str]) -> list[VendorStock]:
+        """Every vendor's row of these products."""
+        wanted = set(product_ids)
+        levels = self._tables.vendor_stock.values()
+        return [level for level in levels if level.product_id in wanted]
+
+    def lock_top_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
+        """Sorted here."""
+        levels = sorted(
+            (level for level in self.lock_vendor_stock(counts) if level.available),
+            key=lambda level: (level.product_id, -level.available, level.vendor_id),
+        )
+        return [
+            level
+            for product_id, group in groupby(levels, key=attrgetter("product_id"))
+            for level in islice(group, counts[product_id])
+        ]
+
+    def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:
+        """Checks what the database's constraint checks."""
+        for change in changes:
+            key = (change.product_id, change.vendor_id)
+            before = self._tables.vendor_stock.get(key)
+            if before is None:
+                raise ConstraintViolated(f"there is no stock of {key}")
+            after = attrs.evolve(before, available=before.available + change.available)
+            if after.available < 0:
+                raise ConstraintViolated(f"stock of {key} would fall below 0")
+            self._tables.vendor_stock[key] = after
+
+    def upsert_vendor_stock(self, levels: Sequence[VendorStock]) -> None:
+        """Insert or replace."""
+        for level in levels:
+            self._tables.vendor_stock[level.product_id, level.vendor_id] = level
+
+    def record(self, adjustments: Sequence[StockAdjustment]) -> None:
+        """Append to the ledger."""
+        for adjustment in adjustments:
+            self._tables.adjustments[self._database.next_id()] = adjustment
+
+    def products_of(self, vendor_id: str) -> set[str]:
+        """By a scan."""
+        levels = self._tables.vendor_stock.values()
+        return {
+            level.product_id for level in levels if level.vendor_id == vendor_id and level.reported
+        }
+
+    def accept_report(self, vendor: Vendor, as_of: datetime) -> bool:
+        """Insert or replace."""
+        if self._tables.reported_at.get(vendor.id, as_of) > as_of:
+            return False
+        self._tables.vendors[vendor.id] = vendor
+        self._tables.reported_at[vendor.id] = as_of
+        return True
+
+    def products(self, product_ids: Collection[str]) -> dict[str, Product]:
+        """Look up."""
+        known = self._tables.products
+        return {key: known[key] for key in product_ids if key in known}
+
+    def rename_products(self, products: Sequence[Product]) -> None:
+        """Replace."""
+        for product in products:
+            if product.id in self._tables.products:
+                self._tables.products[product.id] = product
+
+    def add_products(self, products: Sequence[Product], at: datetime) -> None:
+        """Insert what is new."""
+        for product in products:
+            if product.id not in self._tables.products:
+                self._tables.products[product.id] = product
+                self._tables.central[product.id] = CentralStock(product_id=product.id)
+                self._tables.changed_at[product.id] = at
