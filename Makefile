@@ -59,7 +59,7 @@ clean:
 # An editable install links the files that are there when it is made, from where they lie then. So this
 # list changes, and has them linked anew, when a file of the package comes or goes or all of them move.
 .venv/files: force | .venv/bin/python
-	@{ pwd; find *.py py.typed domain adapters entrypoints -name '*.py' -o -name '*.json' -o -name '*.typed' \
+	@{ pwd; find *.py py.typed domain adapters entrypoints testing -name '*.py' -o -name '*.json' -o -name '*.typed' \
 		| LC_ALL=C sort; } > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 

@@ -17,7 +17,7 @@ from order_aggregator.domain.vendor_sync import Snapshot
 from order_aggregator.entrypoints.api.app import close, create_app
 from order_aggregator.entrypoints.api.scheduling import Scheduler, ThreadScheduler
 from order_aggregator.entrypoints.api.services import ApiServices, Limits
-from shop import Feed, Shop, snapshot
+from order_aggregator.testing.shop import Feed, Shop, snapshot
 
 PREFIX = "/v1/api"
 

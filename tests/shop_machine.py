@@ -29,7 +29,7 @@ from order_aggregator.domain.order import Order
 from order_aggregator.domain.ports.message_bus import Consumer
 from order_aggregator.domain.ports.storage import Storage
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
-from shop import RESEND_AFTER, Shop, announced, lines, next_order_id
+from order_aggregator.testing.shop import RESEND_AFTER, Shop, announced, lines, next_order_id
 
 PRODUCTS = ("apple", "fig", "pear")
 VENDORS = ("acme", "bert", "cleo")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -22,7 +22,8 @@ from order_aggregator.adapters.sql.schema import metadata
 from order_aggregator.adapters.system.clock import SystemClock
 from order_aggregator.domain.ports.message_bus import MessageBus
 from order_aggregator.domain.ports.storage import Storage
-from shop import Shop
+from order_aggregator.testing.message_bus import BusUnderTest
+from order_aggregator.testing.shop import Shop
 
 _CLEAR = ";".join(
     [
@@ -93,16 +94,6 @@ def storage(request: pytest.FixtureRequest) -> Storage:
 def shop(storage: Storage) -> Shop:
     """The use cases on that storage."""
     return Shop(storage)
-
-
-@attrs.frozen(kw_only=True)
-class BusUnderTest:
-    """A message bus, and what a test can do to it from the side."""
-
-    bus: MessageBus
-    parked: Callable[[], list[bytes]]
-    # Has the bus take back all that consumers hold.
-    take_back: Callable[[], None]
 
 
 @attrs.define

@@ -1,38 +1,22 @@
-"""What every clock promises."""
+"""Clock: what every adapter promises."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 import pytest
 
 from order_aggregator.adapters.memory import ManualClock
 from order_aggregator.adapters.system.clock import SystemClock
 from order_aggregator.domain.ports.clock import Clock
-from race import race
-
-STEP = timedelta(milliseconds=50)
+from order_aggregator.testing.clock import *  # noqa: F403 - the suite
+from order_aggregator.testing.clock import STEP
 
 
 @pytest.fixture(params=[ManualClock, SystemClock])
 def clock(request: pytest.FixtureRequest) -> Clock:
     made: Clock = request.param()
     return made
-
-
-def test_it_tells_the_time_in_utc(clock: Clock) -> None:
-    assert clock.now().utcoffset() == timedelta(0)
-
-
-def test_it_never_goes_back_by_more_than_a_step(clock: Clock) -> None:
-    answers = [clock.now() for _ in range(2_000)]
-    assert all(later > earlier - STEP for earlier, later in pairwise(answers))
-
-
-def test_any_thread_may_ask_it(clock: Clock) -> None:
-    answers = race([clock.now] * 8)
-    assert max(answers) - min(answers) < timedelta(seconds=10)
 
 
 def test_the_systems_clock_tells_this_moment() -> None:

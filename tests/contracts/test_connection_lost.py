@@ -13,8 +13,8 @@ from order_aggregator.adapters.sql import SqlMessageBus, SqlStorage
 from order_aggregator.domain.errors import CommitOutcomeUnknown, StorageUnavailable, Unavailable
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import StockDelta
-from shop import Shop, reserved_order, wish
-from shop_work import NOW, central, stock_up, work
+from order_aggregator.testing.shop import Shop, reserved_order, wish
+from order_aggregator.testing.shop_work import NOW, central, stock_up, work
 
 T = TypeVar("T")
 TERMINATE = """

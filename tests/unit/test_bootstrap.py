@@ -14,7 +14,7 @@ from order_aggregator import InvalidValue, ManualClock, MemoryMessageBus, Memory
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.system.settings import InvalidSetting, Settings
 from order_aggregator.bootstrap import Container, bootstrap
-from shop_work import NOW
+from order_aggregator.testing.shop_work import NOW
 
 
 @pytest.fixture

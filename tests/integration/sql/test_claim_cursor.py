@@ -12,8 +12,8 @@ from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.sql.claim_cursor import FULL_SCAN_INTERVAL, ClaimCursor
 from order_aggregator.domain.order import Order
 from order_aggregator.domain.use_cases.relay_messages import LEASE
-from shop import Shop
-from shop_work import NOW, work
+from order_aggregator.testing.shop import Shop
+from order_aggregator.testing.shop_work import NOW, work
 
 
 @pytest.fixture

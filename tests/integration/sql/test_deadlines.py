@@ -23,7 +23,7 @@ from order_aggregator.adapters.sql.transaction import Transaction
 from order_aggregator.domain.errors import CommitOutcomeUnknown, StorageUnavailable
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import StockDelta
-from shop_work import NOW, central, stock_up, work
+from order_aggregator.testing.shop_work import NOW, central, stock_up, work
 
 T = TypeVar("T")
 TIMEOUT = 2.0

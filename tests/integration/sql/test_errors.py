@@ -27,10 +27,10 @@ from order_aggregator.domain.errors import (
     OrderAggregatorError,
     StorageUnavailable,
 )
-from race import race
+from order_aggregator.testing.race import race
+from order_aggregator.testing.shop import Shop, next_order_id
+from order_aggregator.testing.shop_work import central, stock_up, work
 from servers import postgres
-from shop import Shop, next_order_id
-from shop_work import central, stock_up, work
 
 NOW = ManualClock().now()
 TERMINATE = text(

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, text
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.sql.transaction import Transaction
 from order_aggregator.domain.errors import Conflict, ConstraintViolated, OrderAggregatorError
-from shop import Shop, next_order_id
-from shop_work import NOW, stock_up, work
+from order_aggregator.testing.shop import Shop, next_order_id
+from order_aggregator.testing.shop_work import NOW, stock_up, work
 
 FAR = "'ffffffff-ffff-7fff-bfff-ffffffffffff'"
 NEW_ORDER = (

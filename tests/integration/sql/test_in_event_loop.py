@@ -16,8 +16,8 @@ from order_aggregator.adapters.sql.errors import driver_errors_translated
 from order_aggregator.adapters.sql.write_lock import write_lock
 from order_aggregator.adapters.system.greenlets import GreenletPool
 from order_aggregator.domain.errors import StorageUnavailable
-from shop import Shop, wish
-from shop_work import central, stock_up
+from order_aggregator.testing.shop import Shop, wish
+from order_aggregator.testing.shop_work import central, stock_up
 
 TERMINATE = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.sql.transaction import Transaction
 from order_aggregator.domain.ports.ledger import Discrepancy
-from shop import Shop
+from order_aggregator.testing.shop import Shop
 
 CORRUPTIONS = {
     "vendor stock": (

@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 
 from order_aggregator.adapters.memory import ManualClock
 from order_aggregator.adapters.sql import SqlMessageBus, SqlStorage
-from shop import Shop
-from shop_work import work
+from order_aggregator.testing.shop import Shop
+from order_aggregator.testing.shop_work import work
 
 LEASE = timedelta(seconds=30)
 

@@ -18,8 +18,8 @@ from order_aggregator.adapters.sql.reset import reset
 from order_aggregator.adapters.sql.revision import HEAD, VERSION_TABLE
 from order_aggregator.adapters.sql.schema import metadata
 from order_aggregator.domain.errors import InvalidValue, StorageUnavailable
-from shop import Shop, next_order_id
-from shop_work import NOW
+from order_aggregator.testing.shop import Shop, next_order_id
+from order_aggregator.testing.shop_work import NOW
 
 MIGRATE = """
 import sys

@@ -9,7 +9,7 @@ from order_aggregator.adapters.sql import SqlStorage, create_engine
 from order_aggregator.adapters.sql.reset import reset
 from order_aggregator.adapters.sql.schema import metadata
 from order_aggregator.domain.errors import StorageUnavailable
-from shop import Shop
+from order_aggregator.testing.shop import Shop
 
 
 def rows(engine: Engine) -> int:

@@ -12,8 +12,8 @@ from sqlalchemy import Dialect, Engine, event, text
 from order_aggregator.adapters.sql import SqlStorage, connection
 from order_aggregator.adapters.sql.connection import Step, compile_for_driver
 from order_aggregator.domain.order import Order
-from shop import Shop, next_order_id, wish
-from shop_work import NOW
+from order_aggregator.testing.shop import Shop, next_order_id, wish
+from order_aggregator.testing.shop_work import NOW
 
 TABLES = ("orders", "order_lines", "allocations", "outbox", "vendor_stock", "central_stock")
 PRODUCTS = {f"p{number:03}": 100_000 for number in range(300)}

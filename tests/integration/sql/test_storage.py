@@ -13,7 +13,7 @@ from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.domain.errors import InsufficientStock
 from order_aggregator.domain.order import Order
 from order_aggregator.domain.use_cases.place_orders import PlaceOrders
-from shop import Shop, wish
+from order_aggregator.testing.shop import Shop, wish
 
 
 class Stop(Exception):

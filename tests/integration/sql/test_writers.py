@@ -15,9 +15,9 @@ from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.domain.order import Order
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.stock import Product
-from race import race
-from shop import Shop, wish
-from shop_work import NOW, central, stock_up, work
+from order_aggregator.testing.race import race
+from order_aggregator.testing.shop import Shop, wish
+from order_aggregator.testing.shop_work import NOW, central, stock_up, work
 
 WRITE = """
 import sys

@@ -28,7 +28,7 @@ from order_aggregator.domain.allocation import (
 from order_aggregator.domain.errors import InvalidPlan, InvalidValue, Shortage, VendorShortage
 from order_aggregator.domain.order import Allocation, OrderLine
 from order_aggregator.domain.stock import StockDelta, VendorStock, VendorStockChange
-from shop import reserved_order
+from order_aggregator.testing.shop import reserved_order
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Stock = dict[str, int]

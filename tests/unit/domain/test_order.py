@@ -16,7 +16,7 @@ from order_aggregator.domain.order import (
     OrderStatus,
     check_lines,
 )
-from shop import lines, reserved_order
+from order_aggregator.testing.shop import lines, reserved_order
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = CREATED + timedelta(minutes=1)

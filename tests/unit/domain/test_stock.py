@@ -23,7 +23,7 @@ from order_aggregator.domain.stock import (
     Vendor,
     released,
 )
-from shop import lines, reserved_order
+from order_aggregator.testing.shop import lines, reserved_order
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

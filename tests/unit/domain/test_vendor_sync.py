@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from order_aggregator.domain.errors import InvalidSnapshot, InvalidValue
 from order_aggregator.domain.stock import Vendor, VendorStock
 from order_aggregator.domain.vendor_sync import Snapshot, StockReport, reconcile
-from shop import snapshot
+from order_aggregator.testing.shop import snapshot
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EARLIER = NOW - timedelta(microseconds=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from order_aggregator.domain.order import OrderStatus
-from shop import Shop, next_order_id
+from order_aggregator.testing.shop import Shop, next_order_id
 
 
 @pytest.fixture

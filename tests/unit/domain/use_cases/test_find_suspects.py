@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from order_aggregator.domain.use_cases.find_suspects import FindSuspects
-from shop import Shop, next_order_id
+from order_aggregator.testing.shop import Shop, next_order_id
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from order_aggregator.domain.allocation import (
 )
 from order_aggregator.domain.errors import InvalidPlan, UnknownOrder, VendorShortage
 from order_aggregator.domain.order import Allocation, Order, OrderStatus
-from shop import Shop, next_order_id, wish
+from order_aggregator.testing.shop import Shop, next_order_id, wish
 
 
 @pytest.fixture

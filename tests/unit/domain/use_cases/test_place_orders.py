@@ -19,7 +19,7 @@ from order_aggregator.domain.errors import (
 from order_aggregator.domain.order import Order, OrderStatus
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.use_cases.place_orders import ATTEMPTS, PlaceOrder, PlaceOrders
-from shop import Shop, announced, lines, next_order_id, wish
+from order_aggregator.testing.shop import Shop, announced, lines, next_order_id, wish
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from order_aggregator.adapters.memory.outbox import MemoryOutbox
 from order_aggregator.domain.errors import BrokerUnavailable
 from order_aggregator.domain.ports.message_bus import Consumer
 from order_aggregator.domain.use_cases.relay_messages import BATCH, LEASE
-from shop import Shop
+from order_aggregator.testing.shop import Shop
 
 
 @attrs.define

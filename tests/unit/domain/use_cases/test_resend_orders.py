@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from order_aggregator.domain.use_cases.resend_orders import BATCH
-from shop import RESEND_AFTER, Shop, announced, wish
+from order_aggregator.testing.shop import RESEND_AFTER, Shop, announced, wish
 
 
 @pytest.fixture

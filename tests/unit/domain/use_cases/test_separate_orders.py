@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from order_aggregator.adapters.wire import decode
-from shop import Shop, next_order_id, wish
+from order_aggregator.testing.shop import Shop, next_order_id, wish
 
 
 @pytest.fixture

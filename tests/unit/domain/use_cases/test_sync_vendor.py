@@ -10,7 +10,7 @@ import pytest
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.sync_vendor import CAUSE, CHUNK
 from order_aggregator.domain.vendor_sync import Snapshot, StockAdjustment, StockReport
-from shop import Feed, Shop, snapshot
+from order_aggregator.testing.shop import Feed, Shop, snapshot
 
 MINUTE = timedelta(minutes=1)
 

@@ -6,7 +6,7 @@ import pytest
 
 from order_aggregator.domain.ports.outbox import Backlog
 from order_aggregator.domain.use_cases.watch_outbox import OVERDUE, REPORT_EVERY, WatchOutbox
-from shop import Shop
+from order_aggregator.testing.shop import Shop
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from order_aggregator.entrypoints.api.order_batcher import (
     _Entry,
 )
 from order_aggregator.entrypoints.api.scheduling import GreenletScheduler, ThreadScheduler, Waiter
-from shop import Shop, wish
+from order_aggregator.testing.shop import Shop, wish
 from started_threads import StartedThreads
 
 Outcome = Order | OrderRefused

@@ -8,7 +8,7 @@ from api_under_test import ApiUnderTest, DeadFeed
 from order_aggregator.domain.errors import InvalidSnapshot, StorageUnavailable
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.vendor_sync import Snapshot
-from shop import Feed, snapshot
+from order_aggregator.testing.shop import Feed, snapshot
 
 
 class BrokenFeed(DeadFeed):

@@ -6,7 +6,7 @@ from order_aggregator import ManualClock
 from order_aggregator.adapters.vendors.config import gateways
 from order_aggregator.entrypoints.demo.gateways import mock_vendor_gateways
 from order_aggregator.entrypoints.demo.seed import seed_snapshots
-from shop_work import NOW
+from order_aggregator.testing.shop_work import NOW
 
 CLOCK = ManualClock(NOW)
 

@@ -9,27 +9,27 @@ from uuid import UUID
 
 import attrs
 
-from order_aggregator.adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
-from order_aggregator.adapters.wire import decode
-from order_aggregator.domain.allocation import AllocationPolicy, highest_then_even
-from order_aggregator.domain.errors import OrderRefused
-from order_aggregator.domain.order import Order, OrderLine
-from order_aggregator.domain.ports.ledger import Discrepancy
-from order_aggregator.domain.ports.message_bus import Delivery, MessageBus
-from order_aggregator.domain.ports.outbox import OutboxMessage
-from order_aggregator.domain.ports.read_model import StockLevel
-from order_aggregator.domain.ports.storage import Storage
-from order_aggregator.domain.stock import Vendor
-from order_aggregator.domain.use_cases.fail_orders import FailOrders
-from order_aggregator.domain.use_cases.find_suspects import FindSuspects
-from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders, Outcome
-from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
-from order_aggregator.domain.use_cases.record_failures import RecordFailures
-from order_aggregator.domain.use_cases.relay_messages import RelayMessages
-from order_aggregator.domain.use_cases.resend_orders import ResendOrders
-from order_aggregator.domain.use_cases.separate_orders import RequeueIndividually
-from order_aggregator.domain.use_cases.sync_vendor import SyncResult, SyncVendor
-from order_aggregator.domain.vendor_sync import Snapshot, StockReport
+from ..adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
+from ..adapters.wire import decode
+from ..domain.allocation import AllocationPolicy, highest_then_even
+from ..domain.errors import OrderRefused
+from ..domain.order import Order, OrderLine
+from ..domain.ports.ledger import Discrepancy
+from ..domain.ports.message_bus import Delivery, MessageBus
+from ..domain.ports.outbox import OutboxMessage
+from ..domain.ports.read_model import StockLevel
+from ..domain.ports.storage import Storage
+from ..domain.stock import Vendor
+from ..domain.use_cases.fail_orders import FailOrders
+from ..domain.use_cases.find_suspects import FindSuspects
+from ..domain.use_cases.fulfil_orders import FulfilOrders, Outcome
+from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
+from ..domain.use_cases.record_failures import RecordFailures
+from ..domain.use_cases.relay_messages import RelayMessages
+from ..domain.use_cases.resend_orders import ResendOrders
+from ..domain.use_cases.separate_orders import RequeueIndividually
+from ..domain.use_cases.sync_vendor import SyncResult, SyncVendor
+from ..domain.vendor_sync import Snapshot, StockReport
 
 RESEND_AFTER = timedelta(minutes=5)
 _numbers = count(1)

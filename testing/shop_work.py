@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from order_aggregator.adapters.wire import decode
-from order_aggregator.domain.ports.outbox import OutboxMessage
-from order_aggregator.domain.ports.storage import Storage
-from order_aggregator.domain.ports.unit_of_work import UnitOfWork
-from order_aggregator.domain.stock import Product, StockDelta, Vendor, VendorStock
+from ..adapters.wire import decode
+from ..domain.ports.outbox import OutboxMessage
+from ..domain.ports.storage import Storage
+from ..domain.ports.unit_of_work import UnitOfWork
+from ..domain.stock import Product, StockDelta, Vendor, VendorStock
 
 T = TypeVar("T")
 NOW = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)

@@ -1,0 +1,274 @@
+"""What every storage promises about central and vendor stock.
+
+Fixtures: `storage`: an empty storage.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from ..domain.errors import ConstraintViolated
+from ..domain.ports.storage import Storage
+from ..domain.ports.unit_of_work import UnitOfWork
+from ..domain.stock import (
+    CentralStock,
+    Product,
+    StockDelta,
+    Vendor,
+    VendorStock,
+    VendorStockChange,
+)
+from ..domain.values import MAX_QUANTITY
+from .shop_work import NOW, central, level, stock_up, work
+
+LATER = NOW + timedelta(seconds=1)
+ODD_IDS = [
+    *("ä", "日本", "🍎", "a b", "'", '"', "\\", "%", "_", "{}", "{a,b}", "a,b", "NULL", "null"),
+    *(":x", "$1", "--", ";", "[1]", "0", "A", "a", "x" * 100, "\u0080", "\u2028", "\U0010ffff"),
+]
+
+
+@pytest.fixture(autouse=True)
+def stocked(storage: Storage) -> None:
+    """5 apples and 3 pears of acme."""
+    stock_up(storage, "acme", apple=5, pear=3)
+
+
+def _change(storage: Storage, *changes: StockDelta) -> None:
+    work(storage, lambda uow: uow.stock.change(changes, LATER))
+
+
+def _rename(storage: Storage, vendor: Vendor) -> None:
+    work(storage, lambda uow: uow.stock.accept_report(vendor, NOW))
+
+
+def _levels(storage: Storage, *product_ids: str) -> list[VendorStock]:
+    found = work(storage, lambda uow: uow.stock.lock_vendor_stock(product_ids))
+    return sorted(found, key=lambda each: (each.product_id, each.vendor_id))
+
+
+def test_the_highest_vendors_are_found_by_product(storage: Storage) -> None:
+    for vendor_id, apples in {"dora": 9, "cleo": 5, "bert": 7, "emil": 0}.items():
+        stock_up(storage, vendor_id, apple=apples, fig=1)
+
+    def highest(**counts: int) -> list[tuple[str, str]]:
+        found = work(storage, lambda uow: uow.stock.lock_top_vendors(counts))
+        return sorted((each.product_id, each.vendor_id) for each in found)
+
+    assert highest(apple=1) == [("apple", "dora")]
+    # Of acme and cleo, who have five each, the first by id.
+    assert highest(apple=3, pear=2) == [
+        *(("apple", vendor_id) for vendor_id in ("acme", "bert", "dora")),
+        ("pear", "acme"),
+    ]
+    assert len(highest(apple=10**12)) == 4
+    assert highest(kiwi=1) == highest() == []
+
+
+def test_the_highest_vendors_are_told_of_in_full(storage: Storage) -> None:
+    assert work(storage, lambda uow: uow.stock.lock_top_vendors({"apple": 1})) == [
+        level("acme", "apple", 5)
+    ]
+
+
+def test_locking_answers_with_the_known_products_among_those_asked_for(storage: Storage) -> None:
+    locked = work(storage, lambda uow: uow.stock.lock(["pear", "kiwi", "apple", "pear"]))
+    assert locked == {
+        "apple": CentralStock(product_id="apple", on_hand=5),
+        "pear": CentralStock(product_id="pear", on_hand=3),
+    }
+    assert work(storage, lambda uow: uow.stock.lock([])) == {}
+    assert work(storage, lambda uow: uow.stock.lock({"kiwi"})) == {}
+
+
+def test_changes_are_differences(storage: Storage) -> None:
+    _change(
+        storage,
+        StockDelta(product_id="apple", on_hand=2, reserved=4),
+        StockDelta(product_id="pear", on_hand=-3),
+    )
+    _change(storage, StockDelta(product_id="apple", on_hand=-1, reserved=-1))
+    assert central(storage, "apple") == (6, 3)
+    assert central(storage, "pear") == (0, 0)
+    _change(storage)
+
+
+def test_a_change_is_dated(storage: Storage) -> None:
+    _change(storage, StockDelta(product_id="apple", reserved=1))
+    apple, pear = storage.read_model.stock(0, 9).items
+    assert (apple.updated_at, pear.updated_at) == (LATER, NOW)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        StockDelta(product_id="apple", on_hand=-6),
+        StockDelta(product_id="apple", reserved=-1),
+        StockDelta(product_id="apple", on_hand=-6, reserved=-1),
+        StockDelta(product_id="apple", reserved=6),
+        StockDelta(product_id="apple", on_hand=-5, reserved=1),
+    ],
+)
+def test_the_storage_itself_refuses_a_figure_below_zero_or_an_oversold_product(
+    storage: Storage, change: StockDelta
+) -> None:
+    with pytest.raises(ConstraintViolated):
+        _change(storage, StockDelta(product_id="pear", reserved=1), change)
+    assert central(storage, "apple") == (5, 0)
+    assert central(storage, "pear") == (3, 0)
+
+
+def test_one_unit_more_than_on_hand_cannot_be_reserved_in_steps_either(storage: Storage) -> None:
+    _change(storage, StockDelta(product_id="apple", reserved=5))
+    with pytest.raises(ConstraintViolated):
+        _change(storage, StockDelta(product_id="apple", reserved=1))
+    assert central(storage, "apple") == (5, 5)
+
+
+def test_what_is_on_hand_may_fall_below_what_is_reserved(storage: Storage) -> None:
+    """A vendor's report may say so; then reservations can still be taken back, one by one."""
+    _change(storage, StockDelta(product_id="apple", reserved=5))
+    _change(storage, StockDelta(product_id="apple", on_hand=-4))
+    _change(storage, StockDelta(product_id="apple", reserved=-2))
+    _change(storage, StockDelta(product_id="apple", on_hand=-1, reserved=-1))
+    assert central(storage, "apple") == (0, 2)
+    with pytest.raises(ConstraintViolated):
+        _change(storage, StockDelta(product_id="apple", reserved=1))
+
+
+def test_vendor_stock_is_found_by_product(storage: Storage) -> None:
+    stock_up(storage, "bert", apple=2, fig=1)
+    assert _levels(storage, "apple") == [level("acme", "apple", 5), level("bert", "apple", 2)]
+    assert _levels(storage, "fig", "pear", "kiwi") == [
+        level("bert", "fig", 1),
+        level("acme", "pear", 3),
+    ]
+    assert _levels(storage) == []
+
+
+def test_vendor_stock_is_changed_by_differences(storage: Storage) -> None:
+    changes = [
+        VendorStockChange(vendor_id="acme", product_id="apple", available=-5),
+        VendorStockChange(vendor_id="acme", product_id="pear", available=1),
+    ]
+    work(storage, lambda uow: uow.stock.change_vendors(changes))
+    assert [each.available for each in _levels(storage, "apple", "pear")] == [0, 4]
+    assert [each.reported for each in _levels(storage, "apple", "pear")] == [5, 3]
+    work(storage, lambda uow: uow.stock.change_vendors([]))
+
+
+def test_the_storage_itself_refuses_vendor_stock_below_zero(storage: Storage) -> None:
+    changes = [
+        VendorStockChange(vendor_id="acme", product_id="apple", available=-1),
+        VendorStockChange(vendor_id="acme", product_id="pear", available=-4),
+    ]
+    with pytest.raises(ConstraintViolated):
+        work(storage, lambda uow: uow.stock.change_vendors(changes))
+    assert [each.available for each in _levels(storage, "apple", "pear")] == [5, 3]
+
+
+def test_vendor_stock_is_put_in_or_replaced(storage: Storage) -> None:
+    replaced = VendorStock(
+        vendor_id="acme", product_id="apple", available=7, reported=9, as_of=LATER
+    )
+    work(storage, lambda uow: uow.stock.accept_report(Vendor(id="bert", name="Bert"), NOW))
+    work(storage, lambda uow: uow.stock.upsert_vendor_stock([replaced, level("bert", "apple", 0)]))
+    assert _levels(storage, "apple") == [replaced, level("bert", "apple", 0)]
+    work(storage, lambda uow: uow.stock.upsert_vendor_stock([]))
+
+
+def test_a_report_is_accepted_unless_a_newer_one_was(storage: Storage) -> None:
+    def accept(name: str, as_of: datetime) -> bool:
+        return work(
+            storage, lambda uow: uow.stock.accept_report(Vendor(id="acme", name=name), as_of)
+        )
+
+    assert accept("Later", LATER)
+    assert accept("Again", LATER)
+    assert not accept("Earlier", NOW)
+    [level, *_] = storage.read_model.vendor_stock(0, 10).items
+    assert level.vendor_name == "Again"
+
+
+def test_a_vendors_products_are_those_of_which_it_last_reported_more_than_nothing(
+    storage: Storage,
+) -> None:
+    def step(uow: UnitOfWork) -> set[str]:
+        sold_out = VendorStock(
+            vendor_id="acme", product_id="apple", available=0, reported=5, as_of=NOW
+        )
+        uow.stock.upsert_vendor_stock([sold_out, level("acme", "pear", 0)])
+        return uow.stock.products_of("acme")
+
+    assert work(storage, step) == {"apple"}
+    assert work(storage, lambda uow: uow.stock.products_of("stranger")) == set()
+
+
+def test_a_vendor_is_added_or_renamed(storage: Storage) -> None:
+    for name in ("Acme Ltd", "Acme & Sons", "Acme & Sons"):
+        _rename(storage, Vendor(id="acme", name=name))
+    names = {each.vendor_name for each in storage.read_model.vendor_stock(0, 9).items}
+    assert names == {"Acme & Sons"}
+
+
+def test_a_new_product_has_no_stock_and_a_known_one_stays_as_it_is(storage: Storage) -> None:
+    products = [Product(id="fig", name="Fig"), Product(id="apple", name="Another")]
+    work(storage, lambda uow: uow.stock.add_products(products, LATER))
+    assert central(storage, "fig") == (0, 0)
+    assert central(storage, "apple") == (5, 0)
+    apple, fig, _ = storage.read_model.stock(0, 9).items
+    assert (apple.name, apple.updated_at) == ("apple", NOW)
+    assert (fig.name, fig.updated_at) == ("Fig", LATER)
+    work(storage, lambda uow: uow.stock.add_products([], LATER))
+
+
+def test_products_are_found_and_renamed(storage: Storage) -> None:
+    named = Product(id="fig", name="Fig", named_by="acme")
+    work(storage, lambda uow: uow.stock.add_products([named], NOW))
+    found = work(storage, lambda uow: uow.stock.products(["fig", "apple", "unknown"]))
+    assert found == {"fig": named, "apple": Product(id="apple", name="apple")}
+    renamed = [
+        Product(id="apple", name="Apple", named_by="globex"),
+        Product(id="fig", name="Figue", named_by="globex"),
+    ]
+    work(storage, lambda uow: uow.stock.rename_products(renamed))
+    found = work(storage, lambda uow: uow.stock.products(["fig", "apple"]))
+    assert found == {product.id: product for product in renamed}
+    work(storage, lambda uow: uow.stock.rename_products([]))
+
+
+def test_every_id_comes_back_as_it_went_in(storage: Storage) -> None:
+    quantities = {key: position for position, key in enumerate(ODD_IDS)}
+    stock_up(storage, "vendor '\"\\{},%", **quantities)
+    locked = work(storage, lambda uow: uow.stock.lock(ODD_IDS))
+    assert {key: stock.on_hand for key, stock in locked.items()} == quantities
+    levels = _levels(storage, *ODD_IDS)
+    assert {each.product_id: each.available for each in levels} == quantities
+    assert {each.vendor_id for each in levels} == {"vendor '\"\\{},%"}
+
+
+@pytest.mark.parametrize(
+    "as_of",
+    [
+        datetime(2026, 1, 1, 12, 0, 0, 1, tzinfo=UTC),
+        datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=9, minutes=30))),
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    ],
+)
+def test_moments_keep_their_microseconds_and_are_answered_in_utc(
+    storage: Storage, as_of: datetime
+) -> None:
+    work(storage, lambda uow: uow.stock.upsert_vendor_stock([level("acme", "apple", 1, as_of)]))
+    [found] = _levels(storage, "apple")
+    assert found.as_of == as_of
+    assert found.as_of.utcoffset() == timedelta(0) or as_of.utcoffset() != timedelta(0)
+
+
+def test_the_largest_quantities_of_many_vendors_fit(storage: Storage) -> None:
+    for number in range(3):
+        stock_up(storage, f"vendor {number}", gold=MAX_QUANTITY)
+    _change(storage, StockDelta(product_id="gold", on_hand=2**62))
+    assert central(storage, "gold") == (3 * MAX_QUANTITY + 2**62, 0)
