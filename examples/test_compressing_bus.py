@@ -1,4 +1,4 @@
-"""A message bus of one's own, held to what every bus promises: `pytest examples/test_compressing_bus.py`."""
+"""A bus of one's own passes the suite: `pytest examples/test_compressing_bus.py`."""
 
 from __future__ import annotations
 
