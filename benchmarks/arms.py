@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import seeding
-from baselines import echo, pgbench_fulfil, pgbench_order
+from baselines import echo, pgbench_fulfil, pgbench_order, pgbench_order_alone
 from latency import latency
 from market import EMBEDDED, HOT, UNIFORM, VENDORS_300, Bench, Figures, Market, large
 from plan import Plan
-from throughput import accept, drain, overload, path, sold_out
+from throughput import accept, accept_alone, drain, overload, path, sold_out
 
 Arm = Callable[[Bench], Figures]
 
@@ -30,6 +30,8 @@ def arms(plan: Plan) -> Mapping[str, Arm]:
         "pgbench-order-uniform": partial(pgbench_order, products=seeding.PRODUCTS),
         "pgbench-fulfil-hot": partial(pgbench_fulfil, products=1),
         "pgbench-fulfil-uniform": partial(pgbench_fulfil, products=seeding.PRODUCTS),
+        "pgbench-order-alone": pgbench_order_alone,
+        "accept-alone": accept_alone,
         "echo": partial(echo, kind="echo"),
         "echo-own": partial(echo, kind="echo-own"),
         "sold-out": sold_out,

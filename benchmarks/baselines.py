@@ -10,7 +10,7 @@ import psycopg
 
 import seeding
 from costs import spent
-from generators import PGBENCH_CLIENTS, Target, best_of, pgbench, wrk
+from generators import PGBENCH_CLIENTS, Target, best_of, pgbench, pgbench_alone, wrk
 from market import Bench, Figures
 from product import Product, WrongAnswer
 from service import eventually
@@ -27,6 +27,27 @@ def pgbench_order(bench: Bench, products: int) -> Figures:
         seeding.pgbench_tables(bench.stage.url(database), orders=0)
         figures, _ = _pgbench(bench, database, "pgbench_order.sql", products=products)
     return figures
+
+
+def pgbench_order_alone(bench: Bench) -> Figures:
+    """The same, with one client."""
+    with bench.stage.database() as database:
+        url = bench.stage.url(database)
+        seeding.pgbench_tables(url, orders=0)
+        bench.stage.settle_disks()
+        took = pgbench_alone(
+            url,
+            "pgbench_order.sql",
+            bench.plan.seconds,
+            bench.stage.folder,
+            products=seeding.PRODUCTS,
+        )
+    took.sort()
+    return {
+        "orders_per_second": len(took) / bench.plan.seconds,
+        "p50_ms": took[len(took) // 2],
+        "p99_ms": took[len(took) * 99 // 100],
+    }
 
 
 def pgbench_fulfil(bench: Bench, products: int) -> Figures:

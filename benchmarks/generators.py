@@ -126,16 +126,36 @@ def open_loop_result(running: Running) -> dict[str, Any]:
 
 def pgbench(url: str, script: str, seconds: int, **variables: int) -> tuple[float, int]:
     """Transactions a second, and how many there were, of 16 clients."""
-    command = [find_pgbench(), "-n", "-M", "prepared", f"-c{PGBENCH_CLIENTS}", "-j2"]
-    command += [f"-T{seconds}", "-f", str(SCRIPTS / script)]
-    for name, value in variables.items():
-        command.append(f"-D{name}={value}")
-    output = run([*command, url], seconds).result()
+    clients = [f"-c{PGBENCH_CLIENTS}", "-j2"]
+    output = _pgbench(url, script, seconds, clients, variables)
     rate = re.search(r"tps = ([\d.]+)", output)
     count = re.search(r"actually processed: (\d+)", output)
     if rate is None or count is None:
         raise click.ClickException(f"pgbench did not say how fast it was:\n{output}")
     return float(rate[1]), int(count[1])
+
+
+def pgbench_alone(
+    url: str, script: str, seconds: int, folder: Path, **variables: int
+) -> list[float]:
+    """Milliseconds of each transaction of one client; `folder` is for pgbench's log."""
+    for old in folder.glob("pgbench.*"):
+        old.unlink()
+    log = ["-c1", "-j1", "--log", f"--log-prefix={folder / 'pgbench'}"]
+    _pgbench(url, script, seconds, log, variables)
+    [file] = folder.glob("pgbench.*")
+    # Its third column is microseconds (postgresql.org/docs/current/pgbench.html).
+    return [int(line.split()[2]) / 1000 for line in file.read_text().splitlines()]
+
+
+def _pgbench(
+    url: str, script: str, seconds: int, options: Sequence[str], variables: Mapping[str, int]
+) -> str:
+    command = [find_pgbench(), "-n", "-M", "prepared", *options]
+    command += [f"-T{seconds}", "-f", str(SCRIPTS / script)]
+    for name, value in variables.items():
+        command.append(f"-D{name}={value}")
+    return run([*command, url], seconds).result()
 
 
 def find_wrk() -> str:

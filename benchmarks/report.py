@@ -52,8 +52,8 @@ own application without one. `accept` is the API alone, `path` the API, RabbitMQ
 lower of what is accepted and fulfilled meanwhile. `drain` is a worker that finds the orders in the
 queue, each in a message of its own. `hot` is one product, `uniform` 1,000 of three vendors each,
 `vendors-300` of 300, `large` 1,000 out of many; `embedded` is one product on SQLite, which needs no
-RabbitMQ. Of `accept`, `sold-out` and `echo`, the best number of clients counts, `path` has 256;
-milliseconds are of 64, in `latency` of an open loop at half of the peak of `path`.
+RabbitMQ. Of `accept`, `sold-out` and `echo`, the best number of clients counts, `path` has 256,
+`alone` one; milliseconds are of 64, in `latency` of an open loop at half of the peak of `path`.
 """
 ABOUT_COSTS = """\
 CPU milliseconds an order, by group of processes, from the first order until all are sent or

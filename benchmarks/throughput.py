@@ -34,6 +34,19 @@ def accept(bench: Bench, market: Market) -> Figures:
     return best_of({plan.clients: answers, **more}) | figures
 
 
+def accept_alone(bench: Bench) -> Figures:
+    """The same of one client, so that nothing shares a batch."""
+    with bench.deployed(UNIFORM, "api", broker=False) as product:
+        started = product.spent()
+        target = UNIFORM.target(product.port)
+        product.order(target, 1, bench.plan.warm_up)
+        before = product.spent()
+        answers = product.order(target, 1, bench.plan.seconds)
+        figures = product.spent().per_order(before, answers.accepted, "wal_bytes")
+        figures |= _finish(product, started, UNIFORM, product.stored())
+    return best_of({1: answers}) | figures
+
+
 def path(bench: Bench, market: Market) -> Figures:
     """Orders accepted and fulfilled by one worker, while as many come as are taken."""
     plan = bench.plan
