@@ -17,6 +17,13 @@ from . import problems
 from .problems import InvalidRequest, Problem
 from .refusals import INVALID_QUERY, METHOD_NOT_ALLOWED, UNEXPECTED
 
+# What stands in the rules of routes.
+PATH_PARAMETERS = {
+    "product_id": "The product, by the id that the vendors' feeds give it.",
+    "vendor_id": "The vendor, by the id that the vendors file gives it.",
+    "order_id": "The order, by the id that it was given when it was accepted.",
+}
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -82,10 +89,19 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
             )(decorated)
             if finished:
                 view._apidoc = documented._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
-            registered: View = self.route(rule, methods=[method])(view if finished else documented)
+            route = self.route(rule, methods=[method], parameters=_path_parameters(rule))
+            registered: View = route(view if finished else documented)
             return registered
 
         return decorate
+
+
+def _path_parameters(rule: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "description": description}
+        for name, description in PATH_PARAMETERS.items()
+        if f":{name}>" in rule
+    ]
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:

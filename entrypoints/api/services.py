@@ -67,6 +67,12 @@ def app_state(app: Flask | None = None) -> AppState:
     return cast(AppState, (app or current_app).extensions[EXTENSION])
 
 
+def limits_of(app: Flask) -> Limits:
+    """An application's limits; the usual ones for one that is not ours."""
+    state = app.extensions.get(EXTENSION)
+    return Limits() if state is None else cast(AppState, state).services.limits
+
+
 def current_request() -> Request:
     """The request itself: each look through Flask's `request` costs as much as what it looks at."""
     return cast(Request, request._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001

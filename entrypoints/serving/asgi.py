@@ -30,7 +30,7 @@ from ..api.problems import INTERNAL_ERROR, UNEXPECTED, from_domain, from_http
 from ..api.request_ids import request_id
 from ..api.routing import PREFIX
 from ..api.scheduling import GreenletScheduler
-from ..api.services import app_state
+from ..api.services import limits_of
 from .admission import Admission, NotAdmittedError
 
 log = Log()
@@ -80,7 +80,7 @@ class AsgiApplication:
         with ExitStack() as end:
             self._scheduler = GreenletScheduler()
             self._app = end.enter_context(self._build(self._scheduler))
-            self._limits = app_state(self._app).services.limits
+            self._limits = limits_of(self._app)
             self._orders = Admission(self._limits.max_waiting)
             self._others = Admission(self._limits.max_waiting)
             overloaded = Overloaded("too many requests wait already")

@@ -82,9 +82,11 @@ def test_every_kind_of_problem_is_listed(document: Any) -> None:
 
 
 def test_every_operation_has_a_name_and_says_what_it_does(document: Any) -> None:
-    operations = [
-        item[m] for item in document["paths"].values() for m in item.keys() & {"get", "post"}
-    ]
+    paths = document["paths"].values()
+    operations = [item[m] for item in paths for m in item.keys() & {"get", "post"}]
+    in_paths = [parameter for item in paths for parameter in item.get("parameters", [])]
+    assert len(in_paths) == len([path for path in document["paths"] if "{" in path])
+    assert all(parameter["description"] for parameter in in_paths)
     names = {operation["operationId"] for operation in operations}
     assert len(names) == len(operations)
     assert {"place_order", "list_stock", "sync_vendor"} <= names
