@@ -21,6 +21,7 @@ from .domain.allocation import (
     priority,
     proportional,
 )
+from .domain.counting import CountsOrders, parse_counts_orders
 from .domain.errors import (
     BrokerUnavailable,
     CommitOutcomeUnknown,
@@ -79,7 +80,7 @@ from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.sync_vendor import SyncResult, SyncVendor
-from .domain.vendor_sync import Snapshot, StockAdjustment, StockReport, reconcile
+from .domain.vendor_sync import Snapshot, StockAdjustment, StockReport, VendorTerms
 
 __version__ = "0.1.0"
 
@@ -94,6 +95,7 @@ __all__ = [
     "Conflict",
     "ConstraintViolated",
     "Consumer",
+    "CountsOrders",
     "Delivery",
     "Discrepancy",
     "FailOrders",
@@ -157,14 +159,15 @@ __all__ = [
     "VendorStock",
     "VendorStockChange",
     "VendorStockLevel",
+    "VendorTerms",
     "VendorUnavailable",
     "allocate",
     "even_split",
     "fewest_vendors",
     "highest_first",
     "highest_then_even",
+    "parse_counts_orders",
     "parse_policy",
     "priority",
     "proportional",
-    "reconcile",
 ]

@@ -30,6 +30,7 @@ from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.resend_orders import ResendOrders
+from .domain.use_cases.retire_vendor import RetireVendor
 from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.sync_vendor import SyncVendor
 from .domain.use_cases.watch_outbox import WatchOutbox
@@ -72,6 +73,10 @@ def _storage(settings: Settings, engine: Callable[[], Engine]) -> Storage:
     return storage
 
 
+def _shared_clock(storage: Storage, clock: Clock) -> Clock:
+    return storage.clock or clock
+
+
 @_blame_setting("BROKER_URL")
 def _bus(settings: Settings, storage: Storage, clock: Clock) -> MessageBus:
     if settings.broker_url is None:
@@ -88,16 +93,16 @@ def _bus(settings: Settings, storage: Storage, clock: Clock) -> MessageBus:
     return bus
 
 
-def _gateways(settings: Settings, clock: Clock) -> dict[str, VendorGateway]:
+def _gateways(settings: Settings) -> dict[str, VendorGateway]:
     from .adapters.vendors.config import gateways, vendors_from_file
     from .entrypoints.demo.gateways import mock_vendor_gateways
 
     if settings.vendors_file is not None:
         with _blame_setting("VENDORS_FILE"):
-            return gateways(vendors_from_file(Path(settings.vendors_file), clock))
+            return gateways(vendors_from_file(Path(settings.vendors_file)))
     with _blame_setting("MOCK_VENDORS_HOST"):
         return gateways(
-            mock_vendor_gateways(settings.mock_vendors_host, settings.mock_vendors_port, clock)
+            mock_vendor_gateways(settings.mock_vendors_host, settings.mock_vendors_port)
         )
 
 
@@ -115,11 +120,11 @@ def _policy(
     return policy
 
 
-def _seed_gateways(clock: Clock) -> dict[str, VendorGateway]:
+def _seed_gateways() -> dict[str, VendorGateway]:
     from .adapters.vendors.config import gateways
     from .entrypoints.demo.seed import seed_vendor_gateways
 
-    return gateways(seed_vendor_gateways(clock))
+    return gateways(seed_vendor_gateways())
 
 
 def _worker(  # noqa: PLR0913 - its parts, by name
@@ -215,9 +220,11 @@ class Container(containers.DeclarativeContainer):
     read_model = storage.provided.read_model
     ledger = storage.provided.ledger
     migrate = storage.provided.migrate.call()
+    # What the times of several processes are compared by.
+    shared_clock = providers.Singleton(_shared_clock, storage, clock)
     bus = providers.Singleton(_bus, settings, storage, clock)
-    gateways = providers.Singleton(_gateways, settings, clock)
-    seed_gateways = providers.Singleton(_seed_gateways, clock)
+    gateways = providers.Singleton(_gateways, settings)
+    seed_gateways = providers.Singleton(_seed_gateways)
     policy = providers.Singleton(_policy, settings, gateways.provider)
 
     place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock)
@@ -226,7 +233,8 @@ class Container(containers.DeclarativeContainer):
     record_failures = providers.Singleton(RecordFailures, unit_of_work, clock)
     find_suspects = providers.Singleton(FindSuspects, read_model)
     requeue_individually = providers.Singleton(RequeueIndividually, unit_of_work, clock)
-    sync_vendor = providers.Singleton(SyncVendor, unit_of_work, clock)
+    sync_vendor = providers.Singleton(SyncVendor, unit_of_work, shared_clock)
+    retire_vendor = providers.Singleton(RetireVendor, unit_of_work, sync_vendor)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)
     resend_orders = providers.Singleton(

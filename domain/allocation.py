@@ -158,17 +158,22 @@ class VendorAllocations:
     def __init__(self, stock: Iterable[VendorStock], policy: AllocationPolicy) -> None:
         self._policy = policy
         self._available: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._allocated: Counter[tuple[str, str]] = Counter()
         for level in stock:
             self._available[level.product_id][level.vendor_id] = level.available
+            self._allocated[level.vendor_id, level.product_id] = level.allocated
         self._taken: Counter[tuple[str, str]] = Counter()
 
     def allocate(self, order: Order) -> list[Allocation]:
         """Allocate every line or none; raises VendorShortage or InvalidPlan."""
-        allocations = [part for line in order.lines for part in self._allocate_line(line)]
-        for part in allocations:
-            self._available[part.product_id][part.vendor_id] -= part.quantity
-            self._taken[part.vendor_id, part.product_id] += part.quantity
-        return allocations
+        planned = [part for line in order.lines for part in self._allocate_line(line)]
+        return [self._take(part) for part in planned]
+
+    def _take(self, part: Allocation) -> Allocation:
+        key = part.vendor_id, part.product_id
+        self._available[part.product_id][part.vendor_id] -= part.quantity
+        self._taken[key] += part.quantity
+        return attrs.evolve(part, sequence=self._allocated[key] + self._taken[key])
 
     def _allocate_line(self, line: OrderLine) -> list[Allocation]:
         levels = self._available[line.product_id].items()
@@ -188,7 +193,9 @@ class VendorAllocations:
     def vendor_changes(self) -> list[VendorStockChange]:
         """What all the allocations take from the vendors."""
         return [
-            VendorStockChange(vendor_id=vendor_id, product_id=product_id, available=-taken)
+            VendorStockChange(
+                vendor_id=vendor_id, product_id=product_id, available=-taken, allocated=taken
+            )
             for (vendor_id, product_id), taken in sorted(self._taken.items())
         ]
 

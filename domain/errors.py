@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import attrs
@@ -101,6 +102,16 @@ class InvalidSnapshot(OrderAggregatorError):
         super().__init__(f"feed of vendor {vendor_id}: {problem}")
         self.vendor_id = vendor_id
         self.problem = problem
+
+
+class OutdatedReport(OrderAggregatorError):
+    """A vendor's report that is older than one that was taken in before."""
+
+    def __init__(self, vendor_id: str, as_of: datetime) -> None:
+        super().__init__(
+            f"feed of vendor {vendor_id}: as of {as_of.isoformat()}, older than what is known"
+        )
+        self.vendor_id = vendor_id
 
 
 class UnknownVendor(OrderAggregatorError):

@@ -40,6 +40,9 @@ class Allocation:
     product_id: str
     vendor_id: str
     quantity: int = attrs.field(validator=values.quantity)
+    # The units ever allocated from this vendor's stock of the product, these included: what the
+    # vendor says as `acked_through` once it has counted them. 0 while this is but a plan.
+    sequence: int = 0
 
 
 def check_lines(lines: Sequence[OrderLine]) -> None:

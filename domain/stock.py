@@ -48,13 +48,17 @@ class CentralStock:
 
 @attrs.frozen(kw_only=True)
 class VendorStock:
-    """What one vendor can sell us of one product, in units, as of its last report."""
+    """What one vendor can sell us of one product, in units."""
 
     vendor_id: str
     product_id: str
     available: int
     reported: int
-    as_of: datetime
+    # Ever, by all orders; and how much of that the vendor's last report had counted.
+    allocated: int = 0
+    counted: int = 0
+    # What the last report said that this figure is of; None where it said nothing.
+    stated_at: datetime | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -73,6 +77,7 @@ class VendorStockChange:
     vendor_id: str
     product_id: str
     available: int
+    allocated: int = 0
 
 
 class Reservations:

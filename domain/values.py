@@ -75,6 +75,12 @@ def stock_level(_instance: object, attribute: Any, value: Any) -> None:
     check_quantity(value, attribute.name, minimum=0)
 
 
+def sequence(_instance: object, attribute: Any, value: Any) -> None:
+    """Validate an attrs field as a running total of units."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise InvalidValue(attribute.name, "must be a whole number from 0 up")
+
+
 def timestamp(_instance: object, attribute: Any, value: datetime) -> None:
     """Validate an attrs field as a moment with a UTC offset."""
     check_aware(value, attribute.name)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import attrs
 
 from . import values
+from .counting import CountsOrders
 from .errors import InvalidSnapshot
 from .stock import Product, Vendor, VendorStock
 
@@ -21,6 +23,14 @@ class StockReport:
     # None: the vendor does not name it.
     name: str | None = attrs.field(default=None, validator=attrs.validators.optional(values.name))
     quantity: int = attrs.field(validator=values.stock_level)
+    # What the vendor says this row is of.
+    as_of: datetime | None = attrs.field(
+        default=None, validator=attrs.validators.optional(values.timestamp)
+    )
+    # The `sequence` of the last of our allocations that the quantity has counted.
+    acked_through: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(values.sequence)
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -28,8 +38,10 @@ class Snapshot:
     """Everything a vendor has at one moment; a product that it does not name, it does not have."""
 
     vendor: Vendor
-    # The vendor has counted every order that we gave it up to this moment, and none after it.
-    as_of: datetime = attrs.field(validator=values.timestamp)
+    # None: nothing tells how old it is, so it is of the moment at which it was asked for.
+    as_of: datetime | None = attrs.field(validator=attrs.validators.optional(values.timestamp))
+    # Whether the vendor itself says so: not a file's date, nor a header of HTTP.
+    stated: bool = False
     reports: tuple[StockReport, ...] = attrs.field()
 
     @reports.validator
@@ -39,6 +51,22 @@ class Snapshot:
             if report.product_id in seen:
                 raise InvalidSnapshot(self.vendor.id, f"product {report.product_id!r} stands twice")
             seen.add(report.product_id)
+
+
+@attrs.frozen(kw_only=True)
+class VendorTerms:
+    """How a vendor's reports are to be understood."""
+
+    counts_orders: CountsOrders = attrs.field(factory=CountsOrders)
+
+
+@attrs.frozen(kw_only=True)
+class Rejection:
+    """A row of a report that was not taken in, and why."""
+
+    product_id: str
+    field: str
+    reason: str
 
 
 @attrs.frozen(kw_only=True)
@@ -52,28 +80,43 @@ class StockAdjustment:
     at: datetime
 
 
+def is_outdated(
+    report: StockReport, as_of: datetime, known: VendorStock | None, now: datetime
+) -> bool:
+    """Whether something newer is known of the product.
+
+    What is dated later than now is a mistake of some clock, and no newer.
+    """
+    if known is None or known.stated_at is None or known.stated_at > now:
+        return False
+    return (report.as_of or as_of) < known.stated_at
+
+
 def reconcile(
     vendor_id: str,
-    quantities: Mapping[str, int],
-    as_of: datetime,
+    reports: Iterable[StockReport],
     known: Mapping[str, VendorStock],
-    uncounted: Mapping[str, int],
+    counted: Mapping[str, int],
 ) -> list[VendorStock]:
-    """The vendor stock that changes when these quantities (units by product) are reported.
+    """The vendor stock that changes by these reports, by product id.
 
-    `uncounted` has the units that we allocated after `as_of`: the vendor still has them in its
-    figure, so they are subtracted.
+    `counted` says how much of what was ever allocated a report's quantity knows of. The rest the
+    vendor still has in its figure, so it is subtracted.
     """
     changed = []
-    for product_id, reported in sorted(quantities.items()):
+    for report in sorted(reports, key=attrgetter("product_id")):
+        before = known.get(report.product_id)
+        allocated = 0 if before is None else before.allocated
         after = VendorStock(
             vendor_id=vendor_id,
-            product_id=product_id,
-            available=max(0, reported - uncounted.get(product_id, 0)),
-            reported=reported,
-            as_of=as_of,
+            product_id=report.product_id,
+            available=max(0, report.quantity - (allocated - counted[report.product_id])),
+            reported=report.quantity,
+            allocated=allocated,
+            counted=counted[report.product_id],
+            stated_at=report.as_of,
         )
-        if after != known.get(product_id):
+        if after != before:
             changed.append(after)
     return changed
 

@@ -153,8 +153,8 @@ def relay() -> None:
 @click.option("--vendor", "vendor_id", help="Only this vendor.")
 @click.option("--retire", "retired_id", help="Take a former vendor's stock off sale, instead.")
 def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None) -> None:
-    """Pull the vendors' stock; exit status 1 if a vendor's feed could not be had."""
-    from .sync import retired, sync_each, syncing
+    """Pull the vendors' stock; exit status 1 if a feed could not be had, or was an older one."""
+    from .sync import is_well, known_vendor, sync_each, syncing
 
     if vendor_id is not None and retired_id is not None:
         raise click.UsageError("--vendor and --retire each name the only vendor: give one of them")
@@ -167,7 +167,8 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
     if retired_id is not None:
         if retired_id in gateways:
             raise click.BadParameter("is still in the vendors file", param_hint="--retire")
-        gateways = {retired_id: retired(retired_id, container.read_model(), container.clock())}
+        container.retire_vendor()(known_vendor(retired_id, container.read_model()))
+        return
     if every is not None:
         with syncing(container.sync_vendor(), gateways.values(), every, stop):
             stop.wait()
@@ -175,7 +176,7 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
     outcomes = retry_until_available(
         lambda: sync_each(container.sync_vendor(), gateways.values()), stop, "sync.waiting"
     )
-    if any(isinstance(outcome, Exception) for outcome in outcomes.values()):
+    if not all(map(is_well, outcomes.values())):
         raise SystemExit(1)
 
 

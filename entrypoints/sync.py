@@ -13,41 +13,29 @@ import attrs
 
 from ..adapters.system.log import Log
 from ..domain.errors import InvalidSnapshot, UnknownVendor, VendorUnavailable
-from ..domain.ports.clock import Clock
 from ..domain.ports.read_model import ReadModel
 from ..domain.ports.vendor_gateway import VendorGateway
 from ..domain.stock import Vendor
 from ..domain.use_cases.sync_vendor import SyncResult
 from ..domain.values import timestamp_text
-from ..domain.vendor_sync import Snapshot
 from .runtime.retry import ShutdownRequested, retry_until_available
 
 log = Log()
 
 SyncVendor = Callable[[VendorGateway], SyncResult]
 VENDOR_ERRORS = (VendorUnavailable, InvalidSnapshot)
+# More are counted only.
+LOGGED_REJECTIONS = 20
 # Seconds for a sync that is about to be committed.
 STOP_WITHIN = 2.0
 
 
-@attrs.frozen(kw_only=True)
-class RetiredVendor:
-    """The gateway of a vendor that has nothing for us any more."""
-
-    vendor: Vendor
-    clock: Clock
-
-    def fetch(self) -> Snapshot:
-        """Nothing, from now on."""
-        return Snapshot(vendor=self.vendor, as_of=self.clock.now(), reports=())
-
-
-def retired(vendor_id: str, read_model: ReadModel, clock: Clock) -> RetiredVendor:
-    """The gateway by which to take a known vendor's stock off sale; raises UnknownVendor."""
+def known_vendor(vendor_id: str, read_model: ReadModel) -> Vendor:
+    """A vendor that has reported something; raises UnknownVendor."""
     levels = read_model.vendor_stock(offset=0, limit=1, vendor_id=vendor_id).items
     if not levels:
         raise UnknownVendor(vendor_id)
-    return RetiredVendor(vendor=Vendor(id=vendor_id, name=levels[0].vendor_name), clock=clock)
+    return Vendor(id=vendor_id, name=levels[0].vendor_name)
 
 
 def sync_each(
@@ -71,16 +59,23 @@ def _sync(sync_vendor: SyncVendor, gateway: VendorGateway) -> SyncResult | Excep
         log.error("vendor.failed", vendor_id=vendor_id, reason=str(error))
         return error
     if result.outdated:
-        # Also so when our own clock, by which some feeds are dated, was set back.
         as_of = timestamp_text(result.as_of)
         log.warning("vendor.outdated", vendor_id=vendor_id, as_of=as_of)
+    for rejection in result.rejections[:LOGGED_REJECTIONS]:
+        log.warning("vendor.row_rejected", vendor_id=vendor_id, **attrs.asdict(rejection))
     log.info(
         "vendor.synced",
         vendor_id=vendor_id,
         products=result.products,
         changed=len(result.adjustments),
+        rejected=len(result.rejections),
     )
     return result
+
+
+def is_well(outcome: SyncResult | Exception) -> bool:
+    """Whether the vendor's report was taken in."""
+    return isinstance(outcome, SyncResult) and not outcome.outdated
 
 
 @contextmanager

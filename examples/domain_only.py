@@ -16,12 +16,15 @@ from order_aggregator import (
     StockReport,
     SyncVendor,
     Vendor,
+    VendorTerms,
     highest_then_even,
 )
 
 
 class Shelf:
-    """A vendor gateway of our own: whatever has a vendor and a fetch() is one."""
+    """A vendor gateway of our own: whatever has a vendor, its terms and a fetch() is one."""
+
+    terms = VendorTerms()
 
     def __init__(self, vendor_id: str, tea: int) -> None:
         self.vendor = Vendor(id=vendor_id, name=vendor_id.title())
@@ -32,6 +35,7 @@ class Shelf:
         return Snapshot(
             vendor=self.vendor,
             as_of=datetime(2026, 1, 1, tzinfo=UTC),
+            stated=True,
             reports=(StockReport(product_id="tea", name="Green tea", quantity=self.tea),),
         )
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from time import sleep
 
-from order_aggregator import Snapshot, StockReport, Vendor
+from order_aggregator import Snapshot, StockReport, Vendor, VendorTerms
 from order_aggregator.adapters.system.settings import Settings
 from order_aggregator.bootstrap import bootstrap
 from order_aggregator.entrypoints.runtime.logs import configure_logs
@@ -18,6 +18,8 @@ class Warehouse:
     """Our own adapter for the vendor gateway port: it asks the program's own stock list."""
 
     vendor = Vendor(id="warehouse", name="Our warehouse")
+    # Whatever we allocated after the list was counted is subtracted from it.
+    terms = VendorTerms()
 
     def __init__(self, stock: dict[str, int]) -> None:
         self.stock = stock
@@ -28,6 +30,7 @@ class Warehouse:
         return Snapshot(
             vendor=self.vendor,
             as_of=self.counted_at,
+            stated=True,
             reports=tuple(
                 StockReport(product_id=product_id, name=product_id, quantity=quantity)
                 for product_id, quantity in self.stock.items()

@@ -78,6 +78,14 @@ def test_vendor_stock_that_was_taken_without_an_order_is_found(busy: Shop) -> No
     }
 
 
+def test_what_was_allocated_without_an_order_is_found(shop: Shop) -> None:
+    shop.sync("acme", {"fig": 5})
+    change = VendorStockChange(vendor_id="acme", product_id="fig", available=0, allocated=2)
+    assert _tamper(shop, lambda uow: uow.stock.change_vendors([change])) == {
+        ("vendor_allocated", "acme/fig", 0, 2)
+    }
+
+
 def test_central_stock_that_no_vendor_has_is_found(busy: Shop) -> None:
     change = StockDelta(product_id="fig", on_hand=3)
     assert _tamper(busy, lambda uow: uow.stock.change([change], busy.clock.now())) == {
@@ -86,9 +94,7 @@ def test_central_stock_that_no_vendor_has_is_found(busy: Shop) -> None:
 
 
 def test_vendor_stock_that_central_stock_lacks_is_found(busy: Shop) -> None:
-    added = VendorStock(
-        vendor_id="acme", product_id="fig", available=1, reported=1, as_of=busy.clock.now()
-    )
+    added = VendorStock(vendor_id="acme", product_id="fig", available=1, reported=1)
     assert _tamper(busy, lambda uow: uow.stock.upsert_vendor_stock([added])) == {
         ("vendor_available", "acme/fig", 0, 1),
         ("on_hand", "fig", 5, 4),
@@ -113,7 +119,7 @@ def _placed(shop: Shop) -> Order:
 
 
 def _part(product_id: str, quantity: int) -> Allocation:
-    return Allocation(product_id=product_id, vendor_id="acme", quantity=quantity)
+    return Allocation(product_id=product_id, vendor_id="acme", quantity=quantity, sequence=quantity)
 
 
 def _end(shop: Shop, end: Order) -> set[tuple[str, str]]:
@@ -124,7 +130,10 @@ def _end(shop: Shop, end: Order) -> set[tuple[str, str]]:
         uow.stock.change_vendors(
             [
                 VendorStockChange(
-                    vendor_id=part.vendor_id, product_id=part.product_id, available=-part.quantity
+                    vendor_id=part.vendor_id,
+                    product_id=part.product_id,
+                    available=-part.quantity,
+                    allocated=part.quantity,
                 )
                 for part in end.allocations
             ]

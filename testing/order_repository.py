@@ -39,7 +39,9 @@ def _order(key: str | None = None, **quantities: int) -> Order:
 
 def _fulfilled(order: Order, vendor_id: str = "acme") -> Order:
     allocations = [
-        Allocation(product_id=line.product_id, vendor_id=vendor_id, quantity=line.quantity)
+        Allocation(
+            product_id=line.product_id, vendor_id=vendor_id, quantity=line.quantity, sequence=9
+        )
         for line in order.lines
     ]
     return order.fulfil(allocations, LATER)
@@ -124,9 +126,9 @@ def test_the_end_of_an_order_is_written_down_whole(storage: Storage) -> None:
     )
     split = first.fulfil(
         [
-            Allocation(product_id="apple", vendor_id="acme", quantity=1),
-            Allocation(product_id="apple", vendor_id="bert", quantity=1),
-            Allocation(product_id="pear", vendor_id="bert", quantity=1),
+            Allocation(product_id="apple", vendor_id="acme", quantity=1, sequence=1),
+            Allocation(product_id="apple", vendor_id="bert", quantity=1, sequence=1),
+            Allocation(product_id="pear", vendor_id="bert", quantity=1, sequence=1),
         ],
         LATER,
     )
@@ -158,34 +160,6 @@ def test_an_unknown_order_cannot_be_settled(storage: Storage) -> None:
     with pytest.raises(Conflict):
         _settle(storage, _fulfilled(_order(apple=1)))
     assert storage.read_model.orders(0, 9).total == 0
-
-
-def test_what_was_allocated_is_summed_by_product_after_the_moment(storage: Storage) -> None:
-    orders = _added(storage, *(_order(apple=2, pear=1) for _ in range(3)), _order(apple=7))
-    timestamps = [NOW + timedelta(seconds=number) for number in range(4)]
-    for order, timestamp, vendor_id in zip(
-        orders, timestamps, ["acme"] * 3 + ["bert"], strict=True
-    ):
-        _settle(storage, attrs.evolve(_fulfilled(order, vendor_id), updated_at=timestamp))
-
-    def since(moment_number: int, *product_ids: str) -> dict[str, int]:
-        timestamp = timestamps[moment_number]
-        found = work(
-            storage, lambda uow: uow.orders.allocated_since("acme", product_ids, timestamp)
-        )
-        return {key: units for key, units in found.items() if units}
-
-    assert since(0, "apple", "pear", "kiwi") == {"apple": 4, "pear": 2}
-    assert since(1, "apple") == {"apple": 2}
-    assert since(2, "apple", "pear") == {}
-    assert since(0) == {}
-
-
-def test_a_failed_order_counts_for_nothing_in_what_was_allocated(storage: Storage) -> None:
-    [order] = _added(storage, _order(apple=2))
-    _settle(storage, order.fail("given up", LATER))
-    units = work(storage, lambda uow: uow.orders.allocated_since("acme", ["apple"], NOW))
-    assert not any(units.values())
 
 
 def test_unsettled_orders_are_taken_oldest_first_once_until_they_are_due_again(

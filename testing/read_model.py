@@ -154,10 +154,10 @@ def test_an_order_is_told_as_it_is(shop: Shop) -> None:
     found = shop.order(order.id)
     assert found == attrs.evolve(fulfilled, allocations=found.allocations)
     assert found.allocations == (
-        Allocation(product_id="apple", vendor_id="acme", quantity=2),
-        Allocation(product_id="apple", vendor_id="bert", quantity=2),
-        Allocation(product_id="pear", vendor_id="acme", quantity=1),
-        Allocation(product_id="pear", vendor_id="bert", quantity=1),
+        Allocation(product_id="apple", vendor_id="acme", quantity=2, sequence=2),
+        Allocation(product_id="apple", vendor_id="bert", quantity=2, sequence=2),
+        Allocation(product_id="pear", vendor_id="acme", quantity=1, sequence=1),
+        Allocation(product_id="pear", vendor_id="bert", quantity=1, sequence=1),
     )
 
 

@@ -12,6 +12,7 @@ import attrs
 from ..adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
 from ..adapters.wire import decode
 from ..domain.allocation import AllocationPolicy, highest_then_even
+from ..domain.counting import CountsOrders
 from ..domain.errors import OrderRefused
 from ..domain.order import Order, OrderLine
 from ..domain.ports.ledger import Discrepancy
@@ -29,10 +30,14 @@ from ..domain.use_cases.relay_messages import RelayMessages
 from ..domain.use_cases.resend_orders import ResendOrders
 from ..domain.use_cases.separate_orders import RequeueIndividually
 from ..domain.use_cases.sync_vendor import SyncResult, SyncVendor
-from ..domain.vendor_sync import Snapshot, StockReport
+from ..domain.vendor_sync import Snapshot, StockReport, VendorTerms
 
 RESEND_AFTER = timedelta(minutes=5)
 _numbers = count(1)
+
+
+# Of a vendor whose clock is ours.
+SAME_CLOCK = VendorTerms(counts_orders=CountsOrders(clock_tolerance=timedelta(0)))
 
 
 @attrs.frozen
@@ -40,6 +45,7 @@ class Feed:
     """A vendor gateway that answers with the snapshot it was given."""
 
     snapshot: Snapshot
+    terms: VendorTerms = SAME_CLOCK
 
     @property
     def vendor(self) -> Vendor:
@@ -79,6 +85,7 @@ def snapshot(vendor_id: str, quantities: Mapping[str, int], as_of: datetime) -> 
     return Snapshot(
         vendor=Vendor(id=vendor_id, name=f"Vendor {vendor_id}"),
         as_of=as_of,
+        stated=True,
         reports=tuple(
             StockReport(product_id=key, name=f"Product {key}", quantity=units)
             for key, units in quantities.items()

@@ -28,7 +28,7 @@ def stock_up(storage: Storage, vendor_id: str, **quantities: int) -> None:
     """Add a vendor and its stock by means of the repository alone, so past the ledger."""
 
     def step(uow: UnitOfWork) -> None:
-        uow.stock.accept_report(Vendor(id=vendor_id, name=f"Vendor {vendor_id}"), NOW)
+        uow.stock.accept_report(Vendor(id=vendor_id, name=f"Vendor {vendor_id}"), NOW, NOW)
         uow.stock.add_products([Product(id=key, name=key) for key in quantities], NOW)
         uow.stock.lock(quantities)
         uow.stock.upsert_vendor_stock(
@@ -41,14 +41,16 @@ def stock_up(storage: Storage, vendor_id: str, **quantities: int) -> None:
     work(storage, step)
 
 
-def level(vendor_id: str, product_id: str, available: int, as_of: datetime = NOW) -> VendorStock:
+def level(
+    vendor_id: str, product_id: str, available: int, stated_at: datetime | None = None
+) -> VendorStock:
     """Vendor stock as just reported."""
     return VendorStock(
         vendor_id=vendor_id,
         product_id=product_id,
         available=available,
         reported=available,
-        as_of=as_of,
+        stated_at=stated_at,
     )
 
 

@@ -6,7 +6,9 @@ Fixtures: `storage`: an empty storage.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 
+import attrs
 import pytest
 
 from ..domain.errors import ConstraintViolated
@@ -41,7 +43,7 @@ def _change(storage: Storage, *changes: StockDelta) -> None:
 
 
 def _rename(storage: Storage, vendor: Vendor) -> None:
-    work(storage, lambda uow: uow.stock.accept_report(vendor, NOW))
+    work(storage, lambda uow: uow.stock.accept_report(vendor, NOW, NOW))
 
 
 def _levels(storage: Storage, *product_ids: str) -> list[VendorStock]:
@@ -151,11 +153,12 @@ def test_vendor_stock_is_found_by_product(storage: Storage) -> None:
 def test_vendor_stock_is_changed_by_differences(storage: Storage) -> None:
     changes = [
         VendorStockChange(vendor_id="acme", product_id="apple", available=-5),
-        VendorStockChange(vendor_id="acme", product_id="pear", available=1),
+        VendorStockChange(vendor_id="acme", product_id="pear", available=1, allocated=2),
     ]
     work(storage, lambda uow: uow.stock.change_vendors(changes))
     assert [each.available for each in _levels(storage, "apple", "pear")] == [0, 4]
     assert [each.reported for each in _levels(storage, "apple", "pear")] == [5, 3]
+    assert [each.allocated for each in _levels(storage, "apple", "pear")] == [0, 2]
     work(storage, lambda uow: uow.stock.change_vendors([]))
 
 
@@ -171,20 +174,27 @@ def test_the_storage_itself_refuses_vendor_stock_below_zero(storage: Storage) ->
 
 def test_vendor_stock_is_put_in_or_replaced(storage: Storage) -> None:
     replaced = VendorStock(
-        vendor_id="acme", product_id="apple", available=7, reported=9, as_of=LATER
+        vendor_id="acme",
+        product_id="apple",
+        available=7,
+        reported=9,
+        allocated=6,
+        counted=4,
+        stated_at=LATER,
     )
-    work(storage, lambda uow: uow.stock.accept_report(Vendor(id="bert", name="Bert"), NOW))
+    work(storage, lambda uow: uow.stock.accept_report(Vendor(id="bert", name="Bert"), NOW, NOW))
     work(storage, lambda uow: uow.stock.upsert_vendor_stock([replaced, level("bert", "apple", 0)]))
     assert _levels(storage, "apple") == [replaced, level("bert", "apple", 0)]
     work(storage, lambda uow: uow.stock.upsert_vendor_stock([]))
 
 
-def test_a_report_is_accepted_unless_a_newer_one_was(storage: Storage) -> None:
-    def accept(name: str, as_of: datetime) -> bool:
-        return work(
-            storage, lambda uow: uow.stock.accept_report(Vendor(id="acme", name=name), as_of)
-        )
+def _accept(storage: Storage, name: str, as_of: datetime, now: datetime = LATER) -> bool:
+    vendor = Vendor(id="acme", name=name)
+    return work(storage, lambda uow: uow.stock.accept_report(vendor, as_of, now))
 
+
+def test_a_report_is_accepted_unless_a_newer_one_was(storage: Storage) -> None:
+    accept = partial(_accept, storage)
     assert accept("Later", LATER)
     assert accept("Again", LATER)
     assert not accept("Earlier", NOW)
@@ -192,18 +202,79 @@ def test_a_report_is_accepted_unless_a_newer_one_was(storage: Storage) -> None:
     assert level.vendor_name == "Again"
 
 
+def test_a_report_that_is_dated_later_than_now_bars_no_other(storage: Storage) -> None:
+    assert _accept(storage, "Ahead", LATER, NOW)
+    assert _accept(storage, "Right", NOW, NOW)
+    assert not _accept(storage, "Earlier", NOW - timedelta(microseconds=1), NOW)
+
+
+def test_whatever_a_retired_vendor_reports_next_is_newer(storage: Storage) -> None:
+    assert _accept(storage, "Gone", LATER)
+    work(storage, lambda uow: uow.stock.retire("acme"))
+    work(storage, lambda uow: uow.stock.retire("stranger"))
+    assert _accept(storage, "Back", NOW)
+    assert not _accept(storage, "Earlier", NOW - timedelta(seconds=1))
+
+
 def test_a_vendors_products_are_those_of_which_it_last_reported_more_than_nothing(
     storage: Storage,
 ) -> None:
     def step(uow: UnitOfWork) -> set[str]:
-        sold_out = VendorStock(
-            vendor_id="acme", product_id="apple", available=0, reported=5, as_of=NOW
-        )
+        sold_out = VendorStock(vendor_id="acme", product_id="apple", available=0, reported=5)
         uow.stock.upsert_vendor_stock([sold_out, level("acme", "pear", 0)])
         return uow.stock.products_of("acme")
 
     assert work(storage, step) == {"apple"}
     assert work(storage, lambda uow: uow.stock.products_of("stranger")) == set()
+
+
+def _allocated(vendor_id: str, product_id: str, allocated: int, counted: int = 0) -> VendorStock:
+    return attrs.evolve(level(vendor_id, product_id, 0), allocated=allocated, counted=counted)
+
+
+def _marked(storage: Storage, timestamps: dict[str, datetime]) -> dict[str, int]:
+    return dict(work(storage, lambda uow: uow.stock.allocated_by("acme", timestamps)))
+
+
+def _mark(storage: Storage, at: datetime, *levels: VendorStock) -> None:
+    def step(uow: UnitOfWork) -> None:
+        uow.stock.upsert_vendor_stock(levels)
+        uow.stock.mark_allocated(levels, at)
+
+    work(storage, step)
+
+
+def test_what_was_allocated_by_a_time_is_the_highest_total_marked_by_then(storage: Storage) -> None:
+    stock_up(storage, "bert", apple=5)
+    _mark(storage, NOW, _allocated("acme", "apple", 3), _allocated("bert", "apple", 9))
+    _mark(storage, LATER, _allocated("acme", "apple", 5), _allocated("acme", "pear", 2))
+    before = NOW - timedelta(microseconds=1)
+    assert _marked(storage, {"apple": before, "pear": NOW, "kiwi": LATER}) == {}
+    assert _marked(storage, {"apple": NOW, "pear": LATER}) == {"apple": 3, "pear": 2}
+    assert _marked(storage, {"apple": LATER}) == {"apple": 5}
+    assert _marked(storage, {}) == {}
+    work(storage, lambda uow: uow.stock.mark_allocated([], NOW))
+
+
+def test_a_total_keeps_the_first_time_at_which_it_was_marked(storage: Storage) -> None:
+    _mark(storage, NOW, _allocated("acme", "apple", 3))
+    _mark(storage, LATER, _allocated("acme", "apple", 3))
+    assert _marked(storage, {"apple": NOW}) == {"apple": 3}
+
+
+def test_marks_of_what_is_counted_are_forgotten(storage: Storage) -> None:
+    _mark(storage, NOW, _allocated("acme", "apple", 3))
+    _mark(storage, LATER, _allocated("acme", "apple", 5), _allocated("acme", "pear", 2))
+    counted = _allocated("acme", "apple", 5, counted=3)
+    work(storage, lambda uow: uow.stock.upsert_vendor_stock([counted]))
+    assert _marked(storage, {"apple": NOW}) == {}
+    assert _marked(storage, {"apple": LATER, "pear": LATER}) == {"apple": 5, "pear": 2}
+
+
+@pytest.mark.parametrize("counted", [-1, 4])
+def test_no_more_can_be_counted_than_was_allocated(storage: Storage, counted: int) -> None:
+    with pytest.raises(ConstraintViolated):
+        _mark(storage, NOW, _allocated("acme", "apple", 3, counted))
 
 
 def test_a_vendor_is_added_or_renamed(storage: Storage) -> None:
@@ -250,7 +321,7 @@ def test_every_id_comes_back_as_it_went_in(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize(
-    "as_of",
+    "stated_at",
     [
         datetime(2026, 1, 1, 12, 0, 0, 1, tzinfo=UTC),
         datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=9, minutes=30))),
@@ -259,12 +330,12 @@ def test_every_id_comes_back_as_it_went_in(storage: Storage) -> None:
     ],
 )
 def test_moments_keep_their_microseconds_and_are_answered_in_utc(
-    storage: Storage, as_of: datetime
+    storage: Storage, stated_at: datetime
 ) -> None:
-    work(storage, lambda uow: uow.stock.upsert_vendor_stock([level("acme", "apple", 1, as_of)]))
+    work(storage, lambda uow: uow.stock.upsert_vendor_stock([level("acme", "apple", 1, stated_at)]))
     [found] = _levels(storage, "apple")
-    assert found.as_of == as_of
-    assert found.as_of.utcoffset() == timedelta(0) or as_of.utcoffset() != timedelta(0)
+    assert found.stated_at == stated_at
+    assert found.stated_at.utcoffset() == timedelta(0) or stated_at.utcoffset() != timedelta(0)
 
 
 def test_the_largest_quantities_of_many_vendors_fit(storage: Storage) -> None:

@@ -35,7 +35,7 @@ class _SomethingBroke(Exception):
 
 
 def _change_everything(uow: UnitOfWork) -> None:
-    uow.stock.accept_report(Vendor(id="bert", name="Bert"), NOW)
+    uow.stock.accept_report(Vendor(id="bert", name="Bert"), NOW, NOW)
     uow.stock.add_products([Product(id="fig", name="Fig")], NOW)
     uow.stock.lock(["apple", "fig"])
     uow.stock.upsert_vendor_stock([level("bert", "fig", 3)])

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from order_aggregator.domain.errors import VendorUnavailable
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
-from order_aggregator.domain.vendor_sync import Snapshot
+from order_aggregator.domain.vendor_sync import Snapshot, VendorTerms
 from order_aggregator.entrypoints.api.app import close, create_app
 from order_aggregator.entrypoints.api.scheduling import Scheduler, ThreadScheduler
 from order_aggregator.entrypoints.api.services import ApiServices, Limits
@@ -27,6 +27,7 @@ class DeadFeed:
     """A vendor gateway that never answers."""
 
     vendor: Vendor
+    terms: VendorTerms = attrs.field(factory=VendorTerms)
 
     def fetch(self) -> Snapshot:
         raise VendorUnavailable(self.vendor.id, "connection refused")

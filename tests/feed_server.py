@@ -21,8 +21,9 @@ class Answer:
     headers: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
 
     def __call__(self, exchange: Exchange) -> None:
-        exchange.send_response(self.status)
-        for name, value in {"Content-Length": str(len(self.body)), **self.headers}.items():
+        exchange.send_response_only(self.status)
+        usual = {"Date": exchange.date_time_string(), "Content-Length": str(len(self.body))}
+        for name, value in {**usual, **self.headers}.items():
             exchange.send_header(name, value)
         exchange.end_headers()
         exchange.wfile.write(self.body)

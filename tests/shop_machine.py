@@ -75,7 +75,6 @@ class ModelOrder:
     key: str | None
     status: str = "reserved"
     taken: Counter[tuple[str, str]] = attrs.Factory(Counter)
-    settled_at: datetime | None = None
     failed_attempts: int = 0
 
 
@@ -85,7 +84,10 @@ class ModelLevel:
 
     available: int
     reported: int
-    as_of: datetime
+    allocated: int = 0
+    counted: int = 0
+    # When each total was first seen.
+    marks: dict[int, datetime] = attrs.Factory(dict)
 
 
 class ShopMachine(RuleBasedStateMachine):
@@ -207,7 +209,10 @@ class ShopMachine(RuleBasedStateMachine):
         assert {
             (level.vendor_id, level.product_id): (level.available, level.reported, level.as_of)
             for level in page.items
-        } == {key: attrs.astuple(level) for key, level in self.levels.items()}
+        } == {
+            key: (level.available, level.reported, self.reported_at[key[0]])
+            for key, level in self.levels.items()
+        }
 
     @invariant()
     def orders_equal_the_model(self) -> None:
@@ -252,12 +257,13 @@ class ShopMachine(RuleBasedStateMachine):
     # The model.
 
     def _report(self, vendor: str, product: str, reported: int, as_of: datetime) -> None:
-        uncounted = sum(
-            order.taken[vendor, product]
-            for order in self.orders.values()
-            if order.settled_at is not None and order.settled_at > as_of
-        )
-        self.levels[vendor, product] = ModelLevel(max(0, reported - uncounted), reported, as_of)
+        level = self.levels.setdefault((vendor, product), ModelLevel(0, 0))
+        if level.counted < level.allocated:
+            level.marks.setdefault(level.allocated, self.shop.clock.now())
+            marked = [total for total, at in level.marks.items() if at <= as_of]
+            level.counted = max([level.counted, *marked])
+        level.reported = reported
+        level.available = max(0, reported - (level.allocated - level.counted))
 
     def _check_placed(self, command: PlaceOrder, outcome: object) -> None:
         wanted = {line.product_id: line.quantity for line in command.lines}
@@ -300,10 +306,10 @@ class ShopMachine(RuleBasedStateMachine):
         for (vendor, product), parts in taken.items():
             assert parts <= self.levels[vendor, product].available
             self.levels[vendor, product].available -= parts
+            self.levels[vendor, product].allocated += parts
             units[product] += parts
         assert units == order.lines
         order.status, order.taken = "fulfilled", taken
-        order.settled_at = self.shop.clock.now()
 
     def _picked(self, chosen: Sequence[int]) -> list[UUID]:
         newest = sorted(self.orders, reverse=True)

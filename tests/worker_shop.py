@@ -7,6 +7,8 @@ from datetime import timedelta
 from threading import Event
 from uuid import UUID, uuid4
 
+import attrs
+
 from order_aggregator import (
     FailOrders,
     FindSuspects,
@@ -64,10 +66,10 @@ class Shop:
     def stock(self, product_id: str, units: int) -> None:
         now = self.clock.now()
         with self.storage.unit_of_work() as uow:
-            uow.stock.accept_report(Vendor(id="acme", name="Acme"), now)
+            uow.stock.accept_report(Vendor(id="acme", name="Acme"), now, now)
             uow.stock.add_products([Product(id=product_id, name=product_id)], now)
             level = VendorStock(
-                vendor_id="acme", product_id=product_id, available=units, reported=units, as_of=now
+                vendor_id="acme", product_id=product_id, available=units, reported=units
             )
             uow.stock.upsert_vendor_stock([level])
             uow.stock.record(
@@ -85,12 +87,8 @@ class Shop:
         now = self.clock.now()
         with self.storage.unit_of_work() as uow:
             level = uow.stock.lock_vendor_stock([product_id])[0]
-            less = VendorStock(
-                vendor_id="acme",
-                product_id=product_id,
-                available=level.available - units,
-                reported=level.available - units,
-                as_of=now,
+            less = attrs.evolve(
+                level, available=level.available - units, reported=level.available - units
             )
             uow.stock.upsert_vendor_stock([less])
             uow.stock.record(

@@ -23,6 +23,7 @@ class MemoryLedger:
             yield from _vendor_available(tables)
             yield from _on_hand(tables)
             yield from _reserved(tables)
+            yield from _vendor_allocated(tables)
             yield from _allocated(tables)
             yield from _has_lines(tables)
 
@@ -56,6 +57,18 @@ def _reserved(tables: Tables) -> Iterator[Discrepancy]:
             expected[line.product_id] += line.quantity
     found = {key: stock.reserved for key, stock in tables.central.items()}
     yield from _differences("reserved", expected, Counter(found))
+
+
+def _vendor_allocated(tables: Tables) -> Iterator[Discrepancy]:
+    expected: Counter[str] = Counter()
+    for order in tables.orders.values():
+        for part in order.allocations:
+            expected[f"{part.vendor_id}/{part.product_id}"] += part.quantity
+    found = {
+        f"{level.vendor_id}/{level.product_id}": level.allocated
+        for level in tables.vendor_stock.values()
+    }
+    yield from _differences("vendor_allocated", expected, Counter(found))
 
 
 def _allocated(tables: Tables) -> Iterator[Discrepancy]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -56,17 +55,6 @@ class MemoryOrders:
             if order.status is OrderStatus.RESERVED:
                 self._tables.failed_attempts[order.id] = attempts[order.id]
                 self._tables.sent_at[order.id] = at
-
-    def allocated_since(
-        self, vendor_id: str, product_ids: Collection[str], timestamp: datetime
-    ) -> Mapping[str, int]:
-        """By a scan over all orders."""
-        units: Counter[str] = Counter()
-        for order in self._tables.orders.values():
-            for part in order.allocations if order.updated_at > timestamp else ():
-                if part.vendor_id == vendor_id and part.product_id in product_ids:
-                    units[part.product_id] += part.quantity
-        return units
 
     def claim_unfulfilled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
         """By a scan over all orders."""

@@ -138,7 +138,7 @@ def _vendor_stock_level(tables: Tables, level: VendorStock) -> VendorStockLevel:
         product_id=level.product_id,
         available=level.available,
         reported=level.reported,
-        as_of=level.as_of,
+        as_of=level.stated_at or tables.reported_at[level.vendor_id],
     )
 
 

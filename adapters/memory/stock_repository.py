@@ -80,15 +80,43 @@ class MemoryStock:
             before = self._tables.vendor_stock.get(key)
             if before is None:
                 raise ConstraintViolated(f"there is no stock of {key}")
-            after = attrs.evolve(before, available=before.available + change.available)
+            after = attrs.evolve(
+                before,
+                available=before.available + change.available,
+                allocated=before.allocated + change.allocated,
+            )
             if after.available < 0:
                 raise ConstraintViolated(f"stock of {key} would fall below 0")
             self._tables.vendor_stock[key] = after
 
     def upsert_vendor_stock(self, levels: Sequence[VendorStock]) -> None:
-        """Insert or replace."""
+        """Insert or replace, and forget marks by a scan."""
         for level in levels:
+            if not 0 <= level.counted <= level.allocated:
+                raise ConstraintViolated("more is counted than was ever allocated")
             self._tables.vendor_stock[level.product_id, level.vendor_id] = level
+        counted = {(level.product_id, level.vendor_id): level.counted for level in levels}
+        for key in self._tables.marks:
+            product_id, vendor_id, allocated = key
+            if allocated <= counted.get((product_id, vendor_id), -1):
+                self._tables.marks[key] = None
+
+    def mark_allocated(self, levels: Sequence[VendorStock], at: datetime) -> None:
+        """Insert what is new."""
+        for level in levels:
+            key = level.product_id, level.vendor_id, level.allocated
+            if self._tables.marks.get(key) is None:
+                self._tables.marks[key] = at
+
+    def allocated_by(self, vendor_id: str, timestamps: Mapping[str, datetime]) -> Mapping[str, int]:
+        """By a scan over all marks."""
+        highest: dict[str, int] = {}
+        for (product_id, marked_vendor, allocated), at in self._tables.marks.items():
+            if marked_vendor != vendor_id or at is None or product_id not in timestamps:
+                continue
+            if at <= timestamps[product_id]:
+                highest[product_id] = max(allocated, highest.get(product_id, 0))
+        return highest
 
     def record(self, adjustments: Sequence[StockAdjustment]) -> None:
         """Append to the ledger."""
@@ -102,13 +130,21 @@ class MemoryStock:
             level.product_id for level in levels if level.vendor_id == vendor_id and level.reported
         }
 
-    def accept_report(self, vendor: Vendor, as_of: datetime) -> bool:
+    def accept_report(self, vendor: Vendor, as_of: datetime, now: datetime) -> bool:
         """Insert or replace."""
-        if self._tables.reported_at.get(vendor.id, as_of) > as_of:
+        known = self._tables.reported_at.get(vendor.id)
+        retired = self._tables.retired.get(vendor.id, False)
+        if known is not None and as_of < known <= now and not retired:
             return False
+        self._tables.retired[vendor.id] = False
         self._tables.vendors[vendor.id] = vendor
         self._tables.reported_at[vendor.id] = as_of
         return True
+
+    def retire(self, vendor_id: str) -> None:
+        """Note it."""
+        if vendor_id in self._tables.vendors:
+            self._tables.retired[vendor_id] = True
 
     def products(self, product_ids: Collection[str]) -> dict[str, Product]:
         """Look up."""

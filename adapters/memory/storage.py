@@ -11,6 +11,9 @@ from .unit_of_work import MemoryUnitOfWork
 class MemoryStorage:
     """Stock, orders and outbox in memory. One unit of work at a time; readers never wait for it."""
 
+    # There is but one process.
+    clock = None
+
     def __init__(self) -> None:
         self._database = Database()
         self.read_model = MemoryReadModel(self._database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import MutableMapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -31,9 +32,13 @@ class Tables:
     products: MutableMapping[str, Product] = attrs.Factory(dict)
     vendors: MutableMapping[str, Vendor] = attrs.Factory(dict)
     reported_at: MutableMapping[str, datetime] = attrs.Factory(dict)
+    # By vendor id; whether it is gone.
+    retired: MutableMapping[str, bool] = attrs.Factory(dict)
     central: MutableMapping[str, CentralStock] = attrs.Factory(dict)
     changed_at: MutableMapping[str, datetime] = attrs.Factory(dict)
     vendor_stock: MutableMapping[tuple[str, str], VendorStock] = attrs.Factory(dict)
+    # By product, vendor and total: when that was first seen. None where the mark was removed.
+    marks: MutableMapping[tuple[str, str, int], datetime | None] = attrs.Factory(dict)
     adjustments: MutableMapping[int, StockAdjustment] = attrs.Factory(dict)
     orders: MutableMapping[UUID, Order] = attrs.Factory(dict)
     sent_at: MutableMapping[UUID, datetime] = attrs.Factory(dict)
@@ -54,5 +59,10 @@ class Tables:
         """Take over the writes of an overlay of these tables."""
         for name, table in attrs.asdict(self, recurse=False).items():
             table.update(getattr(overlay, name).maps[0])
-        for message_id in [key for key, message in self.outbox.items() if message is None]:
-            del self.outbox[message_id]
+        _drop_removed(self.outbox)
+        _drop_removed(self.marks)
+
+
+def _drop_removed(rows: MutableMapping[Any, Any]) -> None:
+    for key in [key for key, row in rows.items() if row is None]:
+        del rows[key]

@@ -7,17 +7,16 @@ from datetime import datetime
 from threading import Lock
 
 from ...domain.errors import VendorUnavailable
-from ...domain.ports.clock import Clock
 from ...domain.stock import Vendor
-from ...domain.vendor_sync import Snapshot, StockReport
+from ...domain.vendor_sync import Snapshot, StockReport, VendorTerms
 
 
 class MemoryVendorGateway:
     """VendorGateway on what it was last told to report; at first, nothing."""
 
-    def __init__(self, vendor: Vendor, clock: Clock) -> None:
+    def __init__(self, vendor: Vendor, terms: VendorTerms | None = None) -> None:
         self._vendor = vendor
-        self._clock = clock
+        self._terms = terms or VendorTerms()
         self._lock = Lock()
         self._reports: tuple[StockReport, ...] = ()
         self._as_of: datetime | None = None
@@ -27,6 +26,11 @@ class MemoryVendorGateway:
     def vendor(self) -> Vendor:
         """Whose stock it is."""
         return self._vendor
+
+    @property
+    def terms(self) -> VendorTerms:
+        """How its reports are to be understood."""
+        return self._terms
 
     def report(self, reports: Iterable[StockReport], as_of: datetime | None = None) -> None:
         """From now on the vendor has this; without `as_of`, whenever it is asked."""
@@ -40,12 +44,12 @@ class MemoryVendorGateway:
 
     def fetch(self) -> Snapshot:
         """What was last reported. Raises InvalidSnapshot when a product stands in it twice."""
-        began = self._clock.now()
         with self._lock:
             if self._problem is not None:
                 raise VendorUnavailable(self._vendor.id, self._problem)
             return Snapshot(
                 vendor=self._vendor,
-                as_of=min(began, self._as_of or began),
+                as_of=self._as_of,
+                stated=self._as_of is not None,
                 reports=self._reports,
             )

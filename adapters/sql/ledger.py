@@ -122,6 +122,19 @@ def _reserved() -> Select[Any]:
     return _differences(union_all(lines, central).subquery(), "product_id")
 
 
+def _vendor_allocated() -> Select[Any]:
+    demand = select(
+        allocations.c.vendor_id,
+        allocations.c.product_id,
+        allocations.c.quantity.label("expected"),
+        _NOTHING.label("found"),
+    )
+    levels = select(
+        vendor_stock.c.vendor_id, vendor_stock.c.product_id, _NOTHING, vendor_stock.c.allocated
+    )
+    return _differences(union_all(demand, levels).subquery(), "vendor_id", "product_id")
+
+
 def _allocated() -> Select[Any]:
     """Compared line by line, reported by order."""
     entries = union_all(
@@ -162,6 +175,7 @@ _CHECKS = {
     "vendor_available": _vendor_available(),
     "on_hand": _on_hand(),
     "reserved": _reserved(),
+    "vendor_allocated": _vendor_allocated(),
     "allocated": _allocated(),
     "has_lines": _has_lines(),
 }

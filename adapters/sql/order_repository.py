@@ -17,7 +17,6 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
-    func,
     insert,
     literal,
     select,
@@ -27,7 +26,7 @@ from sqlalchemy import (
 from ...domain.errors import Conflict
 from ...domain.order import Allocation, Order, OrderLine, OrderStatus
 from .bulk import BulkKeys, bulk_keys, bulk_rows
-from .schema import NOT_FULFILLED, RESERVED, TEXT_ID, TIMESTAMP, allocations, order_lines, orders
+from .schema import NOT_FULFILLED, RESERVED, TIMESTAMP, allocations, order_lines, orders
 from .transaction import Transaction
 
 _STATUS = {status.value: status for status in OrderStatus}
@@ -67,7 +66,6 @@ class OrderStatements:
         self._build_settle(dialect)
         self._build_record_failures(dialect)
         self._build_take_unsettled()
-        self._build_allocated_since(dialect)
 
     def _build_inserts(self, dialect: Dialect) -> None:
         names = [column.name for column in ORDER_COLUMNS]
@@ -135,18 +133,6 @@ class OrderStatements:
             update(orders)
             .values(sent_at=bindparam("at", type_=TIMESTAMP))
             .where(self.ids.contain(orders.c.id))
-        )
-
-    def _build_allocated_since(self, dialect: Dialect) -> None:
-        self.product_ids = bulk_keys(dialect, TEXT_ID)
-        self.allocated_since = (
-            select(allocations.c.product_id, func.sum(allocations.c.quantity))
-            .where(
-                allocations.c.vendor_id == bindparam("vendor_id"),
-                self.product_ids.contain(allocations.c.product_id),
-                allocations.c.allocated_at > bindparam("timestamp", type_=TIMESTAMP),
-            )
-            .group_by(allocations.c.product_id)
         )
 
 
@@ -217,17 +203,6 @@ class SqlOrders:
             parameters = self._statements.failures.bind(list(attempts.items()))
             self._transaction.write(self._statements.record_failures, parameters | {"at": at})
 
-    def allocated_since(
-        self, vendor_id: str, product_ids: Collection[str], timestamp: datetime
-    ) -> Mapping[str, int]:
-        """Summed up by the database."""
-        parameters = self._statements.product_ids.bind(product_ids)
-        rows = self._transaction.rows(
-            self._statements.allocated_since,
-            parameters | {"vendor_id": vendor_id, "timestamp": timestamp},
-        )
-        return {product_id: int(units) for product_id, units in rows}
-
     def claim_unfulfilled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
         """Oldest first."""
         rows = self._transaction.rows(
@@ -256,7 +231,7 @@ class SqlOrders:
 
     def _add_allocations(self, orders: Sequence[Order]) -> None:
         rows = [
-            (order.id, part.product_id, part.vendor_id, part.quantity, order.updated_at)
+            (order.id, part.product_id, part.vendor_id, part.quantity, part.sequence)
             for order in orders
             for part in order.allocations
         ]
@@ -284,6 +259,7 @@ def select_allocations(ids: BulkKeys) -> Select[Any]:
             allocations.c.product_id,
             allocations.c.vendor_id,
             allocations.c.quantity,
+            allocations.c.sequence,
         )
         .where(ids.contain(allocations.c.order_id))
         .order_by(allocations.c.order_id, allocations.c.product_id, allocations.c.vendor_id)
@@ -301,8 +277,10 @@ def orders_from(
     """Orders from rows of ORDER_COLUMNS, product id and quantity, and from their allocations."""
     parts = {
         order_id: tuple(
-            Allocation(product_id=product_id, vendor_id=vendor_id, quantity=quantity)
-            for _, product_id, vendor_id, quantity in group
+            Allocation(
+                product_id=product_id, vendor_id=vendor_id, quantity=quantity, sequence=sequence
+            )
+            for _, product_id, vendor_id, quantity, sequence in group
         )
         for order_id, group in groupby(allocation_rows, key=itemgetter(0))
     }

@@ -78,6 +78,7 @@ class SqlReadModel:
                 central_stock.c.updated_at,
                 *vendor_stock.c,
                 vendors.c.name,
+                vendors.c.as_of.label("reported_at"),
             )
             .select_from(
                 central_stock.join(products)
@@ -157,7 +158,7 @@ class SqlReadModel:
         page = _cut(levels.order_by(*key), offset, limit)
         total = _count(levels)
         rows = self._rows(
-            select(total.c.total, page, vendors.c.name)
+            select(total.c.total, page, vendors.c.name, vendors.c.as_of.label("reported_at"))
             .select_from(
                 total.outerjoin(page, true()).outerjoin(vendors, vendors.c.id == page.c.vendor_id)
             )
@@ -266,5 +267,5 @@ def _vendor_stock_level(row: AnyRow) -> VendorStockLevel:
         product_id=row.product_id,
         available=row.available,
         reported=row.reported,
-        as_of=row.as_of,
+        as_of=row.stated_at or row.reported_at,
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     Uuid,
+    false,
     literal_column,
 )
 
@@ -79,6 +81,7 @@ vendors = Table(
     Column("name", Text, nullable=False),
     # Of the newest report.
     Column("as_of", TIMESTAMP, nullable=False),
+    Column("retired", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 
@@ -105,11 +108,16 @@ vendor_stock = Table(
     Column("vendor_id", TEXT_ID, ForeignKey(vendors.c.id), nullable=False),
     Column("available", BigInteger, nullable=False),
     Column("reported", BigInteger, nullable=False),
-    Column("as_of", TIMESTAMP, nullable=False),
+    # Ever; and how much of that the last report had counted.
+    Column("allocated", BigInteger, nullable=False),
+    Column("counted", BigInteger, nullable=False),
+    # What the vendor says the row is of; null where it says nothing.
+    Column("stated_at", TIMESTAMP),
     # In this order for the products of one vendor; the vendors of one product have the index below.
     PrimaryKeyConstraint("vendor_id", "product_id"),
     CheckConstraint("available >= 0", name="available_not_negative"),
     CheckConstraint("reported >= 0", name="reported_not_negative"),
+    CheckConstraint("counted >= 0 AND counted <= allocated", name="counted_was_allocated"),
     # A row's next version finds room beside the last: one page to write instead of two.
     postgresql_with={"fillfactor": "50"},
     sqlite_with_rowid=False,
@@ -120,6 +128,21 @@ Index(
     vendor_stock.c.product_id,
     vendor_stock.c.available.desc(),
     vendor_stock.c.vendor_id,
+)
+
+# When a total of allocated units was first seen committed; only while no report has counted it.
+allocation_marks = Table(
+    "allocation_marks",
+    metadata,
+    Column("vendor_id", TEXT_ID, nullable=False),
+    Column("product_id", TEXT_ID, nullable=False),
+    Column("allocated", BigInteger, nullable=False),
+    Column("marked_at", TIMESTAMP, nullable=False),
+    PrimaryKeyConstraint("vendor_id", "product_id", "allocated"),
+    ForeignKeyConstraint(
+        ["product_id", "vendor_id"], [vendor_stock.c.product_id, vendor_stock.c.vendor_id]
+    ),
+    sqlite_with_rowid=False,
 )
 
 stock_adjustments = Table(
@@ -208,7 +231,8 @@ allocations = Table(
     Column("product_id", TEXT_ID, nullable=False),
     Column("vendor_id", TEXT_ID, nullable=False),
     Column("quantity", BigInteger, nullable=False),
-    Column("allocated_at", TIMESTAMP, nullable=False),
+    # Of all units ever allocated from this vendor stock, these included.
+    Column("sequence", BigInteger, nullable=False),
     PrimaryKeyConstraint("order_id", "product_id", "vendor_id"),
     ForeignKeyConstraint(
         ["order_id", "product_id"], [order_lines.c.order_id, order_lines.c.product_id]
@@ -217,8 +241,9 @@ allocations = Table(
         ["product_id", "vendor_id"], [vendor_stock.c.product_id, vendor_stock.c.vendor_id]
     ),
     CheckConstraint("quantity > 0", name="quantity_positive"),
-    # For what a vendor was given since its last report.
-    Index(None, "vendor_id", "product_id", "allocated_at"),
+    CheckConstraint("sequence >= quantity", name="sequence_counts_quantity"),
+    # For the orders of a vendor.
+    Index(None, "vendor_id", "order_id"),
     sqlite_with_rowid=False,
 )
 

@@ -13,9 +13,13 @@ from sqlalchemy import (
     Dialect,
     Text,
     bindparam,
+    delete,
+    exists,
+    false,
     func,
     insert,
     literal,
+    or_,
     select,
     true,
     update,
@@ -35,6 +39,7 @@ from .bulk import bulk_keys, bulk_rows, upsert
 from .schema import (
     TEXT_ID,
     TIMESTAMP,
+    allocation_marks,
     central_stock,
     products,
     stock_adjustments,
@@ -66,6 +71,7 @@ class StockStatements:
         self._build_highest(dialect)
         self._build_changes(dialect)
         self._build_vendor_levels(dialect)
+        self._build_marks(dialect)
         self._build_names(dialect)
 
     def _build_highest(self, dialect: Dialect) -> None:
@@ -108,11 +114,14 @@ class StockStatements:
             .where(central_stock.c.product_id == self.changes.c.product_id)
         )
         self.vendor_changes = bulk_rows(
-            dialect, product_id=TEXT_ID, vendor_id=TEXT_ID, available=units
+            dialect, product_id=TEXT_ID, vendor_id=TEXT_ID, available=units, allocated=units
         )
         self.change_vendors = (
             update(vendor_stock)
-            .values(available=vendor_stock.c.available + self.vendor_changes.c.available)
+            .values(
+                available=vendor_stock.c.available + self.vendor_changes.c.available,
+                allocated=vendor_stock.c.allocated + self.vendor_changes.c.allocated,
+            )
             .where(
                 vendor_stock.c.product_id == self.vendor_changes.c.product_id,
                 vendor_stock.c.vendor_id == self.vendor_changes.c.vendor_id,
@@ -126,12 +135,42 @@ class StockStatements:
         )
         self.upsert_vendor_stock = put.on_conflict_do_update(
             index_elements=["product_id", "vendor_id"],
-            set_={name: put.excluded[name] for name in ("available", "reported", "as_of")},
+            set_={
+                name: put.excluded[name]
+                for name in ("available", "reported", "allocated", "counted", "stated_at")
+            },
         )
         columns = [c for c in stock_adjustments.c if c.name != "id"]
         self.adjustments = bulk_rows(dialect, **{c.name: c.type for c in columns})
         self.record = insert(stock_adjustments).from_select(
             [c.name for c in columns], select(self.adjustments.source)
+        )
+
+    def _build_marks(self, dialect: Dialect) -> None:
+        marks = allocation_marks.c
+        columns = [marks.vendor_id, marks.product_id, marks.allocated]
+        self.totals = bulk_rows(dialect, **{column.name: column.type for column in columns})
+        put = self._upsert(allocation_marks).from_select(
+            [column.name for column in allocation_marks.c],
+            select(*self.totals.source.c, bindparam("at", type_=TIMESTAMP)).where(true()),
+        )
+        self.mark_allocated = put.on_conflict_do_nothing()
+        self.forget_marks = delete(allocation_marks).where(
+            exists().where(
+                marks.vendor_id == self.totals.c.vendor_id,
+                marks.product_id == self.totals.c.product_id,
+                marks.allocated <= self.totals.c.allocated,
+            )
+        )
+        self.times = bulk_rows(dialect, product_id=TEXT_ID, timestamp=TIMESTAMP)
+        self.allocated_by = (
+            select(marks.product_id, func.max(marks.allocated))
+            .where(
+                marks.vendor_id == bindparam("vendor_id"),
+                marks.product_id == self.times.c.product_id,
+                marks.marked_at <= self.times.c.timestamp,
+            )
+            .group_by(marks.product_id)
         )
 
     def _build_names(self, dialect: Dialect) -> None:
@@ -140,9 +179,20 @@ class StockStatements:
         )
         self.accept_report = vendor.on_conflict_do_update(
             index_elements=["id"],
-            set_={"name": vendor.excluded.name, "as_of": vendor.excluded.as_of},
-            where=vendors.c.as_of <= vendor.excluded.as_of,
+            set_={
+                "name": vendor.excluded.name,
+                "as_of": vendor.excluded.as_of,
+                "retired": false(),
+            },
+            where=or_(
+                vendors.c.as_of <= vendor.excluded.as_of,
+                vendors.c.as_of > bindparam("now", type_=TIMESTAMP),
+                vendors.c.retired,
+            ),
         ).returning(vendors.c.id)
+        self.retire = (
+            update(vendors).values(retired=true()).where(vendors.c.id == bindparam("vendor_id"))
+        )
         self.products = bulk_rows(dialect, id=TEXT_ID, name=Text(), named_by=Text())
         self.add_products = (
             self._upsert(products)
@@ -218,7 +268,7 @@ class SqlStock:
         if not changes:
             return
         statements = self._statements
-        rows = [(change.product_id, change.vendor_id, change.available) for change in changes]
+        rows = [(c.product_id, c.vendor_id, c.available, c.allocated) for c in changes]
         self._transaction.write(
             statements.change_vendors,
             statements.vendor_changes.bind(rows),
@@ -227,15 +277,30 @@ class SqlStock:
         )
 
     def upsert_vendor_stock(self, levels: Sequence[VendorStock]) -> None:
-        """Insert or replace."""
+        """Insert or replace; marks only where something may have been marked."""
         if not levels:
             return
         statements = self._statements
-        rows = [
-            (level.product_id, level.vendor_id, level.available, level.reported, level.as_of)
-            for level in levels
-        ]
+        rows = [_ROW(level) for level in levels]
         self._transaction.write(statements.upsert_vendor_stock, statements.levels.bind(rows))
+        counted = [(x.vendor_id, x.product_id, x.counted) for x in levels if x.counted]
+        if counted:
+            self._transaction.write(statements.forget_marks, statements.totals.bind(counted))
+
+    def mark_allocated(self, levels: Sequence[VendorStock], at: datetime) -> None:
+        """Insert what is new."""
+        if levels:
+            statements = self._statements
+            totals = [(x.vendor_id, x.product_id, x.allocated) for x in levels]
+            parameters = statements.totals.bind(totals) | {"at": at}
+            self._transaction.write(statements.mark_allocated, parameters)
+
+    def allocated_by(self, vendor_id: str, timestamps: Mapping[str, datetime]) -> Mapping[str, int]:
+        """By the primary key."""
+        statements = self._statements
+        parameters = statements.times.bind([*timestamps.items()]) | {"vendor_id": vendor_id}
+        rows = self._transaction.rows(statements.allocated_by, parameters)
+        return dict(map(tuple, rows))
 
     def record(self, adjustments: Sequence[StockAdjustment]) -> None:
         """Append to the ledger."""
@@ -250,9 +315,13 @@ class SqlStock:
         rows = self._transaction.rows(self._statements.products_of, {"vendor_id": vendor_id})
         return {product_id for (product_id,) in rows}
 
-    def accept_report(self, vendor: Vendor, as_of: datetime) -> bool:
+    def retire(self, vendor_id: str) -> None:
+        """One statement."""
+        self._transaction.write(self._statements.retire, {"vendor_id": vendor_id})
+
+    def accept_report(self, vendor: Vendor, as_of: datetime, now: datetime) -> bool:
         """Insert or replace, unless the one that is there is newer."""
-        parameters = {"id": vendor.id, "name": vendor.name, "as_of": as_of}
+        parameters = {"id": vendor.id, "name": vendor.name, "as_of": as_of, "now": now}
         return bool(self._transaction.rows(self._statements.accept_report, parameters))
 
     def add_products(self, products: Sequence[Product], at: datetime) -> None:
@@ -281,6 +350,9 @@ class SqlStock:
         return self._statements.products.bind([(p.id, p.name, p.named_by) for p in by_id])
 
 
+_ROW = attrgetter(*vendor_stock.c.keys())
+
+
 def _levels(rows: Iterable[Sequence[Any]]) -> list[VendorStock]:
     return [
         VendorStock(
@@ -288,7 +360,9 @@ def _levels(rows: Iterable[Sequence[Any]]) -> list[VendorStock]:
             product_id=product_id,
             available=available,
             reported=reported,
-            as_of=as_of,
+            allocated=allocated,
+            counted=counted,
+            stated_at=stated_at,
         )
-        for product_id, vendor_id, available, reported, as_of in rows
+        for product_id, vendor_id, available, reported, allocated, counted, stated_at in rows
     ]

@@ -5,13 +5,17 @@ that are not listed here are refused.
 
 - `id`, `name`: the vendor's id (1 to 100 characters) and its name (1 to 200)
 - `type`: `"http"` or `"file"`; or the name of an entry point in `order_aggregator.vendors`: that is
-  called with the entry, the folder of the vendors file and the clock, and gives the gateway (or
-  raises InvalidValue); its other keys are its own
+  called with the entry and the folder of the vendors file, and gives the gateway (or raises
+  InvalidValue); its other keys are its own
 - `format`: `"json"` or `"csv"`, in UTF-8
 - `url` (http): where the feed is fetched with GET
 - `headers` (http, optional): an object of headers to send, such as `Authorization`
 - `timeout` (http, optional): seconds for the whole feed, 60 unless told
 - `path` (file): where it lies, seen from the folder of the vendors file
+- `counts_orders` (optional): how the feed tells which of our orders it has counted:
+  `"by_sequence"`, `"by_as_of"` or `"after:<duration>"`, such as `"after:24h"`; unless told, the
+  first of these that a row can answer, the last with 24 hours
+- `clock_tolerance` (optional): how wrong the vendor's clock may be; `"60s"` unless told
 - `fields` (optional): an object that says where things stand in the feed; in JSON as keys joined by
   dots, in CSV as headings of columns
   - `product_id`, `name`, `quantity`: called just so unless told
@@ -30,11 +34,17 @@ from typing import Any
 
 import attrs
 
+from ...domain.counting import (
+    DEFAULT_CLOCK_TOLERANCE,
+    CountsOrders,
+    parse_counts_orders,
+    parse_duration,
+)
 from ...domain.errors import InvalidValue
-from ...domain.ports.clock import Clock
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.stock import Vendor
 from ...domain.values import check_text
+from ...domain.vendor_sync import VendorTerms
 from ..system.plugins import VENDOR_PLUGINS, plugin
 from .feed import FeedFormat, load_json
 from .file import FileVendorGateway
@@ -45,7 +55,8 @@ MAX_TEXT_LENGTH = 4000
 
 _REQUIRED = {"id", "name", "type", "format"}
 _REQUIRED_BY_TYPE = {"http": {"url"}, "file": {"path"}}
-_OPTIONAL_BY_TYPE = {"http": {"fields", "headers", "timeout"}, "file": {"fields"}}
+_OPTIONAL = {"fields", "counts_orders", "clock_tolerance"}
+_OPTIONAL_BY_TYPE = {"http": {"headers", "timeout"}, "file": set[str]()}
 _FIELDS = {field.name for field in attrs.fields(FeedFormat)} - {"kind"}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -61,7 +72,7 @@ def gateways(given: Iterable[VendorGateway]) -> dict[str, VendorGateway]:
     return found
 
 
-def vendors_from_file(path: Path, clock: Clock) -> list[VendorGateway]:
+def vendors_from_file(path: Path) -> list[VendorGateway]:
     """Gateways of the vendors in a file; InvalidValue names the entry and field that is wrong."""
     try:
         entries = load_json(path.read_text("utf-8-sig"))
@@ -73,12 +84,12 @@ def vendors_from_file(path: Path, clock: Clock) -> list[VendorGateway]:
         raise _mistake(path, error.expected) from error
     if not isinstance(entries, list) or not entries:
         raise _mistake(path, "must be a list of vendors, one at least")
-    return [_entry(entry, number, path, clock) for number, entry in enumerate(entries, start=1)]
+    return [_entry(entry, number, path) for number, entry in enumerate(entries, start=1)]
 
 
-def _entry(entry: object, number: int, path: Path, clock: Clock) -> VendorGateway:
+def _entry(entry: object, number: int, path: Path) -> VendorGateway:
     try:
-        return _gateway(entry, path.parent, clock)
+        return _gateway(entry, path.parent)
     except InvalidValue as error:
         raise _mistake(path, f"vendor {number}, {error}") from error
 
@@ -87,14 +98,14 @@ def _mistake(path: Path, problem: str) -> InvalidValue:
     return InvalidValue("vendors_file", f"{path}: {problem}")
 
 
-def _gateway(entry: object, folder: Path, clock: Clock) -> VendorGateway:
+def _gateway(entry: object, folder: Path) -> VendorGateway:
     if not isinstance(entry, dict):
         raise InvalidValue("entry", "must be an object")
     kind = entry.get("type")
     if kind not in ("http", "file"):
-        return _from_plugin(kind, entry, folder, clock)
+        return _from_plugin(kind, entry, folder)
     required = _REQUIRED | _REQUIRED_BY_TYPE[kind]
-    _check_keys(entry, required, required | _OPTIONAL_BY_TYPE[kind])
+    _check_keys(entry, required, required | _OPTIONAL | _OPTIONAL_BY_TYPE[kind])
     vendor = Vendor(id=entry["id"], name=entry["name"])
     feed_format = _feed_format(entry["format"], entry.get("fields", {}))
     if kind == "http":
@@ -102,24 +113,24 @@ def _gateway(entry: object, folder: Path, clock: Clock) -> VendorGateway:
             vendor=vendor,
             url=_text(entry, "url"),
             feed_format=feed_format,
-            clock=clock,
+            terms=_terms(entry),
             headers=_headers(entry.get("headers", {})),
             timeout=_timeout(entry.get("timeout", 60)),
         )
     if feed_format.next_page is not None:
         raise InvalidValue("fields.next_page", "means nothing in a file")
     path = folder / _text(entry, "path")
-    return FileVendorGateway(vendor=vendor, path=path, feed_format=feed_format, clock=clock)
+    return FileVendorGateway(vendor=vendor, path=path, feed_format=feed_format, terms=_terms(entry))
 
 
-def _from_plugin(kind: object, entry: dict[str, Any], folder: Path, clock: Clock) -> VendorGateway:
+def _from_plugin(kind: object, entry: dict[str, Any], folder: Path) -> VendorGateway:
     try:
         make = plugin(VENDOR_PLUGINS, kind) if isinstance(kind, str) else None
     except ValueError as error:
         raise InvalidValue("type", str(error)) from error
     if make is None:
         raise InvalidValue("type", 'must be "http" or "file", or the name of a plug-in')
-    gateway: VendorGateway = make(entry, folder, clock)
+    gateway: VendorGateway = make(entry, folder)
     return gateway
 
 
@@ -140,6 +151,15 @@ def _feed_format(kind: Any, fields: object) -> FeedFormat:
         if error.field == "format":
             raise
         raise InvalidValue(f"fields.{error.field}", error.expected) from error
+
+
+def _terms(entry: dict[str, Any]) -> VendorTerms:
+    tolerance = DEFAULT_CLOCK_TOLERANCE
+    if "clock_tolerance" in entry:
+        tolerance = parse_duration(entry["clock_tolerance"], "clock_tolerance")
+    if "counts_orders" not in entry:
+        return VendorTerms(counts_orders=CountsOrders(clock_tolerance=tolerance))
+    return VendorTerms(counts_orders=parse_counts_orders(entry["counts_orders"], tolerance))
 
 
 def _text(entry: dict[str, Any], key: str) -> str:

@@ -72,6 +72,7 @@ class Page:
     """One document of a feed; for most vendors the only one."""
 
     reports: tuple[StockReport, ...]
+    # By its own statement; None where it makes none.
     as_of: datetime | None
     next_page: str | None = None
 
@@ -88,14 +89,17 @@ def parse(body: bytes, feed_format: FeedFormat, vendor_id: str, place: str = "")
         raise InvalidSnapshot(vendor_id, f"{place}{error}") from error
 
 
-def snapshot(vendor: Vendor, pages: Sequence[Page], began: datetime) -> Snapshot:
-    """All pages together, as of the earliest of them, and never later than the call `began`.
+def snapshot(vendor: Vendor, pages: Sequence[Page], evidence: datetime | None) -> Snapshot:
+    """All pages together: as of the earliest of them, where each says it, else as of the evidence.
 
     Raises InvalidSnapshot when a product stands twice.
     """
+    stated = [page.as_of for page in pages if page.as_of is not None]
+    is_stated = bool(stated) and len(stated) == len(pages)
     return Snapshot(
         vendor=vendor,
-        as_of=min([began, *(page.as_of for page in pages if page.as_of is not None)]),
+        as_of=min(stated) if is_stated else evidence,
+        stated=is_stated,
         reports=tuple(report for page in pages for report in page.reports),
     )
 
@@ -166,7 +170,7 @@ def _parse_csv(text: str, feed_format: FeedFormat) -> Page:
     _, header = next(rows, (1, []))
     columns = _columns(header, feed_format)
     reports: list[StockReport] = []
-    timestamps: list[datetime] = []
+    timestamps: set[datetime] = set()
     for line, row in rows:
         place = f"line {line}"
         if len(row) != len(header):
@@ -174,10 +178,17 @@ def _parse_csv(text: str, feed_format: FeedFormat) -> Page:
         cells = {field: row[index] for field, index in columns.items()}
         quantity = _whole_number(cells["quantity"])
         name = cells.get("name")
-        reports.append(_report(place, feed_format, cells["product_id"], name, quantity))
+        report = _report(place, feed_format, cells["product_id"], name, quantity)
         if "as_of" in cells:
-            timestamps.append(_moment(cells["as_of"], f"{place}, {feed_format.as_of}"))
-    return Page(reports=tuple(reports), as_of=min(timestamps, default=None))
+            timestamp = _moment(cells["as_of"], f"{place}, {feed_format.as_of}")
+            report = attrs.evolve(report, as_of=timestamp)
+            timestamps.add(timestamp)
+        reports.append(report)
+    if len(timestamps) == 1:
+        # It is the date of the whole.
+        reports = [attrs.evolve(report, as_of=None) for report in reports]
+        return Page(reports=tuple(reports), as_of=timestamps.pop())
+    return Page(reports=tuple(reports), as_of=None)
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:

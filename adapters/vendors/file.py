@@ -10,9 +10,8 @@ from stat import S_ISREG
 import attrs
 
 from ...domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
-from ...domain.ports.clock import Clock
 from ...domain.stock import Vendor
-from ...domain.vendor_sync import Snapshot
+from ...domain.vendor_sync import Snapshot, VendorTerms
 from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, parse, snapshot
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +27,7 @@ class FileVendorGateway:
     vendor: Vendor
     path: Path
     feed_format: FeedFormat = attrs.field()
-    clock: Clock = attrs.field(repr=False)
+    terms: VendorTerms = attrs.field(factory=VendorTerms)
 
     @feed_format.validator
     def _one_page(self, _attribute: object, feed_format: FeedFormat) -> None:
@@ -37,16 +36,12 @@ class FileVendorGateway:
 
     def fetch(self) -> Snapshot:
         """Read the file. Raises VendorUnavailable or InvalidSnapshot."""
-        began = self.clock.now()
         try:
             body, changed = self._read()
         except OSError as error:
             problem = f"{self.path}: {error.strerror or error}"
             raise VendorUnavailable(self.vendor.id, problem) from error
-        page = parse(body, self.feed_format, self.vendor.id)
-        if page.as_of is None:
-            page = attrs.evolve(page, as_of=changed)
-        return snapshot(self.vendor, [page], began)
+        return snapshot(self.vendor, [parse(body, self.feed_format, self.vendor.id)], changed)
 
     def _read(self) -> tuple[bytes, datetime]:
         with open(self.path, "rb", opener=_without_waiting) as file:

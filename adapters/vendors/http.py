@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
@@ -22,9 +22,8 @@ from tenacity import (
 )
 
 from ...domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
-from ...domain.ports.clock import Clock
 from ...domain.stock import Vendor
-from ...domain.vendor_sync import Snapshot
+from ...domain.vendor_sync import Snapshot, VendorTerms
 from ..system.log import Log
 from .deadline import Deadline
 from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, Page, parse, snapshot
@@ -61,29 +60,29 @@ def _to_url(text: str) -> httpx.URL:
 class HttpVendorGateway:
     """VendorGateway on a document, or a chain of pages, that is fetched with GET.
 
-    `as_of` is what the feed says, else its Last-Modified, else the moment the call began. No other
-    scheme, host or port than the configured one is ever asked.
+    `as_of` is what the feed says, else the earliest that HTTP gives evidence of: `Last-Modified`,
+    or `Date` less the `Age` of a cached copy. No other scheme, host or port than the configured one
+    is ever asked.
     """
 
     vendor: Vendor
     # It may hold a password, as may the headers: neither is ever shown.
     url: httpx.URL = attrs.field(converter=_to_url, repr=False)
     feed_format: FeedFormat
-    clock: Clock = attrs.field(repr=False)
+    terms: VendorTerms = attrs.field(factory=VendorTerms)
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     # Seconds for the whole feed, all pages and attempts together.
     timeout: float = 60.0
 
     def fetch(self) -> Snapshot:
         """Download and read the feed. Raises VendorUnavailable or InvalidSnapshot."""
-        began = self.clock.now()
         with Deadline(self.timeout) as deadline, self._client() as client:
             download = _Download(self, client, deadline)
             try:
                 pages = list(download.pages())
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise VendorUnavailable(self.vendor.id, download.describe(error)) from error
-        return snapshot(self.vendor, pages, began)
+        return snapshot(self.vendor, pages, min(download.evidence, default=None))
 
     def _client(self) -> httpx.Client:
         # A client of its own for each call: none is left open, and none is shared by threads.
@@ -108,6 +107,8 @@ class _Download:
         self._client = client
         self._deadline = deadline
         self._bytes_left = MAX_BYTES
+        # How old the pages are at least, by the headers that came with them.
+        self.evidence: list[datetime] = []
 
     def pages(self) -> Iterator[Page]:
         """The pages in order."""
@@ -117,9 +118,8 @@ class _Download:
             seen.add(url)
             place = f"page {len(seen)}, " if self._gateway.feed_format.next_page else ""
             response, body = self._get(url, place)
+            self.evidence += _dates(response)
             page = parse(body, self._gateway.feed_format, self._gateway.vendor.id, place)
-            if page.as_of is None:
-                page = attrs.evolve(page, as_of=self._last_modified(response, place))
             yield page
             url = self._next(response.url, page, seen, place)
 
@@ -162,7 +162,7 @@ class _Download:
         """The seconds that the vendor asks us to wait, if it does."""
         if not isinstance(error, httpx.HTTPStatusError):
             return None
-        return _retry_after(error.response, self._gateway.clock)
+        return _retry_after(error.response)
 
     def _say(self, state: RetryCallState) -> None:
         error = _error_of(state)
@@ -241,29 +241,28 @@ class _Download:
         """Whether the address lies where the feed was configured to be."""
         return _origin(url) == _origin(self._gateway.url)
 
-    def _last_modified(self, response: httpx.Response, place: str) -> datetime | None:
-        """What the header says, to the second; refused if it says nothing sensible."""
-        value = response.headers.get("Last-Modified")
-        if value is None:
-            return None
-        timestamp = _http_date(value)
-        if timestamp is None:
-            problem = f"{place}Last-Modified: must be an HTTP date, but is {value[:40]!r}"
-            raise self._invalid(problem)
-        return timestamp
-
 
 def _error_of(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 
-def _retry_after(response: httpx.Response, clock: Clock) -> float | None:
-    """The seconds that the vendor asks us to wait, if it does."""
+def _retry_after(response: httpx.Response) -> float | None:
+    """The seconds that the vendor asks us to wait; until a time, by the vendor's own clock."""
     value = response.headers.get("Retry-After", "")
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
-    timestamp = _http_date(value)
-    return None if timestamp is None else max(0.0, (timestamp - clock.now()).total_seconds())
+    until, now = _http_date(value), _http_date(response.headers.get("Date", ""))
+    return None if until is None or now is None else max(0.0, (until - now).total_seconds())
+
+
+def _dates(response: httpx.Response) -> list[datetime]:
+    """What the headers say of the content's age; one that makes no sense says nothing."""
+    modified = _http_date(response.headers.get("Last-Modified", ""))
+    sent = _http_date(response.headers.get("Date", ""))
+    age = response.headers.get("Age", "")
+    if sent is not None and re.fullmatch(r"[0-9]{1,9}", age):
+        sent -= timedelta(seconds=int(age))
+    return [date for date in (modified, sent) if date is not None]
 
 
 def _http_date(value: str) -> datetime | None:

@@ -35,11 +35,6 @@ class OrderRepository(Protocol):
         more, and unknown ones, are left as they are.
         """
 
-    def allocated_since(
-        self, vendor_id: str, product_ids: Collection[str], timestamp: datetime
-    ) -> Mapping[str, int]:
-        """Units by product that were allocated from the vendor after the moment."""
-
     def claim_unfulfilled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
         """Orders still reserved, sent longest ago and before then; they count as sent now.
 

@@ -38,7 +38,19 @@ class StockRepository(Protocol):
         """Change vendor stock, one change a vendor and product; ConstraintViolated below 0."""
 
     def upsert_vendor_stock(self, levels: Sequence[VendorStock]) -> None:
-        """Insert or replace vendor stock of products that the caller has locked."""
+        """Insert or replace vendor stock of products that the caller has locked.
+
+        Marks of no more than what is counted now are of no use any more, and go.
+        """
+
+    def mark_allocated(self, levels: Sequence[VendorStock], at: datetime) -> None:
+        """Note that these totals of allocated units were seen committed by then.
+
+        The caller has locked the products. A total that was marked before keeps its first time.
+        """
+
+    def allocated_by(self, vendor_id: str, timestamps: Mapping[str, datetime]) -> Mapping[str, int]:
+        """For each product the highest total that was marked by its time; without one, left out."""
 
     def record(self, adjustments: Sequence[StockAdjustment]) -> None:
         """Write the supply side of the ledger."""
@@ -46,11 +58,18 @@ class StockRepository(Protocol):
     def products_of(self, vendor_id: str) -> set[str]:
         """The products of which the vendor last reported more than nothing."""
 
-    def accept_report(self, vendor: Vendor, as_of: datetime) -> bool:
+    def accept_report(self, vendor: Vendor, as_of: datetime, now: datetime) -> bool:
         """Add or rename the vendor, and note that this is its newest report.
 
-        False, and nothing changes, if a newer one was accepted before. Otherwise the vendor is
-        locked until the unit of work ends. To be called before any other lock is taken.
+        False, and nothing changes, if a newer one was accepted since the vendor came. One of later
+        than `now` is a mistake of some clock, and no newer one. Otherwise the vendor is locked
+        until the unit of work ends. To be called before any other lock is taken.
+        """
+
+    def retire(self, vendor_id: str) -> None:
+        """The vendor is gone: should it come back, whatever it then reports is newer.
+
+        An unknown vendor is passed over.
         """
 
     def products(self, product_ids: Collection[str]) -> dict[str, Product]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from .clock import Clock
 from .ledger import Ledger
 from .read_model import ReadModel
 from .unit_of_work import UnitOfWork
@@ -19,6 +20,10 @@ class Storage(Protocol):
     @property
     def ledger(self) -> Ledger:
         """The record that its balances are recomputed from."""
+
+    @property
+    def clock(self) -> Clock | None:
+        """The one clock of all processes that use it; None where they have that of one machine."""
 
     def unit_of_work(self) -> UnitOfWork:
         """A new unit of work; the storage's UnitOfWorkFactory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..stock import Vendor
-from ..vendor_sync import Snapshot
+from ..vendor_sync import Snapshot, VendorTerms
 
 
 class VendorGateway(Protocol):
@@ -15,9 +15,13 @@ class VendorGateway(Protocol):
     def vendor(self) -> Vendor:
         """Whose feed it is."""
 
+    @property
+    def terms(self) -> VendorTerms:
+        """How its reports are to be understood."""
+
     def fetch(self) -> Snapshot:
         """The vendor's stock now. Raises VendorUnavailable or InvalidSnapshot.
 
-        `as_of` is the vendor's own statement, and never later than the moment the call began: where
-        the vendor states none, or one in the future, it is that moment.
+        `as_of` is the vendor's own statement, else the earliest that there is evidence of, else
+        None. It may lie in the future: vendors' clocks are not ours.
         """

@@ -44,7 +44,6 @@ class FulfilOrders:
             demand = units_of(open_orders)
             allocations = VendorAllocations(self._stock(uow.stock, demand), self._policy)
             planned = {order.id: _plan(order, allocations) for order in open_orders}
-            # As late as can be: a report of the time before it cannot have counted these units.
             now = self._clock.now()
             decided = {order.id: _decide(order, planned[order.id], now) for order in open_orders}
             fulfilled = [order for order in decided.values() if isinstance(order, Order)]

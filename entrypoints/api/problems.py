@@ -21,6 +21,7 @@ from ...domain.errors import (
     InsufficientStock,
     InvalidSnapshot,
     OrderAggregatorError,
+    OutdatedReport,
     StorageUnavailable,
     Unavailable,
     UnknownVendor,
@@ -105,6 +106,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     UnknownVendor: Problem(status=404, slug="unknown-vendor", title="Unknown vendor"),
     VendorUnavailable: Problem(status=502, slug="vendor-unavailable", title="Vendor unavailable"),
     InvalidSnapshot: Problem(status=502, slug="invalid-snapshot", title="Vendor feed unreadable"),
+    OutdatedReport: Problem(status=409, slug="outdated-report", title="Outdated report"),
     SyncInterrupted: Problem(
         status=503,
         slug="sync-interrupted",

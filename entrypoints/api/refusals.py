@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from werkzeug.exceptions import (
@@ -18,6 +19,7 @@ from ...domain.errors import (
     IdempotencyKeyReused,
     InsufficientStock,
     InvalidSnapshot,
+    OutdatedReport,
     Shortage,
     StorageUnavailable,
     UnknownVendor,
@@ -40,6 +42,7 @@ INSUFFICIENT_STOCK = InsufficientStock(
 UNKNOWN_VENDOR = UnknownVendor("acme")
 VENDOR_UNAVAILABLE = VendorUnavailable("acme", "HTTP status 500")
 INVALID_SNAPSHOT = InvalidSnapshot("acme", "row 3: quantity: must be a whole number")
+OUTDATED_REPORT = OutdatedReport("acme", datetime(2026, 1, 1, tzinfo=UTC))
 SYNC_INTERRUPTED = SyncInterrupted()
 OVERLOADED = Overloaded("too many orders wait already")
 CONFLICT = Conflict()

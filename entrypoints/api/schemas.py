@@ -168,6 +168,14 @@ class AllocationSchema(Schema):
 
     vendor_id = fields.String(required=True)
     quantity = fields.Integer(required=True, metadata={"minimum": 1})
+    sequence = fields.Integer(
+        required=True,
+        metadata={
+            "minimum": 1,
+            "description": "What the vendor reports as `acked_through` once it has counted these "
+            "units: all of the product that were ever allocated from it, up to these.",
+        },
+    )
 
 
 class OrderedLineSchema(Schema):
@@ -197,6 +205,14 @@ class StockDeltaSchema(Schema):
     delta = fields.Integer(required=True)
 
 
+class RejectionSchema(Schema):
+    """A row of a report that was left out, and why."""
+
+    product_id = fields.String(required=True)
+    field = fields.String(required=True)
+    reason = fields.String(required=True)
+
+
 class SyncSchema(Schema):
     """What a vendor's report changed; `products` is how many it names."""
 
@@ -204,6 +220,7 @@ class SyncSchema(Schema):
     as_of = Timestamp(required=True)
     products = fields.Integer(required=True, metadata={"minimum": 0})
     changes = fields.List(fields.Nested(StockDeltaSchema), required=True)
+    rejections = fields.List(fields.Nested(RejectionSchema), required=True)
 
 
 class SyncAttemptSchema(SyncSchema):

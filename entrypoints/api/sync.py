@@ -9,6 +9,7 @@ from typing import Any
 from ...domain.errors import (
     Conflict,
     InvalidSnapshot,
+    OutdatedReport,
     StorageUnavailable,
     UnknownVendor,
     VendorUnavailable,
@@ -35,6 +36,7 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
         refusals.UNKNOWN_VENDOR,
         refusals.VENDOR_UNAVAILABLE,
         refusals.INVALID_SNAPSHOT,
+        refusals.OUTDATED_REPORT,
         refusals.OVERLOADED,
         refusals.CONFLICT,
         refusals.SYNC_INTERRUPTED,
@@ -65,7 +67,7 @@ def sync_all() -> list[dict[str, Any]]:
     def attempt(gateway: VendorGateway) -> dict[str, Any]:
         try:
             return _changes(_pull(services.sync_vendor, gateway)) | {"error": None}
-        except (VendorUnavailable, InvalidSnapshot, Conflict) as error:
+        except (VendorUnavailable, InvalidSnapshot, OutdatedReport, Conflict) as error:
             return _failed(gateway.vendor.id, str(error))
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="sync") as pool:
@@ -74,9 +76,12 @@ def sync_all() -> list[dict[str, Any]]:
 
 def _pull(sync_vendor: Callable[[VendorGateway], SyncResult], gateway: VendorGateway) -> SyncResult:
     try:
-        return sync_vendor(gateway)
+        result = sync_vendor(gateway)
     except StorageUnavailable as error:
         raise SyncInterrupted(str(error)) from error
+    if result.outdated:
+        raise OutdatedReport(result.vendor_id, result.as_of)
+    return result
 
 
 def _changes(result: SyncResult) -> dict[str, Any]:
@@ -85,8 +90,16 @@ def _changes(result: SyncResult) -> dict[str, Any]:
         "as_of": result.as_of,
         "products": result.products,
         "changes": result.adjustments,
+        "rejections": result.rejections,
     }
 
 
 def _failed(vendor_id: str, error: str) -> dict[str, Any]:
-    return {"vendor_id": vendor_id, "as_of": None, "products": 0, "changes": [], "error": error}
+    return {
+        "vendor_id": vendor_id,
+        "as_of": None,
+        "products": 0,
+        "changes": [],
+        "rejections": [],
+        "error": error,
+    }

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import attrs
 
 from ...adapters.vendors.feed import FeedFormat
+from ...domain.counting import parse_counts_orders
+from ...domain.vendor_sync import VendorTerms
+
+# A mock vendor runs beside us, by the same clock.
+TERMS = VendorTerms(counts_orders=parse_counts_orders("by_as_of", timedelta(0)))
 
 
 @attrs.frozen(kw_only=True)
@@ -14,6 +21,7 @@ class MockFeed:
     vendor_id: str
     path: str
     feed_format: FeedFormat
+    terms: VendorTerms = TERMS
 
 
 PLAIN_JSON = MockFeed(

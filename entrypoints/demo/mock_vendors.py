@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
@@ -180,7 +180,10 @@ class _Answer:
 
 
 def _plain_json(snapshot: Snapshot, _query: str) -> _Answer:
-    products = [attrs.asdict(report) for report in snapshot.reports]
+    products = [
+        {"product_id": report.product_id, "name": report.name, "quantity": report.quantity}
+        for report in snapshot.reports
+    ]
     return _json({"vendor": snapshot.vendor.name, "as_of": _iso(snapshot), "products": products})
 
 
@@ -189,7 +192,7 @@ def _csv(snapshot: Snapshot, _query: str) -> _Answer:
     writer = csv.writer(text)
     writer.writerow(["product_id", "name", "quantity"])
     writer.writerows((r.product_id, r.name, r.quantity) for r in snapshot.reports)
-    modified = format_datetime(snapshot.as_of.astimezone(UTC), usegmt=True)
+    modified = format_datetime(_date(snapshot).astimezone(UTC), usegmt=True)
     return _Answer(
         body=text.getvalue().encode(),
         headers={"Content-Type": "text/csv; charset=utf-8", "Last-Modified": modified},
@@ -222,8 +225,13 @@ def _json(document: Any) -> _Answer:
     return _Answer(body=body, headers={"Content-Type": "application/json"})
 
 
+def _date(snapshot: Snapshot) -> datetime:
+    # Seed data states one.
+    return cast(datetime, snapshot.as_of)
+
+
 def _iso(snapshot: Snapshot) -> str:
-    return timestamp_text(snapshot.as_of)
+    return timestamp_text(_date(snapshot))
 
 
 _RENDERERS: dict[str, Callable[[Snapshot, str], _Answer | None]] = {

@@ -8,9 +8,8 @@ from importlib.resources import files
 
 import attrs
 
-from ...domain.ports.clock import Clock
 from ...domain.stock import Vendor
-from ...domain.vendor_sync import Snapshot, StockReport
+from ...domain.vendor_sync import Snapshot, StockReport, VendorTerms
 
 
 def seed_snapshots() -> list[Snapshot]:
@@ -24,6 +23,7 @@ def seed_snapshots() -> list[Snapshot]:
         Snapshot(
             vendor=Vendor(id=vendor["id"], name=vendor["name"]),
             as_of=datetime.fromisoformat(seed["as_of"]),
+            stated=True,
             reports=tuple(StockReport(**product) for product in vendor["products"]),
         )
         for vendor in seed["vendors"]
@@ -35,7 +35,7 @@ class SeedVendorGateway:
     """VendorGateway on packaged stock, without a network in between."""
 
     snapshot: Snapshot
-    clock: Clock
+    terms: VendorTerms = attrs.field(factory=VendorTerms)
 
     @property
     def vendor(self) -> Vendor:
@@ -44,9 +44,9 @@ class SeedVendorGateway:
 
     def fetch(self) -> Snapshot:
         """The same every time."""
-        return attrs.evolve(self.snapshot, as_of=min(self.snapshot.as_of, self.clock.now()))
+        return self.snapshot
 
 
-def seed_vendor_gateways(clock: Clock) -> list[SeedVendorGateway]:
+def seed_vendor_gateways() -> list[SeedVendorGateway]:
     """One gateway for each seed vendor."""
-    return [SeedVendorGateway(snapshot=snapshot, clock=clock) for snapshot in seed_snapshots()]
+    return [SeedVendorGateway(snapshot=snapshot) for snapshot in seed_snapshots()]

@@ -1,4 +1,4 @@
-"""The machine that does anything in any order, on a database."""
+"""The machines that do anything in any order, on a database."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.sql.schema import metadata
 from order_aggregator.domain.ports.storage import Storage
 from shop_machine import ShopMachine
+from vendor_machine import VendorMachine
 
 FEW = settings(
     max_examples=5,
@@ -20,13 +21,16 @@ FEW = settings(
 )
 
 
+@pytest.mark.parametrize("machine", [ShopMachine, VendorMachine])
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_any_sequence_leaves_a_database_as_the_model_says(
-    database: str, request: pytest.FixtureRequest
+    database: str,
+    machine: type[ShopMachine | VendorMachine],
+    request: pytest.FixtureRequest,
 ) -> None:
     engine: Engine = request.getfixturevalue(database)
 
-    class OnDatabase(ShopMachine):
+    class OnDatabase(machine):  # type: ignore[valid-type,misc]
         def new_storage(self) -> Storage:
             with engine.begin() as connection:
                 for table in reversed(metadata.sorted_tables):

@@ -1,4 +1,4 @@
-"""What every VendorGateway promises: the whole feed or an error, as of no later than the call."""
+"""What every VendorGateway promises: the whole feed or an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
-from threading import Lock
 from typing import Protocol
 
 import attrs
@@ -30,25 +29,11 @@ from order_aggregator.domain.vendor_sync import StockReport
 from order_aggregator.entrypoints.demo.seed import SeedVendorGateway, seed_snapshots
 
 VENDOR = Vendor(id="acme", name="Acme Wholesale")
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AS_OF = datetime(2026, 2, 28, 9, 30, tzinfo=UTC)
 REPORTS = tuple(
     StockReport(product_id=f"sku-{n:03}", name=f'Thing, "{n}" ½', quantity=n) for n in range(25)
 )
 PAGE_SIZE = 10
-
-
-class TickingClock:
-    """A second passes with every look at it."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self.looks: list[datetime] = []
-
-    def now(self) -> datetime:
-        with self._lock:
-            self.looks.append(START + timedelta(seconds=len(self.looks)))
-            return self.looks[-1]
 
 
 class ReadFeed(Protocol):
@@ -61,7 +46,7 @@ class ReadFeed(Protocol):
     def reports(self) -> tuple[StockReport, ...]: ...
 
     @property
-    def as_of(self) -> datetime: ...
+    def as_of(self) -> datetime | None: ...
 
 
 class Feed(ReadFeed, Protocol):
@@ -82,8 +67,8 @@ class _Published:
 
 
 class MemoryFeed(_Published):
-    def __init__(self, clock: TickingClock) -> None:
-        self.gateway = MemoryVendorGateway(VENDOR, clock)
+    def __init__(self) -> None:
+        self.gateway = MemoryVendorGateway(VENDOR)
 
     def publish(self, reports: tuple[StockReport, ...], as_of: datetime | None = AS_OF) -> None:
         self.gateway.report(reports, as_of)
@@ -126,11 +111,11 @@ _WRITERS = {"csv": _csv, "json": _json}
 
 
 class FileFeed(_Published):
-    def __init__(self, kind: str, clock: TickingClock, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path) -> None:
         self._kind = kind
         self._path = folder / "stock"
         self.gateway = FileVendorGateway(
-            vendor=VENDOR, path=self._path, feed_format=_format(kind, AS_OF), clock=clock
+            vendor=VENDOR, path=self._path, feed_format=_format(kind, AS_OF)
         )
 
     def publish(self, reports: tuple[StockReport, ...], as_of: datetime | None = AS_OF) -> None:
@@ -147,12 +132,12 @@ class FileFeed(_Published):
 class HttpFeed(_Published):
     """One document, its `as_of` in JSON in the document, in CSV in Last-Modified."""
 
-    def __init__(self, kind: str, clock: TickingClock, server: FeedServer) -> None:
+    def __init__(self, kind: str, server: FeedServer) -> None:
         self._kind = kind
         self._server = server
         as_of = AS_OF if kind == "json" else None
         self.gateway = HttpVendorGateway(
-            vendor=VENDOR, url=server.url(), feed_format=_format(kind, as_of), clock=clock
+            vendor=VENDOR, url=server.url(), feed_format=_format(kind, as_of)
         )
 
     def publish(self, reports: tuple[StockReport, ...], as_of: datetime | None = AS_OF) -> None:
@@ -174,14 +159,11 @@ class HttpFeed(_Published):
 class PagedFeed(_Published):
     """Pages of one version of the stock; a page links to the next of the same version."""
 
-    def __init__(self, clock: TickingClock, server: FeedServer) -> None:
+    def __init__(self, server: FeedServer) -> None:
         self._server = server
         self._versions = count()
         self.gateway = HttpVendorGateway(
-            vendor=VENDOR,
-            url=server.url(),
-            feed_format=_format("json", AS_OF, paged=True),
-            clock=clock,
+            vendor=VENDOR, url=server.url(), feed_format=_format("json", AS_OF, paged=True)
         )
 
     def publish(self, reports: tuple[StockReport, ...], as_of: datetime | None = AS_OF) -> None:
@@ -206,48 +188,41 @@ class PagedFeed(_Published):
 
 
 class SeedFeed:
-    def __init__(self, clock: TickingClock) -> None:
+    def __init__(self) -> None:
         seed = seed_snapshots()[0]
         self.reports = seed.reports
         self.as_of = seed.as_of
-        self.gateway = SeedVendorGateway(snapshot=seed, clock=clock)
+        self.gateway = SeedVendorGateway(snapshot=seed)
 
 
 @contextmanager
-def _open(name: str, clock: TickingClock, folder: Path) -> Iterator[Feed]:
+def _open(name: str, folder: Path) -> Iterator[Feed]:
     if name == "memory":
-        yield MemoryFeed(clock)
+        yield MemoryFeed()
     elif name.startswith("file"):
-        yield FileFeed(name.removeprefix("file-"), clock, folder)
+        yield FileFeed(name.removeprefix("file-"), folder)
     else:
         with FeedServer() as server:
             kind = name.removeprefix("http-")
-            yield PagedFeed(clock, server) if kind == "pages" else HttpFeed(kind, clock, server)
+            yield PagedFeed(server) if kind == "pages" else HttpFeed(kind, server)
 
 
 CHANGING = ["memory", "http-json", "http-csv", "http-pages", "file-csv", "file-json"]
 
 
-@pytest.fixture
-def clock() -> TickingClock:
-    return TickingClock()
-
-
 @pytest.fixture(params=CHANGING)
-def feed(request: pytest.FixtureRequest, clock: TickingClock, tmp_path: Path) -> Iterator[Feed]:
-    with _open(request.param, clock, tmp_path) as opened:
+def feed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Feed]:
+    with _open(request.param, tmp_path) as opened:
         opened.publish(REPORTS)
         yield opened
 
 
 @pytest.fixture(params=[*CHANGING, "seed"])
-def any_feed(
-    request: pytest.FixtureRequest, clock: TickingClock, tmp_path: Path
-) -> Iterator[ReadFeed]:
+def any_feed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReadFeed]:
     if request.param == "seed":
-        yield SeedFeed(clock)
+        yield SeedFeed()
         return
-    with _open(request.param, clock, tmp_path) as opened:
+    with _open(request.param, tmp_path) as opened:
         opened.publish(REPORTS)
         yield opened
 
@@ -269,16 +244,11 @@ def test_many_threads_read_the_same(any_feed: ReadFeed) -> None:
     assert {s.as_of for s in snapshots} == {any_feed.as_of}
 
 
-def test_a_future_as_of_becomes_the_moment_the_call_began(feed: Feed, clock: TickingClock) -> None:
-    feed.publish(REPORTS, START + timedelta(days=1))
-    assert feed.gateway.fetch().as_of == clock.looks[0]
-
-
-def test_without_a_statement_as_of_is_no_later_than_the_beginning_of_the_call(
-    feed: Feed, clock: TickingClock
-) -> None:
+def test_without_a_statement_as_of_is_what_there_is_evidence_of(feed: Feed) -> None:
     feed.publish(REPORTS, None)
-    assert feed.gateway.fetch().as_of <= clock.looks[0]
+    snapshot = feed.gateway.fetch()
+    assert not snapshot.stated
+    assert snapshot.as_of is None or snapshot.as_of <= datetime.now(UTC)
 
 
 def test_an_empty_feed_is_a_vendor_with_nothing(feed: Feed) -> None:

@@ -15,7 +15,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from feed_server import Answer, Behaviour, Exchange, FeedServer
-from order_aggregator.adapters.memory import ManualClock
 from order_aggregator.adapters.vendors import http
 from order_aggregator.adapters.vendors.feed import FeedFormat
 from order_aggregator.adapters.vendors.http import HttpVendorGateway
@@ -48,7 +47,6 @@ def _gateway_at(url: str, feed_format: FeedFormat = JSON, timeout: float = 10) -
         vendor=Vendor(id="acme", name="Acme"),
         url=url,
         feed_format=feed_format,
-        clock=ManualClock(NOW),
         headers={"X-Key": "s3cret"},
         timeout=timeout,
     )
@@ -258,7 +256,9 @@ class TestStatus:
         "value", ["1", format_datetime(NOW + timedelta(seconds=1), usegmt=True)]
     )
     def test_retry_after_is_honoured(self, server: FeedServer, value: str) -> None:
-        server.serve("/stock", Answer(b"", 429, headers={"Retry-After": value}), GOOD)
+        """A time is by the clock of whoever says it."""
+        headers = {"Retry-After": value, "Date": format_datetime(NOW, usegmt=True)}
+        server.serve("/stock", Answer(b"", 429, headers=headers), GOOD)
         began = monotonic()
         _gateway(server).fetch()
         assert 0.9 < monotonic() - began < 2.5
@@ -359,24 +359,41 @@ class TestPages:
         assert _gateway(server, PAGED).fetch().as_of == NOW - timedelta(days=1)
 
 
-class TestLastModified:
-    def test_counts_where_the_feed_says_nothing(self, server: FeedServer) -> None:
-        headers = {"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
-        server.serve("/stock", Answer(BODY, headers=headers))
-        assert _gateway(server).fetch().as_of == datetime(2026, 1, 1, tzinfo=UTC)
+class TestAge:
+    """By the headers, where the feed itself says nothing."""
 
-    def test_does_not_count_where_it_does(self, server: FeedServer) -> None:
+    def _as_of(self, server: FeedServer, **headers: str) -> datetime:
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        server.serve("/stock", Answer(BODY, headers=names))
+        snapshot = _gateway(server).fetch()
+        assert not snapshot.stated
+        assert snapshot.as_of is not None
+        return snapshot.as_of
+
+    def test_last_modified_counts(self, server: FeedServer) -> None:
+        as_of = self._as_of(server, Last_Modified="Thu, 01 Jan 2026 00:00:00 GMT")
+        assert as_of == datetime(2026, 1, 1, tzinfo=UTC)
+
+    def test_a_cached_copy_is_as_old_as_it_says(self, server: FeedServer) -> None:
+        sent = datetime.now(UTC).replace(microsecond=0)
+        as_of = self._as_of(server, Age="3600")
+        assert timedelta(0) <= as_of - (sent - timedelta(hours=1)) < timedelta(seconds=30)
+
+    def test_the_earliest_counts(self, server: FeedServer) -> None:
+        headers = {"Last_Modified": "Thu, 01 Jan 2026 00:00:00 GMT", "Age": "60"}
+        assert self._as_of(server, **headers) == datetime(2026, 1, 1, tzinfo=UTC)
+
+    @pytest.mark.parametrize("value", ["0", "whenever", "2026-01-01", "Thu, 32 Jan 2026 00:00:00"])
+    def test_what_makes_no_sense_says_nothing(self, server: FeedServer, value: str) -> None:
+        before = datetime.now(UTC).replace(microsecond=0)
+        assert self._as_of(server, Last_Modified=value, Age="old") >= before
+
+    def test_it_does_not_count_where_the_feed_says_something(self, server: FeedServer) -> None:
         body = b'{"rows": [], "at": "2026-02-02T00:00:00Z"}'
         server.serve("/stock", Answer(body, headers={"Last-Modified": "whenever"}))
         feed_format = FeedFormat(kind="json", items="rows", as_of="at")
-        as_of = _gateway(server, feed_format).fetch().as_of
-        assert as_of == datetime(2026, 2, 2, tzinfo=UTC)
-
-    @pytest.mark.parametrize("value", ["0", "whenever", "2026-01-01", "Thu, 32 Jan 2026 00:00:00"])
-    def test_that_makes_no_sense_is_refused(self, server: FeedServer, value: str) -> None:
-        """Taking the stock for fresh instead might bring back what was sold."""
-        server.serve("/stock", Answer(BODY, headers={"Last-Modified": value}))
-        assert "Last-Modified: must be an HTTP date" in _refused(_gateway(server))
+        snapshot = _gateway(server, feed_format).fetch()
+        assert (snapshot.as_of, snapshot.stated) == (datetime(2026, 2, 2, tzinfo=UTC), True)
 
 
 class TestRequest:

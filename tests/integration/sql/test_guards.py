@@ -31,10 +31,10 @@ REFUSED = {
     "stock of no vendor": "UPDATE vendor_stock SET vendor_id = 'nobody'",
     "stock of no product": "UPDATE vendor_stock SET product_id = 'pear'",
     "an empty adjustment": "INSERT INTO stock_adjustments (vendor_id, product_id, delta, cause, at)"
-    " SELECT vendor_id, product_id, 0, 'x', as_of FROM vendor_stock",
+    " SELECT vendor_id, product_id, 0, 'x', CURRENT_TIMESTAMP FROM vendor_stock",
     "an adjustment of no stock": "INSERT INTO stock_adjustments"
     " (vendor_id, product_id, delta, cause, at)"
-    " SELECT 'nobody', product_id, 1, 'x', as_of FROM vendor_stock",
+    " SELECT 'nobody', product_id, 1, 'x', CURRENT_TIMESTAMP FROM vendor_stock",
     "failed attempts below 0": "UPDATE orders SET failed_attempts = -1",
     "a second alarm": "INSERT INTO outbox_alarm VALUES (2, CURRENT_TIMESTAMP)",
     "an unknown status": "UPDATE orders SET status = 'lost'",
@@ -44,11 +44,17 @@ REFUSED = {
     "a line of no order": f"UPDATE order_lines SET order_id = {FAR}",
     "a line of no product": "UPDATE order_lines SET product_id = 'pear'",
     "an empty allocation": "INSERT INTO allocations"
-    " SELECT order_id, product_id, 'acme', 0, CURRENT_TIMESTAMP FROM order_lines",
+    " SELECT order_id, product_id, 'acme', 0, 9 FROM order_lines",
     "an allocation of no vendor": "INSERT INTO allocations"
-    " SELECT order_id, product_id, 'nobody', 1, CURRENT_TIMESTAMP FROM order_lines",
+    " SELECT order_id, product_id, 'nobody', 1, 9 FROM order_lines",
     "an allocation of no line": "INSERT INTO allocations"
-    f" SELECT {FAR}, product_id, 'acme', 1, CURRENT_TIMESTAMP FROM order_lines",
+    f" SELECT {FAR}, product_id, 'acme', 1, 9 FROM order_lines",
+    "an allocation that is not in its sequence": "INSERT INTO allocations"
+    " SELECT order_id, product_id, 'acme', 2, 1 FROM order_lines",
+    "more counted than allocated": "UPDATE vendor_stock SET counted = allocated + 1",
+    "less than nothing counted": "UPDATE vendor_stock SET counted = -1",
+    "a mark of no stock": "INSERT INTO allocation_marks"
+    " SELECT 'nobody', product_id, 1, CURRENT_TIMESTAMP FROM vendor_stock",
     "an order without its lines": "DELETE FROM orders",
 }
 TAKEN = {

@@ -32,8 +32,12 @@ CORRUPTIONS = {
         {("reserved", "apple", 0, 3), ("reserved", "pear", 0, 1)},
     ),
     "allocation": (
-        "UPDATE allocations SET quantity = quantity + 1",
-        {("vendor_available", "acme/apple", 5, 6), ("allocated", "fulfilled order", 4, 5)},
+        "UPDATE allocations SET quantity = quantity + 1, sequence = sequence + 1",
+        {
+            ("vendor_available", "acme/apple", 5, 6),
+            ("vendor_allocated", "acme/apple", 5, 4),
+            ("allocated", "fulfilled order", 4, 5),
+        },
     ),
     "no lines": (
         "DELETE FROM order_lines WHERE order_id NOT IN (SELECT order_id FROM allocations)",

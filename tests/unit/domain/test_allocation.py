@@ -304,9 +304,7 @@ def test_a_policy_that_is_given_too_few_units_says_so(policy: AllocationPolicy) 
 
 def _levels(product_id: str, stock: Stock) -> list[VendorStock]:
     return [
-        VendorStock(
-            vendor_id=vendor_id, product_id=product_id, available=units, reported=units, as_of=NOW
-        )
+        VendorStock(vendor_id=vendor_id, product_id=product_id, available=units, reported=units)
         for vendor_id, units in stock.items()
     ]
 
@@ -315,16 +313,16 @@ def test_orders_are_allocated_one_after_the_other_from_what_the_earlier_ones_lef
     allocations = VendorAllocations(_levels("apple", {"a": 3, "b": 2}), highest_first)
     first = allocations.allocate(reserved_order(NOW, apple=2))
     second = allocations.allocate(reserved_order(NOW, apple=3))
-    assert first == [Allocation(product_id="apple", vendor_id="a", quantity=2)]
+    assert first == [Allocation(product_id="apple", vendor_id="a", quantity=2, sequence=2)]
     assert second == [
-        Allocation(product_id="apple", vendor_id="a", quantity=1),
-        Allocation(product_id="apple", vendor_id="b", quantity=2),
+        Allocation(product_id="apple", vendor_id="a", quantity=1, sequence=3),
+        Allocation(product_id="apple", vendor_id="b", quantity=2, sequence=2),
     ]
     with pytest.raises(VendorShortage):
         allocations.allocate(reserved_order(NOW, apple=1))
     assert allocations.vendor_changes() == [
-        VendorStockChange(vendor_id="a", product_id="apple", available=-3),
-        VendorStockChange(vendor_id="b", product_id="apple", available=-2),
+        VendorStockChange(vendor_id="a", product_id="apple", available=-3, allocated=3),
+        VendorStockChange(vendor_id="b", product_id="apple", available=-2, allocated=2),
     ]
     assert allocations.central_changes() == [
         StockDelta(product_id="apple", on_hand=-5, reserved=-5)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from order_aggregator.domain.errors import InvalidSnapshot, InvalidValue
 from order_aggregator.domain.stock import Vendor, VendorStock
-from order_aggregator.domain.vendor_sync import Snapshot, StockReport, reconcile
+from order_aggregator.domain.vendor_sync import Snapshot, StockReport, is_outdated, reconcile
 from order_aggregator.testing.shop import snapshot
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -18,70 +20,95 @@ EARLIER = NOW - timedelta(microseconds=1)
 
 
 def _level(
-    available: int, reported: int, as_of: datetime = NOW, product: str = "apple"
+    available: int, reported: int, product: str = "apple", allocated: int = 0, counted: int = 0
 ) -> VendorStock:
     return VendorStock(
-        vendor_id="acme", product_id=product, available=available, reported=reported, as_of=as_of
+        vendor_id="acme",
+        product_id=product,
+        available=available,
+        reported=reported,
+        allocated=allocated,
+        counted=counted,
     )
 
 
+def _reconcile(
+    quantities: Mapping[str, int],
+    known: Mapping[str, VendorStock],
+    counted: Mapping[str, int] | None = None,
+) -> list[VendorStock]:
+    reports = [StockReport(product_id=key, quantity=units) for key, units in quantities.items()]
+    return reconcile("acme", reports, known, dict.fromkeys(quantities, 0) | dict(counted or {}))
+
+
 def test_a_first_report_becomes_the_stock() -> None:
-    assert reconcile("acme", {"apple": 5}, NOW, {}, {}) == [_level(5, 5)]
+    assert _reconcile({"apple": 5}, {}) == [_level(5, 5)]
 
 
 def test_a_newer_report_replaces_an_older_one() -> None:
-    known = {"apple": _level(5, 5, EARLIER)}
-    assert reconcile("acme", {"apple": 3}, NOW, known, {}) == [_level(3, 3)]
-
-
-def test_a_newer_report_of_the_same_figures_moves_their_date_on() -> None:
-    known = {"apple": _level(5, 5, EARLIER)}
-    assert reconcile("acme", {"apple": 5}, NOW, known, {}) == [_level(5, 5)]
+    assert _reconcile({"apple": 3}, {"apple": _level(5, 5)}) == [_level(3, 3)]
 
 
 def test_a_repeated_report_changes_nothing() -> None:
-    assert reconcile("acme", {"apple": 5}, NOW, {"apple": _level(5, 5)}, {}) == []
+    assert _reconcile({"apple": 5}, {"apple": _level(5, 5)}) == []
 
 
 def test_a_report_repeated_after_an_allocation_changes_nothing() -> None:
     """Of 5 reported units 2 were sold since; the vendor has not counted them."""
-    assert reconcile("acme", {"apple": 5}, NOW, {"apple": _level(3, 5)}, {"apple": 2}) == []
-
-
-def test_a_corrected_report_of_the_same_moment_is_taken_in() -> None:
-    assert reconcile("acme", {"apple": 4}, NOW, {"apple": _level(5, 5)}, {}) == [_level(4, 4)]
+    assert _reconcile({"apple": 5}, {"apple": _level(3, 5, allocated=2)}) == []
 
 
 def test_units_that_the_vendor_has_not_counted_are_subtracted() -> None:
-    assert reconcile("acme", {"apple": 5}, NOW, {}, {"apple": 2}) == [_level(3, 5)]
+    known = {"apple": _level(1, 3, allocated=2)}
+    assert _reconcile({"apple": 5}, known) == [_level(3, 5, allocated=2)]
+
+
+def test_units_that_the_vendor_has_counted_are_not_subtracted_again() -> None:
+    known = {"apple": _level(3, 5, allocated=2)}
+    assert _reconcile({"apple": 3}, known, {"apple": 2}) == [_level(3, 3, allocated=2, counted=2)]
 
 
 def test_stock_never_falls_below_zero() -> None:
-    assert reconcile("acme", {"apple": 1}, NOW, {}, {"apple": 4}) == [_level(0, 1)]
+    known = {"apple": _level(0, 4, allocated=4)}
+    assert _reconcile({"apple": 1}, known) == [_level(0, 1, allocated=4)]
 
 
 def test_products_are_judged_one_by_one_and_answered_in_order() -> None:
-    known = {"fig": _level(1, 1, NOW, "fig"), "pear": _level(7, 7, EARLIER, "pear")}
-    changed = reconcile("acme", {"pear": 8, "fig": 1, "apple": 2}, NOW, known, {})
+    known = {"fig": _level(1, 1, "fig"), "pear": _level(7, 7, "pear")}
+    changed = _reconcile({"pear": 8, "fig": 1, "apple": 2}, known)
     assert [level.product_id for level in changed] == ["apple", "pear"]
 
 
 _QUANTITIES = st.dictionaries(st.sampled_from("abc"), st.integers(0, 9))
 
 
-@given(_QUANTITIES, _QUANTITIES, st.lists(st.tuples(st.integers(0, 5), _QUANTITIES), max_size=8))
+@given(_QUANTITIES, st.lists(_QUANTITIES, max_size=8), _QUANTITIES)
 def test_a_report_taken_in_twice_changes_nothing_the_second_time(
-    quantities: dict[str, int], uncounted: dict[str, int], history: list[tuple[int, dict[str, int]]]
+    quantities: dict[str, int], history: list[dict[str, int]], allocated: dict[str, int]
 ) -> None:
-    known: dict[str, VendorStock] = {}
-    for age, reported in history:
-        as_of = NOW - timedelta(minutes=age)
-        known |= {x.product_id: x for x in reconcile("acme", reported, as_of, known, {})}
-    known |= {x.product_id: x for x in reconcile("acme", quantities, NOW, known, uncounted)}
-    assert reconcile("acme", quantities, NOW, known, uncounted) == []
-    assert all(level.available >= 0 for level in known.values())
+    known = {key: _level(0, 0, key, allocated=units) for key, units in allocated.items()}
+    for reported in [*history, quantities]:
+        known |= {level.product_id: level for level in _reconcile(reported, known)}
+    assert _reconcile(quantities, known) == []
     for product_id, units in quantities.items():
-        assert known[product_id].available == max(0, units - uncounted.get(product_id, 0))
+        uncounted = allocated.get(product_id, 0)
+        assert known[product_id].available == max(0, units - uncounted)
+
+
+def test_a_row_older_than_what_the_vendor_said_before_is_outdated() -> None:
+    known = attrs.evolve(_level(1, 1), stated_at=NOW)
+    undated = StockReport(product_id="apple", quantity=2)
+    old = attrs.evolve(undated, as_of=EARLIER)
+    assert is_outdated(old, NOW, known, NOW)
+    assert is_outdated(undated, EARLIER, known, NOW)
+    assert not is_outdated(undated, NOW, known, NOW)
+    assert not is_outdated(old, NOW, None, NOW)
+    assert not is_outdated(old, NOW, _level(1, 1), NOW)
+
+
+def test_what_is_dated_later_than_now_outdates_nothing() -> None:
+    known = attrs.evolve(_level(1, 1), stated_at=NOW)
+    assert not is_outdated(StockReport(product_id="apple", quantity=2), EARLIER, known, EARLIER)
 
 
 def test_a_snapshot_that_names_a_product_twice_is_refused_whole() -> None:

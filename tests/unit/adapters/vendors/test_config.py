@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from installed import install
-from order_aggregator.adapters.memory import ManualClock
 from order_aggregator.adapters.vendors.config import (
     gateways,
     vendors_from_file,
@@ -17,10 +17,10 @@ from order_aggregator.adapters.vendors.config import (
 from order_aggregator.adapters.vendors.feed import FeedFormat
 from order_aggregator.adapters.vendors.file import FileVendorGateway
 from order_aggregator.adapters.vendors.http import HttpVendorGateway
+from order_aggregator.domain.counting import CountsOrders
 from order_aggregator.domain.errors import InvalidValue
 from order_aggregator.domain.stock import Vendor
 
-CLOCK = ManualClock()
 HTTP = {"id": "a", "name": "A", "type": "http", "format": "json", "url": "http://a.example/stock"}
 FILE = {"id": "b", "name": "B", "type": "file", "format": "csv", "path": "stock/b.csv"}
 EXAMPLES = Path(__file__).parents[4] / "examples"
@@ -36,12 +36,11 @@ def test_an_entry_becomes_a_gateway(tmp_path: Path) -> None:
     fields = {"product_id": "sku", "items": "rows", "next_page": "next"}
     http = HTTP | {"fields": fields, "headers": {"X-Key": "s3cret"}, "timeout": 5}
     path = _write(tmp_path, [http, FILE])
-    assert vendors_from_file(path, CLOCK) == [
+    assert vendors_from_file(path) == [
         HttpVendorGateway(
             vendor=Vendor(id="a", name="A"),
             url="http://a.example/stock",
             feed_format=FeedFormat(kind="json", product_id="sku", items="rows", next_page="next"),
-            clock=CLOCK,
             headers={"X-Key": "s3cret"},
             timeout=5.0,
         ),
@@ -49,13 +48,36 @@ def test_an_entry_becomes_a_gateway(tmp_path: Path) -> None:
             vendor=Vendor(id="b", name="B"),
             path=tmp_path / "stock" / "b.csv",
             feed_format=FeedFormat(kind="csv"),
-            clock=CLOCK,
         ),
     ]
 
 
+@pytest.mark.parametrize(
+    ("told", "counts_orders"),
+    [
+        ({}, CountsOrders()),
+        ({"clock_tolerance": "5m"}, CountsOrders(clock_tolerance=timedelta(minutes=5))),
+        ({"counts_orders": "by_sequence"}, CountsOrders(by_as_of=False, delay=None)),
+        (
+            {"counts_orders": "by_as_of", "clock_tolerance": "0s"},
+            CountsOrders(by_sequence=False, delay=timedelta(0), clock_tolerance=timedelta(0)),
+        ),
+        (
+            {"counts_orders": "after:7d"},
+            CountsOrders(by_sequence=False, by_as_of=False, delay=timedelta(days=7)),
+        ),
+    ],
+)
+@pytest.mark.parametrize("entry", [HTTP, FILE])
+def test_how_a_vendor_counts_orders_may_be_told(
+    tmp_path: Path, entry: dict[str, Any], told: dict[str, str], counts_orders: CountsOrders
+) -> None:
+    [gateway] = vendors_from_file(_write(tmp_path, [entry | told]))
+    assert gateway.terms.counts_orders == counts_orders
+
+
 def test_the_example_is_right_and_its_files_can_be_read() -> None:
-    found = gateways(vendors_from_file(EXAMPLES / "vendors.json", CLOCK))
+    found = gateways(vendors_from_file(EXAMPLES / "vendors.json"))
     assert list(found) == ["acme", "bayside", "corner-shop", "depot"]
     for vendor_id in ("corner-shop", "depot"):
         assert len(found[vendor_id].fetch().reports) == 2
@@ -63,7 +85,7 @@ def test_the_example_is_right_and_its_files_can_be_read() -> None:
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     http = HTTP | {"headers": {"X-Key": "s3cret"}, "url": "http://me:s3cret@a.example/"}
-    [gateway] = vendors_from_file(_write(tmp_path, [http]), CLOCK)
+    [gateway] = vendors_from_file(_write(tmp_path, [http]))
     assert "s3cret" not in repr(gateway)
 
 
@@ -90,7 +112,10 @@ def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (HTTP | {"url": "http:///stock"}, "url: must begin with http:// or https://"),
         (HTTP | {"url": "http://a.example:port/"}, "url: must be an address"),
         (HTTP | {"url": "http://a.example:99999/"}, "url: must have a port from 1 to 65535"),
-        (HTTP | {"path": "x"}, "'path': is no key here; there are fields, format, "),
+        (
+            HTTP | {"path": "x"},
+            "'path': is no key here; there are clock_tolerance, ",
+        ),
         (HTTP | {"colour": 1}, "'colour': is no key here"),
         (HTTP | {"fields": []}, "fields: must be an object"),
         (HTTP | {"fields": {"sku": "x"}}, "fields.'sku': is no key here"),
@@ -109,6 +134,11 @@ def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (FILE | {"path": "a\0b"}, "path: must not contain control characters"),
         (FILE | {"path": "\ud800"}, "path: must not contain control characters"),
         (FILE | {"timeout": 5}, "'timeout': is no key here"),
+        (FILE | {"counts_orders": "soon"}, 'counts_orders: must be "by_sequence", "by_as_of" or '),
+        (FILE | {"counts_orders": ["by_as_of"]}, 'counts_orders: must be "by_sequence"'),
+        (FILE | {"counts_orders": "after:1w"}, 'counts_orders: must be a duration such as "90s"'),
+        (FILE | {"clock_tolerance": 60}, 'clock_tolerance: must be a duration such as "90s"'),
+        (HTTP | {"clock_tolerance": "9999d"}, "clock_tolerance: must be a duration"),
         (
             FILE | {"format": "json", "fields": {"next_page": "n"}},
             "fields.next_page: means nothing",
@@ -120,7 +150,7 @@ def test_a_mistake_names_the_entry_and_the_field(
 ) -> None:
     path = _write(tmp_path, [FILE | {"id": "first"}, entry])
     with pytest.raises(InvalidValue) as caught:
-        vendors_from_file(path, CLOCK)
+        vendors_from_file(path)
     assert str(caught.value).startswith(f"vendors_file: {path}: vendor 2, {problem}")
     assert "\n" not in str(caught.value)
 
@@ -142,7 +172,7 @@ def test_a_file_that_is_no_list(tmp_path: Path, content: bytes | None, problem: 
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InvalidValue) as caught:
-        vendors_from_file(path, CLOCK)
+        vendors_from_file(path)
     assert str(caught.value).startswith(f"vendors_file: {path}: ")
     assert problem in str(caught.value)
 
@@ -150,7 +180,7 @@ def test_a_file_that_is_no_list(tmp_path: Path, content: bytes | None, problem: 
 def test_a_vendor_must_not_stand_twice(tmp_path: Path) -> None:
     path = _write(tmp_path, [HTTP, FILE | {"id": "a"}])
     with pytest.raises(InvalidValue, match="vendors: two vendors have the id 'a'"):
-        gateways(vendors_from_file(path, CLOCK))
+        gateways(vendors_from_file(path))
 
 
 def test_installed_packages_bring_types_of_vendors(
@@ -161,10 +191,10 @@ def test_installed_packages_bring_types_of_vendors(
     }
     edi_vendor = (
         "from order_aggregator import InvalidValue, MemoryVendorGateway, Vendor\n"
-        "def make(entry, folder, clock):\n"
+        "def make(entry, folder):\n"
         "    if 'partner' not in entry:\n"
         "        raise InvalidValue('partner', 'is missing')\n"
-        "    return MemoryVendorGateway(Vendor(id=entry['id'], name=entry['name']), clock)\n"
+        "    return MemoryVendorGateway(Vendor(id=entry['id'], name=entry['name']))\n"
     )
     install(tmp_path, monkeypatch, entry_points, edi_vendor=edi_vendor)
     file = tmp_path / "vendors.json"
@@ -172,12 +202,12 @@ def test_installed_packages_bring_types_of_vendors(
 
     def read(**changes: object) -> list[str]:
         file.write_text(json.dumps([{**entry, **changes}]))
-        return [gateway.vendor.id for gateway in vendors_from_file(file, CLOCK)]
+        return [gateway.vendor.id for gateway in vendors_from_file(file)]
 
     assert read() == ["acme"]
     file.write_text(json.dumps([{"id": "acme", "name": "Acme", "type": "edi"}]))
     with pytest.raises(InvalidValue, match="vendor 1, partner: is missing"):
-        vendors_from_file(file, CLOCK)
+        vendors_from_file(file)
     with pytest.raises(InvalidValue, match="type: cannot load the plug-in broken"):
         read(type="broken")
     with pytest.raises(InvalidValue, match="or the name of a plug-in"):

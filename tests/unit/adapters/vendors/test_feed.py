@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,9 +175,18 @@ class TestCsv:
         body = b'price,quantity,name,product_id\r\n1.5,5,"A, or ""B""",a\r\n,0,,b\r\n'
         assert parse(body, CSV, "acme").reports == (_report("a", 5, 'A, or "B"'), _report("b", 0))
 
-    def test_headings_of_the_vendors_own_and_the_earliest_moment(self) -> None:
+    def test_headings_of_the_vendors_own_and_a_date_a_row(self) -> None:
         feed_format = FeedFormat(kind="csv", product_id="sku", quantity="qty", as_of="at")
-        body = b"sku,qty,at\na,1,2026-01-01T02:00:00Z\nb,2,2026-01-01T00:00:00Z\n"
+        body = b"sku,qty,at\na,1,2026-01-02T00:00:00Z\nb,2,2026-01-01T00:00:00Z\n"
+        later, earlier = (
+            attrs.evolve(_report("a", 1), as_of=LATER),
+            attrs.evolve(_report("b", 2), as_of=NEW_YEAR),
+        )
+        assert parse(body, feed_format, "acme") == Page(reports=(later, earlier), as_of=None)
+
+    def test_rows_that_all_have_one_date_have_the_date_of_the_whole(self) -> None:
+        feed_format = FeedFormat(kind="csv", as_of="at")
+        body = b"product_id,quantity,at\na,1,2026-01-01T00:00:00Z\nb,2,2026-01-01T01:00:00+01:00\n"
         page = parse(body, feed_format, "acme")
         assert page == Page(reports=(_report("a", 1), _report("b", 2)), as_of=NEW_YEAR)
 
@@ -252,15 +262,15 @@ class TestSnapshot:
         pages = [
             Page(reports=(_report("a", 1),), as_of=LATER),
             Page(reports=(_report("b", 2),), as_of=NEW_YEAR),
-            Page(reports=(), as_of=None),
         ]
-        whole = snapshot(VENDOR, pages, began=datetime(2026, 2, 1, tzinfo=UTC))
+        whole = snapshot(VENDOR, pages, evidence=None)
         assert whole.reports == (_report("a", 1), _report("b", 2))
-        assert whole.as_of == NEW_YEAR
+        assert (whole.as_of, whole.stated) == (NEW_YEAR, True)
 
-    @pytest.mark.parametrize("as_of", [None, LATER])
-    def test_never_later_than_the_call(self, as_of: datetime | None) -> None:
-        assert snapshot(VENDOR, [Page(reports=(), as_of=as_of)], NEW_YEAR).as_of == NEW_YEAR
+    @pytest.mark.parametrize("others", [(), (Page(reports=(), as_of=LATER),)])
+    def test_as_of_the_evidence_where_a_page_says_nothing(self, others: tuple[Page, ...]) -> None:
+        whole = snapshot(VENDOR, [*others, Page(reports=(), as_of=None)], NEW_YEAR)
+        assert (whole.as_of, whole.stated) == (NEW_YEAR, False)
 
     def test_a_product_on_two_pages_is_refused(self) -> None:
         pages = [Page(reports=(_report("a", 1),), as_of=None)] * 2

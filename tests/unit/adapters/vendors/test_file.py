@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from order_aggregator.adapters.memory import ManualClock
 from order_aggregator.adapters.vendors import file as file_module
 from order_aggregator.adapters.vendors.feed import FeedFormat
 from order_aggregator.adapters.vendors.file import FileVendorGateway
 from order_aggregator.domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
 from order_aggregator.domain.stock import Vendor
-
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def _gateway(path: Path) -> FileVendorGateway:
@@ -23,7 +20,6 @@ def _gateway(path: Path) -> FileVendorGateway:
         vendor=Vendor(id="acme", name="Acme"),
         path=path,
         feed_format=FeedFormat(kind="csv"),
-        clock=ManualClock(NOW),
     )
 
 
@@ -90,5 +86,4 @@ def test_a_file_has_no_next_page() -> None:
             vendor=Vendor(id="acme", name="Acme"),
             path=Path("stock.json"),
             feed_format=FeedFormat(kind="json", next_page="next"),
-            clock=ManualClock(),
         )

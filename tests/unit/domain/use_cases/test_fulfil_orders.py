@@ -42,9 +42,9 @@ def test_fulfilling_deducts_from_vendors_and_central_stock_and_marks_the_order(s
     assert fulfilled == shop.order(order.id)
     assert (fulfilled.status, fulfilled.updated_at) == (OrderStatus.FULFILLED, shop.clock.now())
     assert fulfilled.allocations == (
-        Allocation(product_id="apple", vendor_id="acme", quantity=5),
-        Allocation(product_id="apple", vendor_id="bert", quantity=1),
-        Allocation(product_id="pear", vendor_id="acme", quantity=1),
+        Allocation(product_id="apple", vendor_id="acme", quantity=5, sequence=5),
+        Allocation(product_id="apple", vendor_id="bert", quantity=1, sequence=1),
+        Allocation(product_id="pear", vendor_id="acme", quantity=1, sequence=1),
     )
     assert shop.balance("apple") == (1, 0)
     assert shop.vendor_units("apple") == {"acme": 0, "bert": 1}

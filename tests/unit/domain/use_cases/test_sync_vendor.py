@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import attrs
 import pytest
 
+from order_aggregator.adapters.memory import ManualClock
+from order_aggregator.domain.allocation import highest_first
+from order_aggregator.domain.counting import CountsOrders, parse_counts_orders
 from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders
+from order_aggregator.domain.use_cases.retire_vendor import RetireVendor
 from order_aggregator.domain.use_cases.sync_vendor import CAUSE, CHUNK
-from order_aggregator.domain.vendor_sync import Snapshot, StockAdjustment, StockReport
+from order_aggregator.domain.vendor_sync import (
+    Snapshot,
+    StockAdjustment,
+    StockReport,
+    VendorTerms,
+)
 from order_aggregator.testing.shop import Feed, Shop, snapshot
 
 MINUTE = timedelta(minutes=1)
@@ -195,3 +206,155 @@ def test_a_large_report_is_taken_in_chunk_by_chunk(shop: Shop, products: int) ->
 
 def test_an_empty_first_report_is_taken_in(shop: Shop) -> None:
     assert shop.sync("acme", {}).adjustments == ()
+
+
+class TestCounting:
+    """Which of our orders a report has counted."""
+
+    def _report(self, shop: Shop, rule: CountsOrders, **report: Any) -> int:
+        """What is available of apples after a report of this."""
+        as_of, stated = report.pop("of", None), report.pop("stated", False)
+        reports = (StockReport(product_id="apple", **report),)
+        vendor = Vendor(id="acme", name="Acme")
+        shop.sync_vendor(
+            Feed(
+                Snapshot(vendor=vendor, as_of=as_of, stated=stated, reports=reports),
+                VendorTerms(counts_orders=rule),
+            )
+        )
+        return shop.vendor_units("apple")["acme"]
+
+    def test_by_sequence_to_the_unit(self, shop: Shop) -> None:
+        rule = parse_counts_orders("by_sequence")
+        assert self._report(shop, rule, quantity=10, acked_through=0) == 10
+        first, second = shop.accepted(apple=3), shop.accepted(apple=2)
+        shop.fulfil(first, second)
+        [part] = shop.order(first.id).allocations
+        assert part.sequence == 3
+        # Whatever any clock says.
+        assert self._report(shop, rule, quantity=7, acked_through=part.sequence) == 5
+        assert self._report(shop, rule, quantity=7, acked_through=0) == 2
+        assert self._report(shop, rule, quantity=5, acked_through=5) == 5
+
+    def test_a_sequence_that_we_never_gave_is_rejected(self, shop: Shop) -> None:
+        rule = CountsOrders()
+        assert self._report(shop, rule, quantity=10) == 10
+        shop.fulfil(shop.accepted(apple=3))
+        assert self._report(shop, rule, quantity=10, acked_through=4) == 7
+
+    def test_by_the_rows_own_date_less_the_tolerance(self, shop: Shop) -> None:
+        rule = CountsOrders(clock_tolerance=MINUTE)
+        start = shop.clock.now()
+        assert self._report(shop, rule, quantity=10, as_of=start) == 10
+        shop.fulfil(shop.accepted(apple=3))
+        assert self._report(shop, rule, quantity=10, as_of=start) == 7
+        shop.pass_time(hours=1)
+        too_soon = start + MINUTE - timedelta(microseconds=1)
+        assert self._report(shop, rule, quantity=7, as_of=too_soon) == 4
+        assert self._report(shop, rule, quantity=7, as_of=start + MINUTE) == 7
+
+    def test_what_one_row_says_is_of_that_row_alone(self, shop: Shop) -> None:
+        start = shop.clock.now()
+        shop.sync("acme", {"apple": 5, "pear": 5})
+        shop.pass_time(minutes=2)
+        shop.fulfil(shop.accepted(apple=1, pear=1))
+        shop.sync("acme", {"apple": 5, "pear": 5}, start)
+        shop.pass_time(minutes=2)
+        now = shop.clock.now()
+        reports = (
+            StockReport(product_id="apple", quantity=4, as_of=now),
+            StockReport(product_id="pear", quantity=5, as_of=start),
+        )
+        vendor = Vendor(id="acme", name="Acme")
+        shop.sync_vendor(Feed(Snapshot(vendor=vendor, as_of=None, reports=reports)))
+        assert shop.balance("apple") == (4, 0)
+        assert shop.balance("pear") == (4, 0)
+
+    def test_a_feed_without_dates_counts_an_order_after_a_day(self, shop: Shop) -> None:
+        rule = CountsOrders()
+        assert self._report(shop, rule, quantity=10) == 10
+        shop.fulfil(shop.accepted(apple=3))
+        assert self._report(shop, rule, quantity=10) == 7
+        shop.pass_time(hours=23, minutes=59)
+        assert self._report(shop, rule, quantity=10) == 7
+        shop.pass_time(minutes=1)
+        assert self._report(shop, rule, quantity=7) == 7
+
+    def test_a_rule_may_name_the_delay_and_then_dates_do_not_count(self, shop: Shop) -> None:
+        rule = parse_counts_orders("after:1h")
+        now = shop.clock.now
+        assert self._report(shop, rule, quantity=10, as_of=now()) == 10
+        shop.fulfil(shop.accepted(apple=3))
+        self._report(shop, rule, quantity=10)
+        shop.pass_time(minutes=59)
+        assert self._report(shop, rule, quantity=10, as_of=now(), acked_through=3) == 7
+        shop.pass_time(minutes=1)
+        assert self._report(shop, rule, quantity=7) == 7
+
+    def test_by_as_of_a_feed_is_dated_by_its_evidence_where_it_says_nothing(
+        self, shop: Shop
+    ) -> None:
+        rule = parse_counts_orders("by_as_of", MINUTE)
+        start = shop.clock.now()
+        assert self._report(shop, rule, quantity=10, of=start) == 10
+        shop.fulfil(shop.accepted(apple=3))
+        assert self._report(shop, rule, quantity=10, of=start) == 7
+        shop.pass_time(minutes=1)
+        assert self._report(shop, rule, quantity=7, of=shop.clock.now()) == 7
+
+    def test_what_was_counted_once_stays_so(self, shop: Shop) -> None:
+        rule = CountsOrders(clock_tolerance=timedelta(0))
+        start = shop.clock.now()
+        self._report(shop, rule, quantity=10, of=start, stated=True)
+        shop.fulfil(shop.accepted(apple=3))
+        self._report(shop, rule, quantity=10, of=start, stated=True)
+        shop.pass_time(minutes=1)
+        assert self._report(shop, rule, quantity=7, of=shop.clock.now(), stated=True) == 7
+        # By the next report, which has no date, we know of nothing new.
+        assert self._report(shop, rule, quantity=7) == 7
+
+    def test_an_order_that_was_decided_long_before_its_commit_is_not_counted(
+        self, shop: Shop
+    ) -> None:
+        """A worker that pauses in its transaction: its own time says nothing."""
+        rule = CountsOrders(clock_tolerance=timedelta(0))
+        start = shop.clock.now()
+        self._report(shop, rule, quantity=10, as_of=start)
+        order = shop.accepted(apple=3)
+        worker = FulfilOrders(
+            shop.storage.unit_of_work, ManualClock(start - timedelta(hours=1)), highest_first
+        )
+        shop.pass_time(minutes=1)
+        asked = shop.clock.now()
+        shop.pass_time(minutes=1)
+        worker([order.id])
+        assert self._report(shop, rule, quantity=10, as_of=asked) == 7
+
+
+def test_a_report_of_the_future_is_of_the_moment_at_which_it_was_asked_for(shop: Shop) -> None:
+    ahead = shop.clock.now() + timedelta(days=1)
+    assert shop.sync("acme", {"apple": 5}, ahead).as_of == shop.clock.now()
+    # It bars no report that is dated right.
+    shop.pass_time(minutes=1)
+    assert not shop.sync("acme", {"apple": 4}).outdated
+    assert shop.balance("apple") == (4, 0)
+
+
+def test_a_clock_that_was_set_back_bars_no_report(shop: Shop) -> None:
+    shop.pass_time(hours=1)
+    shop.sync("acme", {"apple": 5})
+    shop.clock.advance(timedelta(hours=-1))
+    assert not shop.sync("acme", {"apple": 4}).outdated
+    assert shop.balance("apple") == (4, 0)
+
+
+def test_a_vendor_that_comes_back_is_taken_in_whatever_its_date(shop: Shop) -> None:
+    earlier = shop.clock.now()
+    shop.pass_time(minutes=1)
+    shop.sync("acme", {"apple": 5})
+    retire = RetireVendor(shop.storage.unit_of_work, shop.sync_vendor)
+    result = retire(Vendor(id="acme", name="Acme"))
+    assert _deltas(result.adjustments) == {"apple": -5}
+    assert shop.balance("apple") == (0, 0)
+    assert not shop.sync("acme", {"apple": 5}, earlier).outdated
+    assert shop.balance("apple") == (5, 0)

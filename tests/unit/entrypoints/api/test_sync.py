@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import attrs
 import pytest
 
 from api_under_test import ApiUnderTest, DeadFeed
@@ -36,6 +39,7 @@ def test_one_vendors_sync_says_what_changed(api: ApiUnderTest) -> None:
             {"product_id": "BOLT", "delta": -2},
             {"product_id": "GEAR", "delta": 2},
         ],
+        "rejections": [],
     }
     assert api.shop.balance("BOLT") == (13, 0)
     again = api.client.post("/v1/api/vendor/bits/co/sync")
@@ -73,10 +77,41 @@ def test_a_vendor_that_fails_does_not_keep_the_others_from_it(api: ApiUnderTest)
         "as_of": None,
         "products": 0,
         "changes": [],
+        "rejections": [],
         "error": "feed of vendor a-dead: connection refused",
     }
     assert by_vendor["bits/co"]["error"] is None
     assert len(by_vendor["bits/co"]["changes"]) == 2
+
+
+def test_a_report_older_than_one_before_is_said_to_be(api: ApiUnderTest) -> None:
+    changed_feed(api)
+    assert api.client.post("/v1/api/vendor/bits/co/sync").status_code == 200
+    earlier = api.shop.clock.now() - timedelta(minutes=1)
+    api.gateways["bits/co"] = Feed(snapshot("bits/co", {"BOLT": 9}, earlier))
+    answer = api.client.post("/v1/api/vendor/bits/co/sync")
+    assert answer.status_code == 409
+    assert answer.get_json()["type"].endswith(":outdated-report")
+    [attempt] = [a for a in api.client.post("/v1/api/sync").get_json() if a["error"]]
+    assert attempt["error"].endswith("older than what is known")
+
+
+def test_a_row_that_is_left_out_is_said_while_the_others_are_taken_in(api: ApiUnderTest) -> None:
+    now = api.shop.clock.now()
+    good, bad = snapshot("acme", {"BOLT": 1, "NUT": 2}, now).reports
+    feed = snapshot("acme", {}, now)
+    bad = attrs.evolve(bad, acked_through=5)
+    api.gateways["acme"] = Feed(attrs.evolve(feed, reports=(good, bad)))
+    answer = api.client.post("/v1/api/vendor/acme/sync").get_json()
+    assert answer["rejections"] == [
+        {
+            "product_id": "NUT",
+            "field": "acked_through",
+            "reason": "must be at most 0, as no more was ordered",
+        }
+    ]
+    assert {"product_id": "BOLT", "delta": -9} in answer["changes"]
+    assert api.shop.vendor_units("NUT") == {"acme": 4}
 
 
 def test_without_vendors_there_is_nothing_to_pull(api: ApiUnderTest) -> None:
