@@ -95,13 +95,30 @@ class MalformedMessage(OrderAggregatorError):
     """A message that no retry can make readable."""
 
 
+@attrs.frozen(kw_only=True)
+class Rejection:
+    """A row of a report that was not taken in, and why."""
+
+    # Such as "line 3".
+    place: str
+    # None where the row names none that could be read.
+    product_id: str | None
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}, {self.field}: {self.reason}"
+
+
 class InvalidSnapshot(OrderAggregatorError):
     """A vendor's feed cannot be understood; nothing of it was taken in."""
 
-    def __init__(self, vendor_id: str, problem: str) -> None:
+    def __init__(self, vendor_id: str, problem: str, rejections: Sequence[Rejection] = ()) -> None:
         super().__init__(f"feed of vendor {vendor_id}: {problem}")
         self.vendor_id = vendor_id
         self.problem = problem
+        # Its bad rows, where there were too many of them.
+        self.rejections = rejections
 
 
 class OutdatedReport(OrderAggregatorError):

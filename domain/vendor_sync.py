@@ -11,7 +11,7 @@ import attrs
 
 from . import values
 from .counting import CountsOrders
-from .errors import InvalidSnapshot
+from .errors import InvalidSnapshot, Rejection
 from .stock import Product, Vendor, VendorStock
 
 
@@ -43,6 +43,8 @@ class Snapshot:
     # Whether the vendor itself says so: not a file's date, nor a header of HTTP.
     stated: bool = False
     reports: tuple[StockReport, ...] = attrs.field()
+    # Rows that could not be understood. What is known of the products that they name stays.
+    rejections: tuple[Rejection, ...] = ()
 
     @reports.validator
     def _each_product_once(self, _attribute: Any, reports: Collection[StockReport]) -> None:
@@ -58,15 +60,6 @@ class VendorTerms:
     """How a vendor's reports are to be understood."""
 
     counts_orders: CountsOrders = attrs.field(factory=CountsOrders)
-
-
-@attrs.frozen(kw_only=True)
-class Rejection:
-    """A row of a report that was not taken in, and why."""
-
-    product_id: str
-    field: str
-    reason: str
 
 
 @attrs.frozen(kw_only=True)

@@ -27,12 +27,11 @@ that are not listed here are refused.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-import attrs
+from typing import Any, NoReturn
 
 from ...domain.counting import (
     DEFAULT_CLOCK_TOLERANCE,
@@ -46,18 +45,41 @@ from ...domain.stock import Vendor
 from ...domain.values import check_text
 from ...domain.vendor_sync import VendorTerms
 from ..system.plugins import VENDOR_PLUGINS, plugin
-from .feed import FeedFormat, load_json
+from .feed import FeedFormat, values_at, words_told, zone_named
 from .file import FileVendorGateway
 from .http import HttpVendorGateway
+from .quantities import USUAL_STYLE, Quantities
+from .records import load_json
 
 MAX_TIMEOUT = 3600
 MAX_TEXT_LENGTH = 4000
 
 _REQUIRED = {"id", "name", "type", "format"}
 _REQUIRED_BY_TYPE = {"http": {"url"}, "file": {"path"}}
-_OPTIONAL = {"fields", "counts_orders", "clock_tolerance"}
+# How a feed is written: all may stand in any entry.
+_WRITING = {
+    "encoding",
+    "delimiter",
+    "header",
+    "timezone",
+    "numbers",
+    "words",
+    "where",
+    "sellable_when",
+    "sum_rows",
+    "max_bad_rows",
+}
+_OPTIONAL = {"fields", "counts_orders", "clock_tolerance", *_WRITING}
 _OPTIONAL_BY_TYPE = {"http": {"headers", "timeout"}, "file": set[str]()}
-_FIELDS = {field.name for field in attrs.fields(FeedFormat)} - {"kind"}
+_FIELDS = {
+    "product_id",
+    "name",
+    "quantity",
+    "items",
+    "as_of",
+    "acked_through",
+    "next_page",
+}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
@@ -107,7 +129,7 @@ def _gateway(entry: object, folder: Path) -> VendorGateway:
     required = _REQUIRED | _REQUIRED_BY_TYPE[kind]
     _check_keys(entry, required, required | _OPTIONAL | _OPTIONAL_BY_TYPE[kind])
     vendor = Vendor(id=entry["id"], name=entry["name"])
-    feed_format = _feed_format(entry["format"], entry.get("fields", {}))
+    feed_format = _feed_format(entry)
     if kind == "http":
         return HttpVendorGateway(
             vendor=vendor,
@@ -141,16 +163,76 @@ def _check_keys(given: Iterable[str], required: Iterable[str], allowed: Iterable
         raise InvalidValue(repr(key), f"is no key here; there are {', '.join(sorted(allowed))}")
 
 
-def _feed_format(kind: Any, fields: object) -> FeedFormat:
+def _feed_format(entry: dict[str, Any]) -> FeedFormat:
+    fields = entry.get("fields", {})
     if not isinstance(fields, dict):
         raise InvalidValue("fields", "must be an object")
+    writing = _writing(entry)
+    if not writing["header"]:
+        # Columns by number.
+        fields = {key: _numbers_as_text(value) for key, value in fields.items()}
     try:
         _check_keys(fields, (), _FIELDS)
-        return FeedFormat(kind=kind, **fields)
+        return FeedFormat(kind=entry["format"], **fields, **writing)
     except InvalidValue as error:
         if error.field == "format":
             raise
         raise InvalidValue(f"fields.{error.field}", error.expected) from error
+
+
+def _numbers_as_text(place: object) -> object:
+    if isinstance(place, list):
+        return [_numbers_as_text(each) for each in place]
+    return str(place) if isinstance(place, int) else place
+
+
+def _writing(entry: dict[str, Any]) -> dict[str, Any]:
+    words = words_told(entry.get("words", {}))
+    return {
+        "encoding": _encoding(entry.get("encoding")),
+        "delimiter": _delimiter(entry.get("delimiter")),
+        "header": _flag(entry, "header", default=True),
+        "timezone": zone_named(entry["timezone"]) if "timezone" in entry else None,
+        "quantities": Quantities(entry.get("numbers", USUAL_STYLE), words),
+        "where": values_at(entry.get("where", {}), "where"),
+        "sellable_when": values_at(entry.get("sellable_when", {}), "sellable_when"),
+        "sum_rows": _flag(entry, "sum_rows", default=False),
+        "max_bad_rows": _max_bad_rows(entry.get("max_bad_rows")),
+    }
+
+
+def _flag(entry: dict[str, Any], key: str, *, default: bool) -> bool:
+    value = entry.get(key, default)
+    if not isinstance(value, bool):
+        raise InvalidValue(key, "must be true or false")
+    return value
+
+
+def _encoding(name: object) -> str | None:
+    if name is None:
+        return None
+    try:
+        return codecs.lookup(name).name if isinstance(name, str) else _refuse_encoding()
+    except LookupError:
+        return _refuse_encoding()
+
+
+def _refuse_encoding() -> NoReturn:
+    raise InvalidValue("encoding", 'must be the name of an encoding, such as "windows-1252"')
+
+
+def _delimiter(delimiter: object) -> str | None:
+    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
+        raise InvalidValue("delimiter", "must be one character")
+    return delimiter
+
+
+def _max_bad_rows(number: object) -> int | None:
+    if number is None:
+        return None
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise InvalidValue("max_bad_rows", "must be a whole number from 0 up")
+    return number
 
 
 def _terms(entry: dict[str, Any]) -> VendorTerms:

@@ -1,245 +1,447 @@
-"""What a feed says: from the bytes of JSON or CSV to a snapshot, whole or not at all. No I/O."""
+"""What a feed says: from the bytes of a document to reports, and to what is wrong in it. No I/O."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-import reprlib
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn
+from decimal import Decimal
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
-from ...domain.errors import InvalidSnapshot, InvalidValue
+from ...domain.errors import InvalidSnapshot, InvalidValue, Rejection
 from ...domain.stock import Vendor
-from ...domain.values import check_text
+from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY, check_text, sanitize
 from ...domain.vendor_sync import Snapshot, StockReport
+from .quantities import Quantities
+from .records import (
+    KEY,
+    Document,
+    Record,
+    read_csv,
+    read_json,
+    read_ndjson,
+    read_xml,
+    show,
+)
+from .text import decode, unpack
 
 # Of a whole feed, all its pages together.
 MAX_BYTES = 64 * 1024 * 1024
 TOO_LARGE = f"larger than {MAX_BYTES} bytes"
 MAX_LINK_LENGTH = 4000
+# So many rows may be bad, or a tenth of all if that is more.
+MAX_BAD_ROWS = 10
+MAX_BAD_SHARE = 10
+# Of those that make a feed be refused, so many are told in its error.
+TOLD_REJECTIONS = 20
 
-_DIGITS = re.compile(r"[0-9]{1,20}")
+KINDS = ("json", "csv", "ndjson", "xml")
+# The last row of an export, where its quantity is the sum of all others.
+_TOTALS = {"total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "totaal"}
+# What spreadsheets do to a code that they take for a number, and how people guard it from that.
+_DESTROYED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]+")
+_GUARDED = re.compile(r'="(.*)"|\'(.+)')
+
+Values = Mapping[str, Sequence[str]]
 
 
-def _place(_instance: object, attribute: Any, value: str) -> None:
+def _place(_instance: object, attribute: Any, value: object) -> None:
     check_text(value, attribute.name)
 
 
-def _place_if_any(_instance: object, attribute: Any, value: str | None) -> None:
+def _place_if_any(_instance: object, attribute: Any, value: object) -> None:
     if value is not None:
         check_text(value, attribute.name)
 
 
+def _places(_instance: object, attribute: Any, value: object) -> None:
+    if not isinstance(value, tuple) or not value:
+        raise InvalidValue(attribute.name, "must be a place, or a list of places to be added up")
+    for place in value:
+        check_text(place, attribute.name)
+
+
+def _several(value: object) -> object:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
 @attrs.frozen(kw_only=True)
 class FeedFormat:
-    """Where things stand in a vendor's feed, in UTF-8.
+    """Where things stand in a vendor's feed, and how they are written.
 
-    In JSON each is a key, or keys joined by dots; in CSV the heading of a column, and `items` and
-    `next_page` mean nothing.
+    In JSON and XML a place is a key, or keys joined by dots; in CSV the heading of a column, or its
+    number where there are no headings.
     """
 
-    kind: Literal["json", "csv"] = attrs.field()
+    kind: Literal["json", "csv", "ndjson", "xml"] = attrs.field()
     product_id: str = attrs.field(default="product_id", validator=_place)
     # Optional in the feed: a product without a name bears its id.
     name: str = attrs.field(default="name", validator=_place)
-    quantity: str = attrs.field(default="quantity", validator=_place)
+    # Several are added up.
+    quantity: tuple[str, ...] = attrs.field(
+        default=("quantity",), converter=_several, validator=_places
+    )
     # The list of products; None where the document itself is that list.
     items: str | None = attrs.field(default=None, validator=_place_if_any)
-    # The vendor's own statement, in ISO 8601 with a UTC offset; None where it makes none.
+    # The vendor's own statement, of a row or of the whole; None where it makes none.
     as_of: str | None = attrs.field(default=None, validator=_place_if_any)
+    # The `sequence` of the last of our allocations that a row has counted.
+    acked_through: str | None = attrs.field(default=None, validator=_place_if_any)
     # The address of the next page, missing on the last; None where there is but one.
     next_page: str | None = attrs.field(default=None, validator=_place_if_any)
+    # None: as the bytes look.
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: bool = True
+    # Of dates without an offset.
+    timezone: ZoneInfo | None = None
+    quantities: Quantities = attrs.field(factory=Quantities, eq=False, repr=False)
+    # Rows that have none of these values at a place are not the vendor's stock.
+    where: Values = attrs.field(factory=dict)
+    # Rows that have none of these can not be sold now: they count 0.
+    sellable_when: Values = attrs.field(factory=dict)
+    # Whether a product may have several rows, which are added up.
+    sum_rows: bool = False
+    # None: see MAX_BAD_ROWS.
+    max_bad_rows: int | None = None
 
     @kind.validator
     def _known_kind(self, _attribute: object, kind: object) -> None:
-        if kind not in ("json", "csv"):
-            raise InvalidValue("format", 'must be "json" or "csv"')
+        if kind not in KINDS:
+            raise InvalidValue("format", f"must be {', '.join(map(repr, KINDS[:-1]))} or 'xml'")
 
     def __attrs_post_init__(self) -> None:
         for field in ("items", "next_page"):
-            if self.kind == "csv" and getattr(self, field) is not None:
-                raise InvalidValue(field, "means nothing in a CSV feed")
+            if self.kind in ("csv", "ndjson") and getattr(self, field) is not None:
+                raise InvalidValue(field, f"means nothing in a feed of {self.kind.upper()}")
+
+    @property
+    def wanted(self) -> list[str]:
+        """The columns without which a CSV feed cannot be read."""
+        places = [self.product_id, *self.quantity, *self.where, *self.sellable_when]
+        return [*places, *filter(None, (self.as_of, self.acked_through))]
 
 
-@attrs.frozen(kw_only=True)
-class Page:
-    """One document of a feed; for most vendors the only one."""
+class FeedReader:
+    """Reads the documents of a feed, one after the other, and makes one snapshot of them.
 
-    reports: tuple[StockReport, ...]
-    # By its own statement; None where it makes none.
-    as_of: datetime | None
-    next_page: str | None = None
-
-
-def parse(body: bytes, feed_format: FeedFormat, vendor_id: str, place: str = "") -> Page:
-    """Read one document; raises InvalidSnapshot, which begins with `place` and names the row."""
-    try:
-        # Some programs begin a file with a byte order mark.
-        text = body.decode("utf-8-sig")
-        return _PARSERS[feed_format.kind](text, feed_format)
-    except UnicodeDecodeError as error:
-        raise InvalidSnapshot(vendor_id, f"{place}not UTF-8 at byte {error.start}") from error
-    except InvalidValue as error:
-        raise InvalidSnapshot(vendor_id, f"{place}{error}") from error
-
-
-def snapshot(vendor: Vendor, pages: Sequence[Page], evidence: datetime | None) -> Snapshot:
-    """All pages together: as of the earliest of them, where each says it, else as of the evidence.
-
-    Raises InvalidSnapshot when a product stands twice.
+    Rows that cannot be understood are left out, and rejected; too many of them spoil the whole.
     """
-    stated = [page.as_of for page in pages if page.as_of is not None]
-    is_stated = bool(stated) and len(stated) == len(pages)
-    return Snapshot(
-        vendor=vendor,
-        as_of=min(stated) if is_stated else evidence,
-        stated=is_stated,
-        reports=tuple(report for page in pages for report in page.reports),
-    )
 
+    def __init__(self, feed_format: FeedFormat, vendor: Vendor) -> None:
+        self._format = feed_format
+        self._vendor = vendor
+        self._rows = _Rows(feed_format)
+        self._dates: list[datetime | None] = []
+        self._findings: Counter[str] = Counter()
 
-def _parse_json(text: str, feed_format: FeedFormat) -> Page:
-    document = load_json(text)
-    items = document if feed_format.items is None else _at(document, feed_format.items)
-    if not isinstance(items, list):
-        place = feed_format.items or "the document"
-        raise InvalidValue(place, f"must be a list of products, but is {_show(items)}")
-    reports = [
-        _report(
-            f"item {number}",
-            feed_format,
-            _at(item, feed_format.product_id),
-            _at(item, feed_format.name),
-            _at(item, feed_format.quantity),
+    @property
+    def shifted(self) -> bool:
+        """Whether a product stood on two pages: perhaps it moved while they were read."""
+        return self._rows.shifted
+
+    def read(self, body: bytes, place: str = "") -> str | None:
+        """One document; the address of the next, if it names one.
+
+        InvalidSnapshot, which begins with `place`, where it is none at all.
+        """
+        try:
+            text, encoding = decode(unpack(body, MAX_BYTES), self._format.encoding)
+            document = _READERS[self._format.kind](text, self._format)
+            self._rows.begin_page(place)
+            for record in document.records:
+                self._rows.take(record)
+            self._dates.append(self._date(document))
+            next_page = _next_page(document, self._format)
+        except InvalidValue as error:
+            raise InvalidSnapshot(self._vendor.id, f"{place}{error}") from error
+        if encoding not in ("utf-8", self._format.encoding):
+            self._findings[f"encoding {encoding}"] += 1
+        self._findings.update(document.findings)
+        return next_page
+
+    def snapshot(self, evidence: datetime | None) -> Snapshot:
+        """What all documents say: as of the earliest, where each has a date, else as of `evidence`.
+
+        InvalidSnapshot where too many rows are bad.
+        """
+        self._refuse_many()
+        reports = self._rows.reports()
+        stated = [date for date in self._dates if date is not None]
+        dates = {report.as_of for report in reports}
+        if len(stated) == len(self._dates) > 0:
+            as_of, is_stated = min(stated), True
+        elif len(dates) == 1 and (date := dates.pop()) is not None:
+            # Each row has the date of the whole.
+            as_of, is_stated = date, True
+            reports = [attrs.evolve(report, as_of=None) for report in reports]
+        else:
+            return self._snapshot(reports, evidence, stated=False)
+        return self._snapshot(reports, as_of, stated=is_stated)
+
+    def findings(self) -> list[str]:
+        """How the feed was understood, for people."""
+        return [*self._findings, *self._rows.findings()]
+
+    def _snapshot(
+        self, reports: Iterable[StockReport], as_of: datetime | None, *, stated: bool
+    ) -> Snapshot:
+        return Snapshot(
+            vendor=self._vendor,
+            as_of=as_of,
+            stated=stated,
+            reports=tuple(reports),
+            rejections=tuple(self._rows.rejections),
         )
-        for number, item in enumerate(items, start=1)
-    ]
-    as_of = feed_format.as_of and _moment(_at(document, feed_format.as_of), feed_format.as_of)
-    return Page(
-        reports=tuple(reports), as_of=as_of or None, next_page=_next_page(document, feed_format)
-    )
+
+    def _date(self, document: Document) -> datetime | None:
+        """What the document says that it is of, as a whole."""
+        place = self._format.as_of
+        if place is None or self._format.kind not in ("json", "xml"):
+            return None
+        stated = next(iter(document.look_up(place)), None)
+        if stated is None and self._rows.are_dated:
+            return None
+        return _moment(stated, place, self._format.timezone)
+
+    def _refuse_many(self) -> None:
+        rejections, rows = self._rows.rejections, self._rows.count
+        allowed = self._format.max_bad_rows
+        if allowed is None:
+            allowed = max(MAX_BAD_ROWS, rows * MAX_BAD_SHARE // 100)
+        bad = len(rejections)
+        if not bad or (bad <= allowed and bad < rows):
+            return
+        told = "; ".join(map(str, rejections[:TOLD_REJECTIONS]))
+        more = f"; and {bad - TOLD_REJECTIONS} more" if bad > TOLD_REJECTIONS else ""
+        problem = told if bad == 1 else f"{bad} of {rows} rows are bad: {told}{more}"
+        raise InvalidSnapshot(self._vendor.id, problem, rejections)
 
 
-def _next_page(document: object, feed_format: FeedFormat) -> str | None:
+def _next_page(document: Document, feed_format: FeedFormat) -> str | None:
     if feed_format.next_page is None:
         return None
-    link = _at(document, feed_format.next_page)
+    link = next(iter(document.look_up(feed_format.next_page)), None)
     if link is None or link == "":
         return None
     check_text(link, feed_format.next_page, MAX_LINK_LENGTH)
     return str(link)
 
 
-def load_json(text: str) -> object:
-    """Read JSON strictly: no NaN, no key twice in one object. Raises InvalidValue."""
+@attrs.define
+class _Row:
+    """A product's stock, of one row or of several."""
+
+    page: str
+    place: str
+    units: Decimal
+    name: str | None
+    as_of: datetime | None
+    acked_through: int | None
+
+
+class _Rows:
+    """Takes rows, one after the other, and makes a report for each product of them."""
+
+    def __init__(self, feed_format: FeedFormat) -> None:
+        self._format = feed_format
+        self._rows: dict[str, _Row] = {}
+        self._at_odds: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._last: str | None = None
+        self._page = ""
+        self.count = 0
+        self.rejections: list[Rejection] = []
+        self.shifted = False
+        # Whether a row has a date of its own.
+        self.are_dated = False
+
+    def begin_page(self, place: str) -> None:
+        """What is taken from now on stands there."""
+        self._page = place
+
+    def take(self, record: Record) -> None:
+        """One more row."""
+        self.count += 1
+        product_id = None
+        try:
+            if not self._is_among(record, self._format.where):
+                self._counts["rows that are not this vendor's stock"] += 1
+                return
+            product_id = self._product_id(record)
+            row = self._row(record)
+            if row is not None:
+                self._add(product_id, row)
+        except InvalidValue as error:
+            rejection = Rejection(
+                place=f"{self._page}{record.place}",
+                product_id=product_id,
+                field=error.field,
+                reason=error.expected,
+            )
+            self.rejections.append(rejection)
+
+    def reports(self) -> list[StockReport]:
+        """A report for each product that was understood."""
+        self._drop_total()
+        return [
+            StockReport(
+                product_id=product_id,
+                name=row.name,
+                quantity=max(0, min(int(row.units), MAX_QUANTITY)),
+                as_of=row.as_of,
+                acked_through=row.acked_through,
+            )
+            for product_id, row in self._rows.items()
+            if product_id not in self._at_odds
+        ]
+
+    def findings(self) -> list[str]:
+        """What may be worth knowing."""
+        return [f"{count} {what}" for what, count in self._counts.items()]
+
+    def _is_among(self, record: Record, values: Values) -> bool:
+        return all(
+            any(_text(value) in wanted for value in record.look_up(place))
+            for place, wanted in values.items()
+        )
+
+    def _product_id(self, record: Record) -> str:
+        place = self._format.product_id
+        value = record.first(place)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if isinstance(value, str) and (guarded := _GUARDED.fullmatch(value.strip())):
+            value = guarded[1] or guarded[2]
+        cleaned = unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else value
+        try:
+            check_text(cleaned, place)
+        except InvalidValue as error:
+            raise _bad(place, error.expected, value) from error
+        if _DESTROYED.fullmatch(cleaned):
+            raise _bad(place, "must be a code, not what a spreadsheet has made of it", value)
+        return str(cleaned)
+
+    def _row(self, record: Record) -> _Row | None:
+        """None where no quantity is said."""
+        units = self._units(record)
+        if units is None:
+            self._counts["rows without a quantity"] += 1
+            return None
+        if units < 0:
+            self._counts["quantities below 0, taken for 0"] += 1
+        if not self._is_among(record, self._format.sellable_when):
+            units = Decimal(0)
+            self._counts["rows that cannot be sold now"] += 1
+        as_of = None
+        if self._format.as_of is not None:
+            as_of = self._as_of(record, self._format.as_of)
+        return _Row(
+            self._page, record.place, units, self._name(record), as_of, self._acked_through(record)
+        )
+
+    def _units(self, record: Record) -> Decimal | None:
+        parts = []
+        for place in self._format.quantity:
+            for value in record.look_up(place):
+                try:
+                    parts.append(self._format.quantities.read(value))
+                except InvalidValue as error:
+                    raise _bad(place, error.expected, value) from error
+        said = [part for part in parts if part is not None]
+        if not parts and self._format.kind != "csv":
+            raise _bad(self._format.quantity[0], "must be a number of units", None)
+        return sum(said, start=Decimal(0)) if said else None
+
+    def _name(self, record: Record) -> str | None:
+        value = record.first(self._format.name)
+        text = sanitize(str(value).strip()) if isinstance(value, str | int) else ""
+        return text[:MAX_NAME_LENGTH] or None
+
+    def _as_of(self, record: Record, place: str) -> datetime | None:
+        value = next(iter(record.own(place)), None)
+        if value is None and self._format.kind != "csv":
+            # It may stand in the document.
+            return None
+        self.are_dated = True
+        return _moment(value, place, self._format.timezone)
+
+    def _acked_through(self, record: Record) -> int | None:
+        place = self._format.acked_through
+        value = None if place is None else record.first(place)
+        if place is None or value in (None, ""):
+            return None
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise _bad(place, "must be a whole number from 0 up", value)
+        return value
+
+    def _add(self, product_id: str, row: _Row) -> None:
+        self._last = product_id
+        earlier = self._rows.get(product_id)
+        if earlier is None:
+            self._rows[product_id] = row
+        elif self._format.sum_rows:
+            self._rows[product_id] = _added(earlier, row)
+        elif earlier.page != row.page:
+            self.shifted = True
+        elif earlier.units == row.units:
+            self._counts["rows that say again what another said"] += 1
+        else:
+            self._at_odds[product_id] = row.place
+            raise _bad(
+                self._format.quantity[0],
+                f"is at odds with {earlier.place}, which has the same product",
+                str(row.units),
+            )
+
+    def _drop_total(self) -> None:
+        """The last row may be the sum of all others."""
+        if self._last is None or self._last.casefold() not in _TOTALS:
+            return
+        others = sum(row.units for key, row in self._rows.items() if key != self._last)
+        if self._rows[self._last].units == others:
+            del self._rows[self._last]
+            self._counts["line with the total"] += 1
+
+
+def _bad(field: str, expected: str, value: object) -> InvalidValue:
+    return InvalidValue(field, f"{expected}, but is {show(value)}")
+
+
+def _added(one: _Row, other: _Row) -> _Row:
+    dates = [row.as_of for row in (one, other) if row.as_of is not None]
+    acked = [row.acked_through for row in (one, other) if row.acked_through is not None]
+    return _Row(
+        one.page,
+        one.place,
+        max(one.units, Decimal(0)) + max(other.units, Decimal(0)),
+        one.name or other.name,
+        min(dates, default=None),
+        min(acked, default=None),
+    )
+
+
+def _text(value: object) -> str:
+    """As it is compared with what the vendors file says."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).strip()
+
+
+def _moment(value: object, place: str, timezone: ZoneInfo | None) -> datetime:
+    zone = "" if timezone else " with a UTC offset"
+    expected = f"must be a moment in ISO 8601{zone}, but is {show(value)}"
     try:
-        return json.loads(text, object_pairs_hook=_each_key_once, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        problem = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        beginning = " ".join(text[:40].split())
-        beginning = f"it begins with {beginning!r}" if beginning else "it is empty"
-        raise InvalidValue("the document", f"not JSON: {problem}; {beginning}") from error
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"key {reprlib.repr(twice)} stands twice in one object")
-    return found
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _at(value: Any, path: str) -> Any:
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _parse_csv(text: str, feed_format: FeedFormat) -> Page:
-    rows = _csv_rows(text)
-    _, header = next(rows, (1, []))
-    columns = _columns(header, feed_format)
-    reports: list[StockReport] = []
-    timestamps: set[datetime] = set()
-    for line, row in rows:
-        place = f"line {line}"
-        if len(row) != len(header):
-            raise InvalidValue(place, f"must have {len(header)} cells, but has {len(row)}")
-        cells = {field: row[index] for field, index in columns.items()}
-        quantity = _whole_number(cells["quantity"])
-        name = cells.get("name")
-        report = _report(place, feed_format, cells["product_id"], name, quantity)
-        if "as_of" in cells:
-            timestamp = _moment(cells["as_of"], f"{place}, {feed_format.as_of}")
-            report = attrs.evolve(report, as_of=timestamp)
-            timestamps.add(timestamp)
-        reports.append(report)
-    if len(timestamps) == 1:
-        # It is the date of the whole.
-        reports = [attrs.evolve(report, as_of=None) for report in reports]
-        return Page(reports=tuple(reports), as_of=timestamps.pop())
-    return Page(reports=tuple(reports), as_of=None)
-
-
-def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row that is not blank, with the number of the line it ends on."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        yield from ((reader.line_num, row) for row in reader if row)
-    except csv.Error as error:
-        raise InvalidValue(f"line {reader.line_num}", f"not CSV: {error}") from error
-
-
-def _columns(header: list[str], feed_format: FeedFormat) -> dict[str, int]:
-    """At which index each field stands that the header names."""
-    if len(set(header)) < len(header):
-        raise InvalidValue("header", "must name each column once")
-    wanted = {
-        "product_id": feed_format.product_id,
-        "quantity": feed_format.quantity,
-        "name": feed_format.name,
-        "as_of": feed_format.as_of,
-    }
-    columns = {field: header.index(name) for field, name in wanted.items() if name in header}
-    for field, name in wanted.items():
-        if name is not None and field != "name" and field not in columns:
-            raise InvalidValue("header", f"must have a column {name!r}, but is {_show(header)}")
-    return columns
-
-
-def _whole_number(cell: str) -> int | str:
-    """The number, or the text as it is: what is no whole number is refused with all else."""
-    return int(cell) if _DIGITS.fullmatch(cell) else cell
-
-
-def _report(
-    place: str, feed_format: FeedFormat, product_id: Any, name: Any, quantity: Any
-) -> StockReport:
-    if name == "":
-        name = None
-    values = {"product_id": product_id, "name": name, "quantity": quantity}
-    try:
-        return StockReport(**values)
-    except InvalidValue as error:
-        field = f"{place}, {getattr(feed_format, error.field)}"
-        found = f"{error.expected}, but is {_show(values[error.field])}"
-        raise InvalidValue(field, found) from error
-
-
-def _moment(value: object, place: str) -> datetime:
-    expected = f"must be a moment in ISO 8601 with a UTC offset, but is {_show(value)}"
-    try:
-        timestamp = datetime.fromisoformat(value) if isinstance(value, str) else None
+        timestamp = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+        if timestamp is not None and timestamp.tzinfo is None and timezone is not None:
+            timestamp = timestamp.replace(tzinfo=timezone)
         if timestamp is None or timestamp.tzinfo is None:
             raise InvalidValue(place, expected)
         return timestamp.astimezone(UTC)
@@ -247,8 +449,49 @@ def _moment(value: object, place: str) -> datetime:
         raise InvalidValue(place, expected) from error
 
 
-def _show(value: object) -> str:
-    return "missing" if value is None else reprlib.repr(value)
+def _is_keyed(feed_format: FeedFormat) -> bool:
+    return feed_format.product_id == KEY
 
 
-_PARSERS: dict[str, Callable[[str, FeedFormat], Page]] = {"json": _parse_json, "csv": _parse_csv}
+_READERS: Mapping[str, Callable[[str, FeedFormat], Document]] = {
+    "json": lambda text, form: read_json(text, form.items, keyed=_is_keyed(form)),
+    "ndjson": lambda text, _form: read_ndjson(text),
+    "xml": lambda text, form: read_xml(text, form.items, keyed=_is_keyed(form)),
+    "csv": lambda text, form: read_csv(
+        text, form.wanted, delimiter=form.delimiter, header=form.header
+    ),
+}
+
+
+def zone_named(name: object) -> ZoneInfo:
+    """A time zone of the IANA database; raises InvalidValue."""
+    try:
+        if isinstance(name, str):
+            return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        pass
+    raise InvalidValue("timezone", 'must be the name of a time zone, such as "Europe/Berlin"')
+
+
+def values_at(told: object, field: str) -> Values:
+    """A setting like `{"status": ["1", "2"]}`; raises InvalidValue."""
+    if not isinstance(told, dict):
+        raise InvalidValue(field, "must be an object of places and the values that count there")
+    found = {}
+    for place, values in told.items():
+        check_text(place, field)
+        each: Iterable[object] = values if isinstance(values, list) else [values]
+        found[place] = tuple(_text(value) for value in each)
+        if not found[place]:
+            raise InvalidValue(f"{field}.{place}", "must have a value at least")
+    return found
+
+
+def words_told(told: object) -> dict[str, int]:
+    """A setting like `{"in stock": 1}`; raises InvalidValue."""
+    if not isinstance(told, dict):
+        raise InvalidValue("words", "must be an object of words and the units they stand for")
+    for word, units in told.items():
+        if not isinstance(units, int) or isinstance(units, bool) or units < 0:
+            raise InvalidValue(f"words.{word}", "must be a whole number of units")
+    return told

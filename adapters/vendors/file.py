@@ -12,7 +12,7 @@ import attrs
 from ...domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
 from ...domain.stock import Vendor
 from ...domain.vendor_sync import Snapshot, VendorTerms
-from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, parse, snapshot
+from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, FeedReader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,7 +41,9 @@ class FileVendorGateway:
         except OSError as error:
             problem = f"{self.path}: {error.strerror or error}"
             raise VendorUnavailable(self.vendor.id, problem) from error
-        return snapshot(self.vendor, [parse(body, self.feed_format, self.vendor.id)], changed)
+        reader = FeedReader(self.feed_format, self.vendor)
+        reader.read(body)
+        return reader.snapshot(changed)
 
     def _read(self) -> tuple[bytes, datetime]:
         with open(self.path, "rb", opener=_without_waiting) as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -26,12 +26,14 @@ from ...domain.stock import Vendor
 from ...domain.vendor_sync import Snapshot, VendorTerms
 from ..system.log import Log
 from .deadline import Deadline
-from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, Page, parse, snapshot
+from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, FeedReader
 
 log = Log()
 
 MAX_PAGES = 10_000
 MAX_REDIRECTS = 5
+# Of a feed whose pages shift meanwhile.
+READINGS = 3
 MAX_PORT = 65_535
 # Of each page; between them 0.1 seconds, then 0.2, unless the vendor says how long to wait.
 ATTEMPTS = 3
@@ -41,6 +43,7 @@ READ_TIMEOUT = 10.0
 
 _GROWING_PAUSE = wait_exponential_jitter(multiplier=0.1, jitter=0.1)
 _ACCEPTED = {"json": "application/json, */*;q=0.5", "csv": "text/csv, */*;q=0.5"}
+_ANY = "*/*"
 _OFF_ORIGIN = "leads away from the configured scheme, host and port"
 
 
@@ -77,17 +80,24 @@ class HttpVendorGateway:
     def fetch(self) -> Snapshot:
         """Download and read the feed. Raises VendorUnavailable or InvalidSnapshot."""
         with Deadline(self.timeout) as deadline, self._client() as client:
-            download = _Download(self, client, deadline)
-            try:
-                pages = list(download.pages())
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise VendorUnavailable(self.vendor.id, download.describe(error)) from error
-        return snapshot(self.vendor, pages, min(download.evidence, default=None))
+            for _ in range(READINGS):
+                download = _Download(self, client, deadline)
+                try:
+                    reader = download.read()
+                except (httpx.HTTPError, httpx.InvalidURL) as error:
+                    raise VendorUnavailable(self.vendor.id, download.describe(error)) from error
+                if not reader.shifted:
+                    return reader.snapshot(min(download.evidence, default=None))
+                log.warning("vendor.pages_shifted", vendor_id=self.vendor.id)
+        raise VendorUnavailable(self.vendor.id, "products move from page to page while it is read")
 
     def _client(self) -> httpx.Client:
         # A client of its own for each call: none is left open, and none is shared by threads.
         return httpx.Client(
-            headers={"Accept": _ACCEPTED[self.feed_format.kind], "Cache-Control": "no-cache"}
+            headers={
+                "Accept": _ACCEPTED.get(self.feed_format.kind, _ANY),
+                "Cache-Control": "no-cache",
+            }
             | dict(self.headers),
             auth=(self.url.username, self.url.password) if self.url.userinfo else None,
             timeout=min(self.timeout, READ_TIMEOUT),
@@ -110,8 +120,9 @@ class _Download:
         # How old the pages are at least, by the headers that came with them.
         self.evidence: list[datetime] = []
 
-    def pages(self) -> Iterator[Page]:
-        """The pages in order."""
+    def read(self) -> FeedReader:
+        """All pages, in order."""
+        reader = FeedReader(self._gateway.feed_format, self._gateway.vendor)
         url: httpx.URL | None = self._gateway.url
         seen: set[httpx.URL] = set()
         while url is not None:
@@ -119,9 +130,9 @@ class _Download:
             place = f"page {len(seen)}, " if self._gateway.feed_format.next_page else ""
             response, body = self._get(url, place)
             self.evidence += _dates(response)
-            page = parse(body, self._gateway.feed_format, self._gateway.vendor.id, place)
-            yield page
-            url = self._next(response.url, page, seen, place)
+            link = reader.read(body, place)
+            url = None if link is None else self._next(response.url, link, seen, place)
+        return reader
 
     def describe(self, error: BaseException) -> str:
         """What went wrong, in one line that shows no secret."""
@@ -215,14 +226,10 @@ class _Download:
             problem = f"{place}must state a Content-Length or be chunked, to be seen to be whole"
             raise self._invalid(problem)
 
-    def _next(
-        self, url: httpx.URL, page: Page, seen: set[httpx.URL], place: str
-    ) -> httpx.URL | None:
-        if page.next_page is None:
-            return None
+    def _next(self, url: httpx.URL, link: str, seen: set[httpx.URL], place: str) -> httpx.URL:
         place = f"{place}{self._gateway.feed_format.next_page}"
         try:
-            following = url.join(page.next_page).copy_with(fragment=None)
+            following = url.join(link).copy_with(fragment=None)
         except (httpx.InvalidURL, ValueError) as error:
             problem = f"{place}: must be an address: {error}"
             raise self._invalid(problem) from error

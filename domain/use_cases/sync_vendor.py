@@ -8,13 +8,13 @@ from datetime import datetime
 import attrs
 
 from ..batches import batches_of
+from ..errors import Rejection
 from ..ports.clock import Clock
 from ..ports.stock_repository import StockRepository
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_gateway import VendorGateway
 from ..stock import StockDelta, Vendor, VendorStock
 from ..vendor_sync import (
-    Rejection,
     Snapshot,
     StockAdjustment,
     StockReport,
@@ -64,7 +64,7 @@ class SyncVendor:
         as_of = asked if snapshot.as_of is None else min(asked, snapshot.as_of)
         intake = _Intake(snapshot=snapshot, terms=gateway.terms, asked=asked, as_of=as_of)
         adjustments: list[StockAdjustment] = []
-        rejections: list[Rejection] = []
+        rejections = [*snapshot.rejections]
         outdated = False
         try:
             for chunk in batches_of(self._all_reports(intake), CHUNK):
@@ -89,7 +89,9 @@ class SyncVendor:
             known = uow.stock.products_of(intake.vendor.id)
             uow.commit()
         reports = intake.reports()
-        gone = sorted(known - {report.product_id for report in reports})
+        named = {report.product_id for report in reports}
+        unread = {rejection.product_id for rejection in intake.snapshot.rejections}
+        gone = sorted(known - named - unread)
         return [*reports, *(StockReport(product_id=key, quantity=0) for key in gone)]
 
     def _apply(
@@ -161,9 +163,13 @@ class _Intake:
                 good.append(report)
             else:
                 field, reason = found
-                rejections.append(
-                    Rejection(product_id=report.product_id, field=field, reason=reason)
+                rejection = Rejection(
+                    place=f"product {report.product_id}",
+                    product_id=report.product_id,
+                    field=field,
+                    reason=reason,
                 )
+                rejections.append(rejection)
         return good, rejections
 
     def _rejection(

@@ -131,7 +131,11 @@ def order_document(order: Order) -> dict[str, Any]:
     """The order as `OrderSchema` has it, at a tenth of what marshmallow takes for it."""
     allocations: dict[str, list[dict[str, Any]]] = {}
     for part in order.allocations:
-        item = {"vendor_id": part.vendor_id, "quantity": part.quantity}
+        item = {
+            "vendor_id": part.vendor_id,
+            "quantity": part.quantity,
+            "sequence": part.sequence,
+        }
         allocations.setdefault(part.product_id, []).append(item)
     return {
         "id": str(order.id),

@@ -208,7 +208,8 @@ class StockDeltaSchema(Schema):
 class RejectionSchema(Schema):
     """A row of a report that was left out, and why."""
 
-    product_id = fields.String(required=True)
+    place = fields.String(required=True, metadata={"example": "line 3"})
+    product_id = fields.String(required=True, allow_none=True)
     field = fields.String(required=True)
     reason = fields.String(required=True)
 

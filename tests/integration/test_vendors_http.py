@@ -342,8 +342,27 @@ class TestPages:
 
     def test_one_that_is_broken_spoils_them_all(self, server: FeedServer) -> None:
         server.serve("/stock", _page("a", following="?2"))
+        server.serve("/stock?2", Answer(b'{"rows": {}}'))
+        assert "page 2, rows: must be a list" in _refused(_gateway(server, PAGED))
+
+    def test_a_bad_row_says_on_which_it_stands(self, server: FeedServer) -> None:
+        server.serve("/stock", _page("a", following="?2"))
         server.serve("/stock?2", Answer(b'{"rows": [{"product_id": "b"}]}'))
-        assert "page 2, item 1, quantity" in _refused(_gateway(server, PAGED))
+        [rejection] = _gateway(server, PAGED).fetch().rejections
+        assert str(rejection).startswith("page 2, item 1, quantity: must be")
+
+    def test_that_shift_while_they_are_read_are_read_again(self, server: FeedServer) -> None:
+        server.serve("/stock", _page("a", following="?2"))
+        server.serve("/stock?2", _page("a"), _page("b"))
+        reports = _gateway(server, PAGED).fetch().reports
+        assert [report.product_id for report in reports] == ["a", "b"]
+        assert server.paths == ["/stock", "/stock?2"] * 2
+
+    def test_that_never_stop_shifting_are_given_up(self, server: FeedServer) -> None:
+        server.serve("/stock", _page("a", following="?2"))
+        server.serve("/stock?2", _page("a"))
+        assert "from page to page" in _unavailable(_gateway(server, PAGED))
+        assert len(server.paths) == 6
 
     @pytest.mark.parametrize("link", ["http://a:b/", "A:////["])
     def test_have_addresses(self, server: FeedServer, link: str) -> None:

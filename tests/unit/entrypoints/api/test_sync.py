@@ -105,6 +105,7 @@ def test_a_row_that_is_left_out_is_said_while_the_others_are_taken_in(api: ApiUn
     answer = api.client.post("/v1/api/vendor/acme/sync").get_json()
     assert answer["rejections"] == [
         {
+            "place": "product NUT",
             "product_id": "NUT",
             "field": "acked_through",
             "reason": "must be at most 0, as no more was ordered",
