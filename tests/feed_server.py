@@ -39,6 +39,10 @@ class Exchange(BaseHTTPRequestHandler):
     def stopping(self) -> Event:
         return self.server.stopping
 
+    def do_POST(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.do_GET()
+
     def do_GET(self) -> None:
         self.server.note(self.path, dict(self.headers))
         try:
@@ -62,6 +66,8 @@ class FeedServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.stopping = Event()
         self.requests: list[tuple[str, dict[str, str]]] = []
+        # Of what was posted.
+        self.bodies: list[bytes] = []
         self._lock = Lock()
         self._behaviours: dict[str, list[Behaviour]] = {}
         super().__init__(("127.0.0.1", 0), Exchange)

@@ -33,6 +33,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import attrs
+
 from ...domain.counting import (
     DEFAULT_CLOCK_TOLERANCE,
     CountsOrders,
@@ -45,9 +47,11 @@ from ...domain.stock import Vendor
 from ...domain.values import check_text
 from ...domain.vendor_sync import VendorTerms
 from ..system.plugins import VENDOR_PLUGINS, plugin
+from .authorization import authorization, secret
 from .feed import FeedFormat, values_at, words_told, zone_named
 from .file import FileVendorGateway
 from .http import HttpVendorGateway
+from .paging import Paging
 from .quantities import USUAL_STYLE, Quantities
 from .records import load_json
 
@@ -70,7 +74,11 @@ _WRITING = {
     "max_bad_rows",
 }
 _OPTIONAL = {"fields", "counts_orders", "clock_tolerance", *_WRITING}
-_OPTIONAL_BY_TYPE = {"http": {"headers", "timeout"}, "file": set[str]()}
+_OPTIONAL_BY_TYPE = {
+    "http": {"headers", "timeout", "body", "paging", "auth"},
+    "file": set[str](),
+}
+_PAGING = {field.name for field in attrs.fields(Paging)}
 _FIELDS = {
     "product_id",
     "name",
@@ -136,8 +144,11 @@ def _gateway(entry: object, folder: Path) -> VendorGateway:
             url=_text(entry, "url"),
             feed_format=feed_format,
             terms=_terms(entry),
-            headers=_headers(entry.get("headers", {})),
+            headers=_headers(entry.get("headers", {}), folder),
             timeout=_timeout(entry.get("timeout", 60)),
+            body=_body(entry.get("body")),
+            paging=_paging(entry["paging"]) if "paging" in entry else Paging(),
+            auth=authorization(entry["auth"], folder) if "auth" in entry else None,
         )
     if feed_format.next_page is not None:
         raise InvalidValue("fields.next_page", "means nothing in a file")
@@ -250,15 +261,32 @@ def _text(entry: dict[str, Any], key: str) -> str:
     return str(value)
 
 
-def _headers(headers: object) -> dict[str, str]:
+def _body(body: object) -> object:
+    if body is not None and not isinstance(body, dict):
+        raise InvalidValue("body", "must be an object, which is sent as JSON")
+    return body
+
+
+def _paging(told: object) -> Paging:
+    if not isinstance(told, dict):
+        raise InvalidValue("paging", "must be an object")
+    try:
+        _check_keys(told, {"by"}, _PAGING)
+        return Paging(**told)
+    except InvalidValue as error:
+        raise InvalidValue(f"paging.{error.field}", error.expected) from error
+
+
+def _headers(headers: object, folder: Path) -> dict[str, str]:
     if not isinstance(headers, dict):
         raise InvalidValue("headers", "must be an object")
-    for name, value in headers.items():
+    told = {name: secret(value, f"headers.{name}", folder) for name, value in headers.items()}
+    for name, value in told.items():
         if not _HEADER_NAME.fullmatch(name):
             raise InvalidValue("headers", f"{name!r} is no name of a header")
-        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+        if not _HEADER_VALUE.fullmatch(value):
             raise InvalidValue(f"headers.{name}", "must be printable ASCII text")
-    return headers
+    return told
 
 
 def _timeout(seconds: object) -> float:

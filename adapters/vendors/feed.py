@@ -127,6 +127,15 @@ class FeedFormat:
         return [*places, *filter(None, (self.as_of, self.acked_through))]
 
 
+@attrs.frozen(kw_only=True)
+class PageRead:
+    """A document that was read: how many rows it had, and what it says as a whole."""
+
+    rows: int
+    next_page: str | None
+    look_up: Callable[[str], list[Any]]
+
+
 class FeedReader:
     """Reads the documents of a feed, one after the other, and makes one snapshot of them.
 
@@ -139,14 +148,16 @@ class FeedReader:
         self._rows = _Rows(feed_format)
         self._dates: list[datetime | None] = []
         self._findings: Counter[str] = Counter()
+        # Whether pages have changed while they were read.
+        self.shifted = False
 
     @property
-    def shifted(self) -> bool:
-        """Whether a product stood on two pages: perhaps it moved while they were read."""
-        return self._rows.shifted
+    def rows(self) -> int:
+        """How many rows there were so far, bad ones too."""
+        return self._rows.count
 
-    def read(self, body: bytes, place: str = "") -> str | None:
-        """One document; the address of the next, if it names one.
+    def read(self, body: bytes, place: str = "") -> PageRead:
+        """One document.
 
         InvalidSnapshot, which begins with `place`, where it is none at all.
         """
@@ -154,8 +165,10 @@ class FeedReader:
             text, encoding = decode(unpack(body, MAX_BYTES), self._format.encoding)
             document = _READERS[self._format.kind](text, self._format)
             self._rows.begin_page(place)
+            before = self.rows
             for record in document.records:
                 self._rows.take(record)
+            self.shifted = self.shifted or self._rows.shifted
             self._dates.append(self._date(document))
             next_page = _next_page(document, self._format)
         except InvalidValue as error:
@@ -163,7 +176,7 @@ class FeedReader:
         if encoding not in ("utf-8", self._format.encoding):
             self._findings[f"encoding {encoding}"] += 1
         self._findings.update(document.findings)
-        return next_page
+        return PageRead(rows=self.rows - before, next_page=next_page, look_up=document.look_up)
 
     def snapshot(self, evidence: datetime | None) -> Snapshot:
         """What all documents say: as of the earliest, where each has a date, else as of `evidence`.

@@ -10,6 +10,7 @@ from functools import cache
 from http import HTTPStatus
 from ipaddress import ip_address
 from ssl import SSLContext
+from typing import Any
 
 import attrs
 import httpx
@@ -27,6 +28,7 @@ from ...domain.vendor_sync import Snapshot, VendorTerms
 from ..system.log import Log
 from .deadline import Deadline
 from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, FeedReader
+from .paging import PageRequest, Paging
 
 log = Log()
 
@@ -38,8 +40,8 @@ MAX_PORT = 65_535
 # Of each page; between them 0.1 seconds, then 0.2, unless the vendor says how long to wait.
 ATTEMPTS = 3
 MAX_RETRY_AFTER = 5.0
-# Seconds for a connection, and for the next bytes of an answer.
-READ_TIMEOUT = 10.0
+# Seconds for a connection.
+CONNECT_TIMEOUT = 10.0
 
 _GROWING_PAUSE = wait_exponential_jitter(multiplier=0.1, jitter=0.1)
 _ACCEPTED = {"json": "application/json, */*;q=0.5", "csv": "text/csv, */*;q=0.5"}
@@ -61,7 +63,7 @@ def _to_url(text: str) -> httpx.URL:
 
 @attrs.frozen(kw_only=True)
 class HttpVendorGateway:
-    """VendorGateway on a document, or a chain of pages, that is fetched with GET.
+    """VendorGateway on a document, or several pages of it, over HTTP.
 
     `as_of` is what the feed says, else the earliest that HTTP gives evidence of: `Last-Modified`,
     or `Date` less the `Age` of a cached copy. No other scheme, host or port than the configured one
@@ -76,6 +78,10 @@ class HttpVendorGateway:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     # Seconds for the whole feed, all pages and attempts together.
     timeout: float = 60.0
+    # A JSON document to POST; None: the feed is fetched with GET.
+    body: Any = None
+    paging: Paging = attrs.field(factory=Paging)
+    auth: httpx.Auth | None = attrs.field(default=None, repr=False, eq=False)
 
     def fetch(self) -> Snapshot:
         """Download and read the feed. Raises VendorUnavailable or InvalidSnapshot."""
@@ -99,12 +105,17 @@ class HttpVendorGateway:
                 "Cache-Control": "no-cache",
             }
             | dict(self.headers),
-            auth=(self.url.username, self.url.password) if self.url.userinfo else None,
-            timeout=min(self.timeout, READ_TIMEOUT),
+            auth=self.auth or self._auth_of_url(),
+            timeout=httpx.Timeout(self.timeout, connect=min(self.timeout, CONNECT_TIMEOUT)),
             verify=_tls(),
             # A proxy cannot reach what listens on our own loopback.
             trust_env=not _is_loopback(self.url.host),
         )
+
+    def _auth_of_url(self) -> httpx.Auth | None:
+        if not self.url.userinfo:
+            return None
+        return httpx.BasicAuth(self.url.username, self.url.password)
 
 
 class _Download:
@@ -122,16 +133,28 @@ class _Download:
 
     def read(self) -> FeedReader:
         """All pages, in order."""
+        paging = self._gateway.paging
         reader = FeedReader(self._gateway.feed_format, self._gateway.vendor)
-        url: httpx.URL | None = self._gateway.url
-        seen: set[httpx.URL] = set()
-        while url is not None:
-            seen.add(url)
-            place = f"page {len(seen)}, " if self._gateway.feed_format.next_page else ""
-            response, body = self._get(url, place)
+        request: PageRequest | None = PageRequest(url=self._gateway.url, body=self._gateway.body)
+        seen: set[tuple[str, str]] = set()
+        total = None
+        while request is not None:
+            many = seen or self._gateway.feed_format.next_page or paging.by != "link"
+            place = f"page {len(seen) + 1}, " if many else ""
+            seen.add(request.key)
+            response, body = self._get(request, place)
             self.evidence += _dates(response)
-            link = reader.read(body, place)
-            url = None if link is None else self._next(response.url, link, seen, place)
+            page = reader.read(body, place)
+            total = paging.total_in(page)
+            place += self._gateway.feed_format.next_page or paging.by
+            try:
+                request = paging.following(request, response, page, len(seen), reader.rows)
+            except InvalidValue as error:
+                raise self._invalid(f"{place}: {error.expected}") from error
+            self._check_next(request, seen, place)
+        if total is not None and total != reader.rows:
+            # Something came or went meanwhile.
+            reader.shifted = True
         return reader
 
     def describe(self, error: BaseException) -> str:
@@ -141,7 +164,7 @@ class _Download:
             detail = f"no whole answer within {self._gateway.timeout:g} seconds"
         return f"{self._gateway.url.netloc.decode()}: {detail}"
 
-    def _get(self, url: httpx.URL, place: str) -> tuple[httpx.Response, bytes]:
+    def _get(self, request: PageRequest, place: str) -> tuple[httpx.Response, bytes]:
         """Download one page, in a few attempts."""
         retrying = Retrying(
             retry=retry_if_exception(self._is_retryable),
@@ -150,7 +173,7 @@ class _Download:
             before_sleep=self._say,
             reraise=True,
         )
-        return retrying(self._follow, url, place)
+        return retrying(self._follow, request, place)
 
     def _is_retryable(self, error: BaseException) -> bool:
         """Whether to try again."""
@@ -184,11 +207,15 @@ class _Download:
             seconds=round(state.upcoming_sleep, 1),
         )
 
-    def _follow(self, url: httpx.URL, place: str) -> tuple[httpx.Response, bytes]:
+    def _follow(self, request: PageRequest, place: str) -> tuple[httpx.Response, bytes]:
         """One attempt; redirects are followed as long as they stay on this origin."""
+        url = request.url
+        method = "GET" if request.body is None else "POST"
         for _ in range(MAX_REDIRECTS + 1):
             extensions = {"trace": self._deadline.trace}
-            with self._client.stream("GET", url, extensions=extensions) as response:
+            with self._client.stream(
+                method, url, json=request.body, extensions=extensions
+            ) as response:
                 if response.next_request is None:
                     return response, self._read(response, place)
                 url = response.next_request.url
@@ -226,20 +253,17 @@ class _Download:
             problem = f"{place}must state a Content-Length or be chunked, to be seen to be whole"
             raise self._invalid(problem)
 
-    def _next(self, url: httpx.URL, link: str, seen: set[httpx.URL], place: str) -> httpx.URL:
-        place = f"{place}{self._gateway.feed_format.next_page}"
-        try:
-            following = url.join(link).copy_with(fragment=None)
-        except (httpx.InvalidURL, ValueError) as error:
-            problem = f"{place}: must be an address: {error}"
-            raise self._invalid(problem) from error
-        if not self._is_own(following):
+    def _check_next(
+        self, request: PageRequest | None, seen: set[tuple[str, str]], place: str
+    ) -> None:
+        if request is None:
+            return
+        if not self._is_own(request.url):
             raise self._invalid(f"{place}: {_OFF_ORIGIN}")
-        if following in seen:
+        if request.key in seen:
             raise self._invalid(f"{place}: leads back to an earlier page")
         if len(seen) >= MAX_PAGES:
             raise self._invalid(f"more than {MAX_PAGES} pages")
-        return following
 
     def _invalid(self, problem: str) -> InvalidSnapshot:
         return InvalidSnapshot(self._gateway.vendor.id, problem)

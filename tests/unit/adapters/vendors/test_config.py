@@ -114,7 +114,7 @@ def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (HTTP | {"url": "http://a.example:99999/"}, "url: must have a port from 1 to 65535"),
         (
             HTTP | {"path": "x"},
-            "'path': is no key here; there are clock_tolerance, ",
+            "'path': is no key here; there are auth, body, ",
         ),
         (HTTP | {"colour": 1}, "'colour': is no key here"),
         (HTTP | {"fields": []}, "fields: must be an object"),
@@ -125,7 +125,7 @@ def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (HTTP | {"headers": "x"}, "headers: must be an object"),
         (HTTP | {"headers": {"X Key": "x"}}, "headers: 'X Key' is no name of a header"),
         (HTTP | {"headers": {"X-Key": "a\r\nb: c"}}, "headers.X-Key: must be printable"),
-        (HTTP | {"headers": {"X-Key": 7}}, "headers.X-Key: must be printable"),
+        (HTTP | {"headers": {"X-Key": 7}}, "headers.X-Key: must be text, "),
         (HTTP | {"timeout": "5"}, "timeout: must be a number of seconds"),
         (HTTP | {"timeout": True}, "timeout: must be a number of seconds"),
         (HTTP | {"timeout": 0}, "timeout: must be more than 0"),

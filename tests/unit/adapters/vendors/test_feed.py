@@ -79,7 +79,7 @@ class TestJson:
             "links": {"next": "/2"},
         }
         reader = FeedReader(feed_format, VENDOR)
-        assert reader.read(json.dumps(body).encode()) == "/2"
+        assert reader.read(json.dumps(body).encode()).next_page == "/2"
         snapshot = reader.snapshot(LATER)
         assert snapshot.reports == (_report("a", 3, "A"),)
         assert (snapshot.as_of, snapshot.stated) == (NEW_YEAR, True)
@@ -107,7 +107,7 @@ class TestJson:
     def test_the_last_page_has_no_next(self, last: str) -> None:
         feed_format = FeedFormat(kind="json", items="rows", next_page="next")
         body = json.dumps({"rows": []} | json.loads(last)).encode()
-        assert FeedReader(feed_format, VENDOR).read(body) is None
+        assert FeedReader(feed_format, VENDOR).read(body).next_page is None
 
     @pytest.mark.parametrize(
         ("name", "expected"),
