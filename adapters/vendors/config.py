@@ -1,28 +1,8 @@
-"""Which vendors there are: from a file.
+"""Which vendors there are: from a file, a JSON list with an object for each.
 
-A vendors file is a JSON list with an object for each vendor, as in `examples/vendors.json`. Keys
-that are not listed here are refused.
-
-- `id`, `name`: the vendor's id (1 to 100 characters) and its name (1 to 200)
-- `type`: `"http"` or `"file"`; or the name of an entry point in `order_aggregator.vendors`: that is
-  called with the entry and the folder of the vendors file, and gives the gateway (or raises
-  InvalidValue); its other keys are its own
-- `format`: `"json"` or `"csv"`, in UTF-8
-- `url` (http): where the feed is fetched with GET
-- `headers` (http, optional): an object of headers to send, such as `Authorization`
-- `timeout` (http, optional): seconds for the whole feed, 60 unless told
-- `path` (file): where it lies, seen from the folder of the vendors file
-- `counts_orders` (optional): how the feed tells which of our orders it has counted:
-  `"by_sequence"`, `"by_as_of"` or `"after:<duration>"`, such as `"after:24h"`; unless told, the
-  first of these that a row can answer, the last with 24 hours
-- `clock_tolerance` (optional): how wrong the vendor's clock may be; `"60s"` unless told
-- `fields` (optional): an object that says where things stand in the feed; in JSON as keys joined by
-  dots, in CSV as headings of columns
-  - `product_id`, `name`, `quantity`: called just so unless told
-  - `items` (json): the list of products; unless told, the whole document is that list
-  - `as_of`: a moment in ISO 8601 with a UTC offset; else the answer's Last-Modified, or when the
-    file was changed
-  - `next_page` (http, json): the address of the next page
+`docs/vendors.md` has the keys; any other is refused. A `type` other than `"http"` and `"file"` is the
+name of an entry point in `order_aggregator.vendors`: that is called with the entry and the folder of
+the vendors file, and gives the gateway (or raises InvalidValue); its other keys are its own.
 """
 
 from __future__ import annotations
