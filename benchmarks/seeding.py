@@ -51,9 +51,14 @@ def sqlite_stock(file: Path) -> None:
             "INSERT INTO central_stock VALUES ('sku-0', ?, 0, ?)", (VENDORS * UNITS, now)
         )
         for vendor in vendors:
-            connection.execute("INSERT INTO vendors VALUES (?, ?, ?)", (vendor, vendor, now))
             connection.execute(
-                "INSERT INTO vendor_stock VALUES ('sku-0', ?, ?, ?, ?)", (vendor, UNITS, UNITS, now)
+                "INSERT INTO vendors (id, name, as_of) VALUES (?, ?, ?)", (vendor, vendor, now)
+            )
+            connection.execute(
+                "INSERT INTO vendor_stock"
+                " (product_id, vendor_id, available, reported, allocated, counted)"
+                " VALUES ('sku-0', ?, ?, ?, 0, 0)",
+                (vendor, UNITS, UNITS),
             )
             connection.execute(
                 "INSERT INTO stock_adjustments (vendor_id, product_id, delta, cause, at)"

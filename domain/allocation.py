@@ -134,6 +134,16 @@ def allocate(
     line: OrderLine, offers: Iterable[Offer], policy: AllocationPolicy
 ) -> list[Allocation]:
     """Plan one line, and check the plan. Raises VendorShortage or InvalidPlan."""
+    return [
+        Allocation(product_id=line.product_id, vendor_id=vendor_id, quantity=units)
+        for vendor_id, units in _plan(line, offers, policy)
+    ]
+
+
+def _plan(
+    line: OrderLine, offers: Iterable[Offer], policy: AllocationPolicy
+) -> list[tuple[str, int]]:
+    """The vendors by id, and how many units of each."""
     usable = sorted(
         (offer for offer in offers if offer.available > 0),
         key=lambda offer: (-offer.available, offer.vendor_id),
@@ -145,11 +155,7 @@ def allocate(
         )
     plan = policy(line.quantity, usable)
     _check_plan(plan, line, usable)
-    return [
-        Allocation(product_id=line.product_id, vendor_id=vendor_id, quantity=units)
-        for vendor_id, units in sorted(plan.items())
-        if units
-    ]
+    return [(vendor_id, units) for vendor_id, units in sorted(plan.items()) if units]
 
 
 class VendorAllocations:
@@ -166,19 +172,28 @@ class VendorAllocations:
 
     def allocate(self, order: Order) -> list[Allocation]:
         """Allocate every line or none; raises VendorShortage or InvalidPlan."""
-        planned = [part for line in order.lines for part in self._allocate_line(line)]
-        return [self._take(part) for part in planned]
+        planned = [(line.product_id, self._plan_line(line)) for line in order.lines]
+        return [
+            self._take(product_id, vendor_id, units)
+            for product_id, parts in planned
+            for vendor_id, units in parts
+        ]
 
-    def _take(self, part: Allocation) -> Allocation:
-        key = part.vendor_id, part.product_id
-        self._available[part.product_id][part.vendor_id] -= part.quantity
-        self._taken[key] += part.quantity
-        return attrs.evolve(part, sequence=self._allocated[key] + self._taken[key])
+    def _take(self, product_id: str, vendor_id: str, units: int) -> Allocation:
+        key = vendor_id, product_id
+        self._available[product_id][vendor_id] -= units
+        self._taken[key] += units
+        return Allocation(
+            product_id=product_id,
+            vendor_id=vendor_id,
+            quantity=units,
+            sequence=self._allocated[key] + self._taken[key],
+        )
 
-    def _allocate_line(self, line: OrderLine) -> list[Allocation]:
+    def _plan_line(self, line: OrderLine) -> list[tuple[str, int]]:
         levels = self._available[line.product_id].items()
         offers = (Offer(vendor_id=vendor_id, available=units) for vendor_id, units in levels)
-        return allocate(line, offers, self._policy)
+        return _plan(line, offers, self._policy)
 
     def central_changes(self) -> list[StockDelta]:
         """What all the allocations take from central stock: on hand and its reservation alike."""

@@ -29,7 +29,7 @@ class OrderStatus(StrEnum):
 class OrderLine:
     """So many units of one product."""
 
-    product_id: str = attrs.field(validator=values.text_id)
+    product_id: str = attrs.field(converter=values.clean_id, validator=values.text_id)
     quantity: int = attrs.field(validator=values.quantity)
 
 

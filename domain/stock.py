@@ -17,7 +17,7 @@ from .order import Order, OrderLine
 class Product:
     """Something that is sold here."""
 
-    id: str = attrs.field(validator=values.text_id)
+    id: str = attrs.field(converter=values.clean_id, validator=values.text_id)
     name: str = attrs.field(validator=values.name)
     # The vendor whose feed gave the name; None if no feed gave one.
     named_by: str | None = None
@@ -27,7 +27,7 @@ class Product:
 class Vendor:
     """Somebody whose stock is sold here."""
 
-    id: str = attrs.field(validator=values.text_id)
+    id: str = attrs.field(converter=values.clean_id, validator=values.text_id)
     name: str = attrs.field(validator=values.name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,10 @@ MAX_NAME_LENGTH = 200
 # Far above any real order, and low enough that sums over every vendor fit in 64 bits.
 MAX_QUANTITY = 1_000_000_000
 
+# They look like nothing, and would make another id of the same: controls, soft hyphens, and what
+# joins, parts or directs letters without being one.
+_INVISIBLE = re.compile("[\u0080-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+_AROUND = re.compile(rf"^(?:\s|{_INVISIBLE.pattern})+|(?:\s|{_INVISIBLE.pattern})+$")
 # Control characters (NUL cannot be stored) and lone surrogates (they have no UTF-8 form).
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -25,6 +30,22 @@ def check_text(value: object, field: str, max_length: int = MAX_ID_LENGTH) -> No
         raise InvalidValue(field, f"must have 1 to {max_length} characters")
     if _UNSTORABLE.search(value):
         raise InvalidValue(field, "must not contain control characters or lone surrogates")
+
+
+def clean_id(value: Any) -> Any:
+    """An id as it counts: composed (NFC), and without what nobody sees around it."""
+    if not isinstance(value, str):
+        return value
+    if value.isascii():
+        return value.strip()
+    return _AROUND.sub("", unicodedata.normalize("NFC", value))
+
+
+def check_id(value: object, field: str) -> None:
+    """Raise InvalidValue unless `value` is an id that counts as it stands."""
+    check_text(value, field)
+    if isinstance(value, str) and not value.isascii() and _INVISIBLE.search(value):
+        raise InvalidValue(field, "must not contain zero-width or control characters")
 
 
 def sanitize(text: str) -> str:
@@ -57,7 +78,7 @@ def timestamp_text(timestamp: datetime) -> str:
 
 def text_id(_instance: object, attribute: Any, value: Any) -> None:
     """Validate an attrs field as a product or vendor id."""
-    check_text(value, attribute.name)
+    check_id(value, attribute.name)
 
 
 def name(_instance: object, attribute: Any, value: Any) -> None:

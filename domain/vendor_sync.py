@@ -19,7 +19,7 @@ from .stock import Product, Vendor, VendorStock
 class StockReport:
     """A vendor's statement about one product: so many units, and what the vendor calls it."""
 
-    product_id: str = attrs.field(validator=values.text_id)
+    product_id: str = attrs.field(converter=values.clean_id, validator=values.text_id)
     # None: the vendor does not name it.
     name: str | None = attrs.field(default=None, validator=attrs.validators.optional(values.name))
     quantity: int = attrs.field(validator=values.stock_level)

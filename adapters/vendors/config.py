@@ -1,8 +1,9 @@
 """Which vendors there are: from a file, a JSON list with an object for each.
 
-`docs/vendors.md` has the keys; any other is refused. A `type` other than `"http"` and `"file"` is the
-name of an entry point in `order_aggregator.vendors`: that is called with the entry and the folder of
-the vendors file, and gives the gateway (or raises InvalidValue); its other keys are its own.
+`docs/vendors.md` has the keys; any other is refused. A `type` other than `"http"` and `"file"` is
+the name of an entry point in `order_aggregator.vendors`: that is called with the entry and the
+folder of the vendors file, and gives the gateway (or raises InvalidValue); its other keys are its
+own.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +14,14 @@ import attrs
 
 from ...domain.errors import InvalidSnapshot, InvalidValue, Rejection
 from ...domain.stock import Vendor
-from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY, check_text, sanitize
+from ...domain.values import (
+    MAX_NAME_LENGTH,
+    MAX_QUANTITY,
+    check_id,
+    check_text,
+    clean_id,
+    sanitize,
+)
 from ...domain.vendor_sync import Snapshot, StockReport
 from .quantities import Quantities
 from .records import (
@@ -331,9 +337,9 @@ class _Rows:
             value = str(value)
         if isinstance(value, str) and (guarded := _GUARDED.fullmatch(value.strip())):
             value = guarded[1] or guarded[2]
-        cleaned = unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else value
+        cleaned = clean_id(value)
         try:
-            check_text(cleaned, place)
+            check_id(cleaned, place)
         except InvalidValue as error:
             raise _bad(place, error.expected, value) from error
         if _DESTROYED.fullmatch(cleaned):

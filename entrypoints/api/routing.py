@@ -7,6 +7,8 @@ from urllib.parse import quote
 from flask import Blueprint, Request, Response, request
 from werkzeug.routing import BaseConverter
 
+from ...domain.values import clean_id
+
 PREFIX = "/v1/api"
 METHODS = ["GET", "POST"]
 
@@ -23,6 +25,11 @@ class IdConverter(BaseConverter):
 
     regex = ".+"
     part_isolating = False
+
+    def to_python(self, value: str) -> str:
+        """The id as it counts."""
+        cleaned: str = clean_id(value)
+        return cleaned
 
 
 @blueprint.get("/")

@@ -11,7 +11,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from ...domain.errors import InvalidValue
 from ...domain.order import MAX_REFERENCE_LENGTH, OrderStatus
 from ...domain.use_cases.place_orders import MAX_KEY_LENGTH
-from ...domain.values import MAX_ID_LENGTH, check_text, timestamp_text
+from ...domain.values import MAX_ID_LENGTH, check_id, clean_id, timestamp_text
 
 MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 100
@@ -32,7 +32,7 @@ TEXT_ID = {
 
 def _text_id(value: str) -> None:
     try:
-        check_text(value, "id")
+        check_id(value, "id")
     except InvalidValue as error:
         raise ValidationError(error.expected) from error
 
@@ -47,6 +47,11 @@ class TextId(fields.String):
     def __init__(self, **options: Any) -> None:
         metadata = TEXT_ID | options.pop("metadata", {})
         super().__init__(validate=_text_id, metadata=metadata)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        return clean_id(super()._deserialize(value, attr, data, **kwargs))
 
 
 class Count(fields.Integer):

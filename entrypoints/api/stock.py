@@ -8,7 +8,7 @@ import attrs
 from werkzeug.exceptions import NotFound
 
 from ...domain.errors import InvalidValue
-from ...domain.values import check_text
+from ...domain.values import check_id
 from . import refusals
 from .blueprint import ApiBlueprint
 from .paging import PAGINATION_HEADER, Paging
@@ -50,7 +50,7 @@ def list_stock(query: dict[str, Any]) -> Listing:
 def get_stock(product_id: str) -> dict[str, Any]:
     """One product's central stock, and its vendors'."""
     try:
-        check_text(product_id, "product_id")
+        check_id(product_id, "product_id")
     except InvalidValue as error:
         raise NotFound("no such product") from error
     product = app_state().services.read_model.product(product_id)

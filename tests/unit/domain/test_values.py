@@ -9,13 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from order_aggregator.domain.errors import InvalidValue
+from order_aggregator.domain.order import OrderLine
+from order_aggregator.domain.stock import Product, Vendor
 from order_aggregator.domain.values import (
     MAX_ID_LENGTH,
     MAX_QUANTITY,
     check_aware,
     check_quantity,
     check_text,
+    clean_id,
 )
+from order_aggregator.domain.vendor_sync import StockReport
 
 
 class _WithoutOffset(tzinfo):
@@ -120,3 +124,35 @@ def test_a_moment_with_any_utc_offset_is_accepted(zone: timezone) -> None:
 def test_a_moment_without_an_offset_or_a_form_in_utc_is_refused(value: object) -> None:
     with pytest.raises(InvalidValue):
         check_aware(value, "field")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "caf\u00e9",
+        "cafe\u0301",
+        " caf\u00e9",
+        "caf\u00e9\u00a0\t",
+        "\ufeffcaf\u00e9\u200b ",
+        "\u200ecaf\u00e9",
+    ],
+)
+def test_an_id_is_the_same_however_it_is_spelt(spelling: str) -> None:
+    assert clean_id(spelling) == "caf\u00e9"
+    assert OrderLine(product_id=spelling, quantity=1).product_id == "caf\u00e9"
+    assert StockReport(product_id=spelling, quantity=1).product_id == "caf\u00e9"
+    assert Product(id=spelling, name="Caf\u00e9").id == "caf\u00e9"
+    assert Vendor(id=spelling, name="Caf\u00e9").id == "caf\u00e9"
+
+
+def test_case_and_what_is_within_an_id_count() -> None:
+    assert [clean_id(text) for text in ("a B", "A b", "0a")] == ["a B", "A b", "0a"]
+    assert clean_id(7) == 7
+
+
+@pytest.mark.parametrize(
+    "text", ["a\u200bb", "a\u00adb", "a\u0085b", "a\u202eb", "a\ufeffb", " ", "\u200b"]
+)
+def test_what_nobody_sees_is_no_part_of_an_id(text: str) -> None:
+    with pytest.raises(InvalidValue):
+        OrderLine(product_id=text, quantity=1)
