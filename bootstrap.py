@@ -23,6 +23,7 @@ from .domain.ports.message_bus import MessageBus
 from .domain.ports.read_model import ReadModel
 from .domain.ports.storage import Storage
 from .domain.ports.vendor_gateway import VendorGateway
+from .domain.use_cases.approve_report import ApproveReport
 from .domain.use_cases.fail_orders import FailOrders
 from .domain.use_cases.find_suspects import FindSuspects
 from .domain.use_cases.fulfil_orders import FulfilOrders
@@ -34,6 +35,7 @@ from .domain.use_cases.retire_vendor import RetireVendor
 from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.sync_vendor import SyncVendor
 from .domain.use_cases.watch_outbox import WatchOutbox
+from .domain.use_cases.withhold_stale_stock import WithholdStaleStock
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -163,6 +165,7 @@ def _relay(
     relay_messages: Callable[[], RelayMessages],
     resend_orders: ResendOrders,
     watch_outbox: WatchOutbox,
+    withhold_stale_stock: WithholdStaleStock,
     stop: Event,
 ) -> Relay:
     from .entrypoints.relay import Relay
@@ -172,6 +175,7 @@ def _relay(
         relay_messages=None if settings.broker_url is None else relay_messages(),
         resend_orders=resend_orders,
         watch_outbox=watch_outbox,
+        withhold_stale_stock=withhold_stale_stock,
         stop=stop,
     )
 
@@ -184,6 +188,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
     gateways: Mapping[str, VendorGateway],
     place_orders: PlaceOrders,
     sync_vendor: SyncVendor,
+    approve_report: ApproveReport,
     relay: Callable[..., Relay],
     scheduler: Scheduler | None = None,
 ) -> AbstractContextManager[Flask]:
@@ -199,6 +204,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         read_model=read_model,
         place_orders=place_orders,
         sync_vendor=sync_vendor,
+        approve_report=approve_report,
         gateways=gateways,
         new_order_id=uuid7,
         readiness_checks={"database": read_model.ping, "broker": bus.ping},
@@ -234,6 +240,8 @@ class Container(containers.DeclarativeContainer):
     find_suspects = providers.Singleton(FindSuspects, read_model)
     requeue_individually = providers.Singleton(RequeueIndividually, unit_of_work, clock)
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, shared_clock)
+    withhold_stale_stock = providers.Singleton(WithholdStaleStock, unit_of_work, shared_clock)
+    approve_report = providers.Singleton(ApproveReport, unit_of_work)
     retire_vendor = providers.Singleton(RetireVendor, unit_of_work, sync_vendor)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)
@@ -259,6 +267,7 @@ class Container(containers.DeclarativeContainer):
         relay_messages=relay_messages.provider,
         resend_orders=resend_orders,
         watch_outbox=watch_outbox,
+        withhold_stale_stock=withhold_stale_stock,
     )
     # `with api() as app`: a Flask application, and a relay beside it until the block is left.
     api = providers.Factory(
@@ -269,6 +278,7 @@ class Container(containers.DeclarativeContainer):
         gateways=gateways,
         place_orders=place_orders,
         sync_vendor=sync_vendor,
+        approve_report=approve_report,
         relay=relay.provider,
     )
 

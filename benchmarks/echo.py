@@ -21,9 +21,7 @@ from order_aggregator.adapters.memory import MemoryStorage
 from order_aggregator.adapters.system.settings import Settings, read_settings
 from order_aggregator.domain.errors import OrderRefused
 from order_aggregator.domain.order import Order
-from order_aggregator.domain.ports.vendor_gateway import VendorGateway
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
-from order_aggregator.domain.use_cases.sync_vendor import SyncResult
 from order_aggregator.domain.values import MAX_ID_LENGTH, MAX_QUANTITY
 from order_aggregator.entrypoints.api.app import close, create_app
 from order_aggregator.entrypoints.api.scheduling import GreenletScheduler
@@ -73,6 +71,7 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
             read_model=MemoryStorage().read_model,
             place_orders=_accept,
             sync_vendor=_never,
+            approve_report=_never,
             gateways={},
             new_order_id=uuid7,
             readiness_checks={},
@@ -90,8 +89,8 @@ def _accept(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Orde
     return [Order(id=c.order_id, lines=c.lines, created_at=now, updated_at=now) for c in commands]
 
 
-def _never(gateway: VendorGateway) -> SyncResult:
-    raise NotImplementedError(gateway)
+def _never(anything: object) -> Any:
+    raise NotImplementedError(anything)
 
 
 @click.command()

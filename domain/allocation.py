@@ -159,13 +159,16 @@ def _plan(
 
 
 class VendorAllocations:
-    """Allocates one order after the other from the same vendor stock."""
+    """Allocates one order after the other from the same vendor stock, what is stale last of all."""
 
     def __init__(self, stock: Iterable[VendorStock], policy: AllocationPolicy) -> None:
         self._policy = policy
         self._available: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._allocated: Counter[tuple[str, str]] = Counter()
+        self._stale: set[tuple[str, str]] = set()
         for level in stock:
+            if level.stale:
+                self._stale.add((level.vendor_id, level.product_id))
             self._available[level.product_id][level.vendor_id] = level.available
             self._allocated[level.vendor_id, level.product_id] = level.allocated
         self._taken: Counter[tuple[str, str]] = Counter()
@@ -192,16 +195,31 @@ class VendorAllocations:
 
     def _plan_line(self, line: OrderLine) -> list[tuple[str, int]]:
         levels = self._available[line.product_id].items()
-        offers = (Offer(vendor_id=vendor_id, available=units) for vendor_id, units in levels)
-        return _plan(line, offers, self._policy)
+        offers = [Offer(vendor_id=vendor_id, available=units) for vendor_id, units in levels]
+        if not self._stale:
+            return _plan(line, offers, self._policy)
+        stale = [x for x in offers if (x.vendor_id, line.product_id) in self._stale]
+        fresh = [x for x in offers if x not in stale]
+        covered = sum(offer.available for offer in fresh)
+        if covered >= line.quantity:
+            return _plan(line, fresh, self._policy)
+        if covered + sum(offer.available for offer in stale) < line.quantity:
+            # It says so.
+            return _plan(line, offers, self._policy)
+        rest = attrs.evolve(line, quantity=line.quantity - covered)
+        everything = [(offer.vendor_id, offer.available) for offer in fresh if offer.available]
+        return sorted([*everything, *_plan(rest, stale, self._policy)])
 
     def central_changes(self) -> list[StockDelta]:
         """What all the allocations take from central stock: on hand and its reservation alike."""
         units: Counter[str] = Counter()
-        for (_, product_id), taken in self._taken.items():
+        stale: Counter[str] = Counter()
+        for (vendor_id, product_id), taken in self._taken.items():
             units[product_id] += taken
+            if (vendor_id, product_id) in self._stale:
+                stale[product_id] += taken
         return [
-            StockDelta(product_id=key, on_hand=-units[key], reserved=-units[key])
+            StockDelta(product_id=key, on_hand=-units[key], reserved=-units[key], stale=-stale[key])
             for key in sorted(units)
         ]
 

@@ -54,6 +54,14 @@ class CountsOrders:
     delay: timedelta | None = DEFAULT_DELAY
     clock_tolerance: timedelta = DEFAULT_CLOCK_TOLERANCE
 
+    def __str__(self) -> str:
+        ways = [
+            BY_SEQUENCE if self.by_sequence else "",
+            f"{BY_AS_OF}, less {self.clock_tolerance}" if self.by_as_of else "",
+            "" if self.delay is None else f"{AFTER} {self.delay}",
+        ]
+        return "; else ".join(filter(None, ways))
+
     def counted_before(self, own_date: datetime | None, as_of: datetime) -> datetime | None:
         """Allocations that were seen committed by then are counted; None: no more than before.
 

@@ -131,6 +131,24 @@ class OutdatedReport(OrderAggregatorError):
         self.vendor_id = vendor_id
 
 
+class QuarantinedReport(OrderAggregatorError):
+    """A vendor's report takes away so much that somebody has to approve it."""
+
+    def __init__(self, vendor_id: str, before: int, after: int) -> None:
+        super().__init__(
+            f"feed of vendor {vendor_id}: {after} units instead of {before}: it waits for approval"
+        )
+        self.vendor_id = vendor_id
+
+
+class NotQuarantined(OrderAggregatorError):
+    """There is no report of the vendor that waits for approval."""
+
+    def __init__(self, vendor_id: str) -> None:
+        super().__init__(f"no report of vendor {vendor_id} waits for approval")
+        self.vendor_id = vendor_id
+
+
 class UnknownVendor(OrderAggregatorError):
     """No vendor gateway is configured under this id."""
 

@@ -39,11 +39,13 @@ class CentralStock:
     on_hand: int = 0
     # May exceed on_hand when a vendor's report falls below what was already sold.
     reserved: int = 0
+    # Those on hand of vendors that have been silent for too long.
+    stale: int = 0
 
     @property
     def available(self) -> int:
         """Units that a new order may reserve."""
-        return max(0, self.on_hand - self.reserved)
+        return max(0, self.on_hand - self.stale - self.reserved)
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +59,8 @@ class VendorStock:
     # Ever, by all orders; and how much of that the vendor's last report had counted.
     allocated: int = 0
     counted: int = 0
+    # Whether the vendor has been silent for too long: no new order is promised any of it.
+    stale: bool = False
     # What the last report said that this figure is of; None where it said nothing.
     stated_at: datetime | None = None
 
@@ -68,6 +72,7 @@ class StockDelta:
     product_id: str
     on_hand: int = 0
     reserved: int = 0
+    stale: int = 0
 
 
 @attrs.frozen(kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
@@ -45,6 +45,8 @@ class Snapshot:
     reports: tuple[StockReport, ...] = attrs.field()
     # Rows that could not be understood. What is known of the products that they name stays.
     rejections: tuple[Rejection, ...] = ()
+    # How it was understood, for people.
+    findings: tuple[str, ...] = ()
 
     @reports.validator
     def _each_product_once(self, _attribute: Any, reports: Collection[StockReport]) -> None:
@@ -60,6 +62,13 @@ class VendorTerms:
     """How a vendor's reports are to be understood."""
 
     counts_orders: CountsOrders = attrs.field(factory=CountsOrders)
+    # After so long without a report its stock is stale. None: never.
+    max_age: timedelta | None = None
+    # A report that takes away more than this share of its units, or all, waits in quarantine. None:
+    # none does.
+    max_cut: float | None = 0.5
+    # Until somebody approves it, or one like it comes so much later.
+    confirm_after: timedelta = timedelta(hours=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +80,35 @@ class StockAdjustment:
     delta: int
     cause: str
     at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Cut:
+    """What a report would do to a vendor's stock, in units."""
+
+    before: int
+    after: int
+
+
+@attrs.frozen(kw_only=True)
+class Quarantine:
+    """A vendor whose reports cut too much, since then."""
+
+    since: datetime
+    approved: bool = False
+
+    def is_over(self, terms: VendorTerms, now: datetime) -> bool:
+        """Whether a report that still cuts as much is to be believed."""
+        return self.approved or now - self.since >= terms.confirm_after
+
+
+def suspicious_cut(before: int, after: int, terms: VendorTerms) -> Cut | None:
+    """The cut, if it takes away more of the units than the vendor's terms allow."""
+    if terms.max_cut is None or before == 0:
+        return None
+    if after > 0 and after >= before * (1 - terms.max_cut):
+        return None
+    return Cut(before=before, after=after)
 
 
 def is_outdated(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -178,6 +179,50 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
     )
     if not all(map(is_well, outcomes.values())):
         raise SystemExit(1)
+
+
+@cli.group()
+def vendor() -> None:
+    """Look after vendors and their feeds."""
+
+
+@vendor.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def vendor_check(file: Path) -> None:
+    """Fetch the feeds of a vendors FILE, and say what they mean and would change.
+
+    Nothing is changed. Exit status 1 if a feed could not be read.
+    """
+    from ..adapters.vendors.config import vendors_from_file
+    from .vendors import check
+
+    _, container = _set_up()
+    well = True
+    for gateway in vendors_from_file(file):
+        lines, readable = check(gateway, container.sync_vendor())
+        click.echo("\n".join(lines))
+        well = well and readable
+    if not well:
+        raise SystemExit(1)
+
+
+@vendor.command("list")
+def vendor_list() -> None:
+    """Say how each vendor's reports are getting on."""
+    from .vendors import status_lines
+
+    _, container = _set_up()
+    for line in status_lines(container.read_model()):
+        click.echo(line)
+
+
+@vendor.command("approve")
+@click.argument("vendor_id")
+def vendor_approve(vendor_id: str) -> None:
+    """Believe the next report of a vendor though it takes away much."""
+    _, container = _set_up()
+    container.approve_report()(vendor_id)
+    click.echo(f"the next report of {vendor_id} is believed")
 
 
 @cli.command("mock-vendors")

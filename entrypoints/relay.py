@@ -1,4 +1,4 @@
-"""Sends what waits in the outbox, and announces again what nobody fulfilled."""
+"""Sends what waits in the outbox, announces again what nobody fulfilled, and more of that kind."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ POLL = timedelta(seconds=0.2)
 GATHER = timedelta(seconds=0.01)
 RESEND_EVERY = timedelta(seconds=30)
 WATCH_EVERY = timedelta(seconds=5)
+WITHHOLD_EVERY = timedelta(seconds=5)
 CRASH_BACKOFF = timedelta(seconds=1)
 # Seconds between attempts while the bus, or the storage, does not take or give messages.
 FIRST_BACKOFF = 0.2
@@ -46,7 +47,7 @@ class RelayUseCase(Protocol):
 
 
 class Relay:
-    """The loop around RelayMessages, ResendOrders and WatchOutbox."""
+    """The loop around RelayMessages, and what else has to be done now and then."""
 
     def __init__(
         self,
@@ -54,12 +55,14 @@ class Relay:
         relay_messages: RelayUseCase | None,
         resend_orders: Callable[[], Sequence[UUID]],
         watch_outbox: Callable[[], Backlog | None],
+        withhold_stale_stock: Callable[[], Sequence[str]],
         stop: Event,
     ) -> None:
         """`relay_messages` is None where the outbox table itself is the queue."""
         self._relay_messages = relay_messages
         self._resend = _Periodic(resend_orders, RESEND_EVERY)
         self._watch = _Periodic(watch_outbox, WATCH_EVERY)
+        self._withhold = _Periodic(withhold_stale_stock, WITHHOLD_EVERY)
         self._stop = stop
         self._wake = Event()
         self._backoff = _backoff()
@@ -91,6 +94,8 @@ class Relay:
         if backlog := self._watch():
             since = timestamp_text(backlog.since)
             log.warning("outbox.waiting", messages=backlog.messages, since=since)
+        for vendor_id in self._withhold() or ():
+            log.warning("vendor.stale", vendor_id=vendor_id)
         sent, unconfirmed = self._send()
         if unconfirmed:
             # Whoever commits more meanwhile does not shorten the wait.

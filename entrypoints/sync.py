@@ -61,6 +61,8 @@ def _sync(sync_vendor: SyncVendor, gateway: VendorGateway) -> SyncResult | Excep
     if result.outdated:
         as_of = timestamp_text(result.as_of)
         log.warning("vendor.outdated", vendor_id=vendor_id, as_of=as_of)
+    if result.quarantined:
+        log.error("vendor.quarantined", vendor_id=vendor_id, **attrs.asdict(result.quarantined))
     for rejection in result.rejections[:LOGGED_REJECTIONS]:
         log.warning("vendor.row_rejected", vendor_id=vendor_id, **attrs.asdict(rejection))
     log.info(
@@ -75,7 +77,9 @@ def _sync(sync_vendor: SyncVendor, gateway: VendorGateway) -> SyncResult | Excep
 
 def is_well(outcome: SyncResult | Exception) -> bool:
     """Whether the vendor's report was taken in."""
-    return isinstance(outcome, SyncResult) and not outcome.outdated
+    if not isinstance(outcome, SyncResult):
+        return False
+    return not outcome.outdated and outcome.quarantined is None
 
 
 @contextmanager

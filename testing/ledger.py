@@ -78,6 +78,14 @@ def test_vendor_stock_that_was_taken_without_an_order_is_found(busy: Shop) -> No
     }
 
 
+def test_stale_units_that_no_stale_vendor_has_are_found(shop: Shop) -> None:
+    shop.sync("acme", {"fig": 5})
+    change = StockDelta(product_id="fig", stale=2)
+    assert _tamper(shop, lambda uow: uow.stock.change([change], shop.clock.now())) == {
+        ("stale", "fig", 0, 2)
+    }
+
+
 def test_what_was_allocated_without_an_order_is_found(shop: Shop) -> None:
     shop.sync("acme", {"fig": 5})
     change = VendorStockChange(vendor_id="acme", product_id="fig", available=0, allocated=2)

@@ -12,16 +12,18 @@ from typing import Any
 import attrs
 import pytest
 
+from ..domain.errors import Rejection
 from ..domain.order import Allocation, Order, OrderStatus
 from ..domain.ports.read_model import (
     OrderFilter,
     Page,
     StockLevel,
+    VendorStatus,
     VendorStockLevel,
 )
 from ..domain.ports.storage import Storage
 from .shop import Shop, next_order_id, wish
-from .shop_work import stock_up
+from .shop_work import stock_up, work
 
 
 def _pages(ask: Callable[[int, int], Page[Any]], limit: int) -> list[Any]:
@@ -57,6 +59,7 @@ def test_a_stock_level_tells_everything_about_a_product(shop: Shop) -> None:
         name="Product apple",
         on_hand=7,
         reserved=3,
+        stale=0,
         available=4,
         vendor_count=2,
         updated_at=shop.clock.now(),
@@ -104,6 +107,7 @@ def test_a_vendor_stock_level_tells_everything(shop: Shop) -> None:
         product_id="apple",
         available=3,
         reported=5,
+        stale=False,
         as_of=as_of,
     )
 
@@ -140,6 +144,44 @@ def test_vendor_stock_is_filtered(
 
     found = [(level.product_id, level.vendor_id) for level in _pages(ask, 1)]
     assert found == expected
+
+
+def test_a_vendor_is_told_as_it_is(shop: Shop) -> None:
+    as_of = shop.clock.now()
+    shop.pass_time(minutes=1)
+    shop.sync("acme", {"apple": 5, "fig": 0}, as_of)
+    shop.sync("bert", {"apple": 1})
+    acme = VendorStatus(
+        vendor_id="acme",
+        name="Vendor acme",
+        as_of=as_of,
+        reported_at=shop.clock.now(),
+        products=1,
+        rejected=0,
+        stale=False,
+        retired=False,
+        quarantined_at=None,
+    )
+    assert shop.storage.read_model.vendors(0, 1) == Page(items=(acme,), total=2)
+    assert shop.storage.read_model.vendors(0, 9, "acme").items == (acme,)
+    assert shop.storage.read_model.vendors(0, 9, "nobody") == Page(items=(), total=0)
+    assert [vendor.vendor_id for vendor in shop.storage.read_model.vendors(1, 9).items] == ["bert"]
+
+
+def test_rejections_are_told_in_their_order_and_replaced(shop: Shop) -> None:
+    bad = [
+        Rejection(place=f"line {n}", product_id="é" if n else None, field="q", reason="'\\\"{},")
+        for n in range(3)
+    ]
+    ask = shop.storage.read_model.rejections
+    shop.sync("acme", {"apple": 1})
+    work(shop.storage, lambda uow: uow.stock.replace_rejections("acme", bad))
+    assert ask("acme", 0, 9) == Page(items=tuple(bad), total=3)
+    assert ask("acme", 1, 1) == Page(items=(bad[1],), total=3)
+    assert ask("bert", 0, 9) == Page(items=(), total=0)
+    assert shop.storage.read_model.vendors(0, 9).items[0].rejected == 3
+    work(shop.storage, lambda uow: uow.stock.replace_rejections("acme", bad[:1]))
+    assert ask("acme", 0, 9).total == 1
 
 
 def test_an_order_is_told_as_it_is(shop: Shop) -> None:

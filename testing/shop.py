@@ -30,14 +30,15 @@ from ..domain.use_cases.relay_messages import RelayMessages
 from ..domain.use_cases.resend_orders import ResendOrders
 from ..domain.use_cases.separate_orders import RequeueIndividually
 from ..domain.use_cases.sync_vendor import SyncResult, SyncVendor
+from ..domain.use_cases.withhold_stale_stock import WithholdStaleStock
 from ..domain.vendor_sync import Snapshot, StockReport, VendorTerms
 
 RESEND_AFTER = timedelta(minutes=5)
 _numbers = count(1)
 
 
-# Of a vendor whose clock is ours.
-SAME_CLOCK = VendorTerms(counts_orders=CountsOrders(clock_tolerance=timedelta(0)))
+# Of a vendor whose clock is ours, and that is always believed.
+SAME_CLOCK = VendorTerms(counts_orders=CountsOrders(clock_tolerance=timedelta(0)), max_cut=None)
 
 
 @attrs.frozen
@@ -115,6 +116,7 @@ class Shop:
         self.resend_orders = ResendOrders(unit_of_work, self.clock, RESEND_AFTER)
         self.separate_orders = RequeueIndividually(unit_of_work, self.clock)
         self.sync_vendor = SyncVendor(unit_of_work, self.clock)
+        self.withhold_stale_stock = WithholdStaleStock(unit_of_work, self.clock)
 
     def pass_time(self, **span: float) -> None:
         """Move the clock on, by `minutes=5` and the like."""

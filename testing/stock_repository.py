@@ -23,6 +23,7 @@ from ..domain.stock import (
     VendorStockChange,
 )
 from ..domain.values import MAX_QUANTITY
+from ..domain.vendor_sync import Quarantine
 from .shop_work import NOW, central, level, stock_up, work
 
 LATER = NOW + timedelta(seconds=1)
@@ -226,6 +227,110 @@ def test_a_vendors_products_are_those_of_which_it_last_reported_more_than_nothin
 
     assert work(storage, step) == {"apple"}
     assert work(storage, lambda uow: uow.stock.products_of("stranger")) == set()
+
+
+HOUR = timedelta(hours=1)
+
+
+def _hear(storage: Storage, vendor_id: str, now: datetime, max_age: timedelta | None) -> None:
+    vendor = Vendor(id=vendor_id, name=vendor_id)
+    work(storage, lambda uow: uow.stock.accept_report(vendor, now, now, max_age))
+
+
+def test_a_vendor_is_silent_once_its_last_report_is_older_than_it_may_be(storage: Storage) -> None:
+    for vendor_id, max_age in {"acme": HOUR, "bert": 2 * HOUR, "cleo": None}.items():
+        _hear(storage, vendor_id, NOW, max_age)
+
+    def silent(now: datetime) -> list[str]:
+        return work(storage, lambda uow: uow.stock.silent_vendors(now))
+
+    assert silent(NOW + HOUR) == []
+    assert silent(NOW + HOUR + timedelta(microseconds=1)) == ["acme"]
+    assert silent(NOW + timedelta(days=999)) == ["acme", "bert"]
+
+
+def test_a_silent_vendor_is_made_stale_once_and_heard_of_again(storage: Storage) -> None:
+    late = NOW + 2 * HOUR
+    _hear(storage, "acme", NOW, HOUR)
+
+    def make(now: datetime) -> bool:
+        return work(storage, lambda uow: uow.stock.make_stale("acme", now))
+
+    def is_stale() -> bool:
+        return work(storage, lambda uow: uow.stock.lock_stale("acme"))
+
+    assert (make(NOW), is_stale()) == (False, False)
+    assert (make(late), is_stale()) == (True, True)
+    assert (make(late), is_stale()) == (False, True)
+    _hear(storage, "acme", late, HOUR)
+    assert (make(late), is_stale()) == (False, False)
+    assert not work(storage, lambda uow: uow.stock.make_stale("stranger", late))
+    assert not work(storage, lambda uow: uow.stock.lock_stale("stranger"))
+
+
+def _stale(vendor_id: str, product_id: str, available: int) -> VendorStock:
+    return attrs.evolve(level(vendor_id, product_id, available), stale=True)
+
+
+def test_fresh_products_are_those_of_which_the_vendor_has_some_that_is_not_stale(
+    storage: Storage,
+) -> None:
+    stock_up(storage, "acme", fig=0, kiwi=2)
+    stock_up(storage, "bert", plum=1)
+    work(storage, lambda uow: uow.stock.upsert_vendor_stock([_stale("acme", "apple", 5)]))
+    assert set(work(storage, lambda uow: uow.stock.fresh_products("acme", 9))) == {"kiwi", "pear"}
+    assert len(work(storage, lambda uow: uow.stock.fresh_products("acme", 1))) == 1
+    assert work(storage, lambda uow: uow.stock.fresh_products("stranger", 9)) == []
+
+
+def test_what_is_stale_comes_last_of_the_highest(storage: Storage) -> None:
+    stock_up(storage, "bert", apple=1)
+    stale = _stale("acme", "apple", 5)
+    work(storage, lambda uow: uow.stock.upsert_vendor_stock([stale]))
+    fresh = level("bert", "apple", 1)
+    assert work(storage, lambda uow: uow.stock.lock_top_vendors({"apple": 1})) == [fresh]
+    found = work(storage, lambda uow: uow.stock.lock_top_vendors({"apple": 2}))
+    assert sorted(found, key=lambda each: each.vendor_id) == [stale, fresh]
+
+
+def test_nothing_that_is_stale_can_be_reserved(storage: Storage) -> None:
+    _change(storage, StockDelta(product_id="apple", stale=3))
+    _change(storage, StockDelta(product_id="apple", reserved=2))
+    found = work(storage, lambda uow: uow.stock.lock(["apple"]))["apple"]
+    assert found == CentralStock(product_id="apple", on_hand=5, reserved=2, stale=3)
+    with pytest.raises(ConstraintViolated):
+        _change(storage, StockDelta(product_id="apple", reserved=1))
+
+
+@pytest.mark.parametrize("stale", [-1, 6])
+def test_no_more_is_stale_than_is_on_hand(storage: Storage, stale: int) -> None:
+    with pytest.raises(ConstraintViolated):
+        _change(storage, StockDelta(product_id="apple", stale=stale))
+
+
+def test_a_quarantine_begins_once_and_ends_with_a_report(storage: Storage) -> None:
+    def quarantine(vendor_id: str = "acme") -> Quarantine | None:
+        return work(storage, lambda uow: uow.stock.quarantine(vendor_id))
+
+    def approve(vendor_id: str = "acme") -> bool:
+        return work(storage, lambda uow: uow.stock.approve(vendor_id))
+
+    assert (quarantine(), approve()) == (None, False)
+    work(storage, lambda uow: uow.stock.begin_quarantine("acme", NOW))
+    work(storage, lambda uow: uow.stock.begin_quarantine("acme", LATER))
+    assert quarantine() == Quarantine(since=NOW)
+    assert work(storage, lambda uow: uow.stock.silent_vendors(LATER)) == ["acme"]
+    assert approve()
+    assert quarantine() == Quarantine(since=NOW, approved=True)
+    _hear(storage, "acme", LATER, None)
+    assert (quarantine(), approve()) == (None, False)
+    assert (quarantine("stranger"), approve("stranger")) == (None, False)
+    assert work(storage, lambda uow: uow.stock.silent_vendors(LATER)) == []
+
+
+def test_reported_units_are_added_up(storage: Storage) -> None:
+    assert work(storage, lambda uow: uow.stock.reported_units("acme")) == 8
+    assert work(storage, lambda uow: uow.stock.reported_units("stranger")) == 0
 
 
 def _allocated(vendor_id: str, product_id: str, allocated: int, counted: int = 0) -> VendorStock:

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from order_aggregator.domain.errors import VendorUnavailable
 from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.use_cases.approve_report import ApproveReport
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.vendor_sync import Snapshot, VendorTerms
 from order_aggregator.entrypoints.api.app import close, create_app
@@ -47,6 +48,7 @@ class ApiUnderTest:
         self.stock("acme", {"BOLT": 10, "NUT": 4, self.ODD_ID: 7})
         self.stock("bits/co", {"BOLT": 5})
         self.services = ApiServices(
+            approve_report=ApproveReport(self.shop.storage.unit_of_work),
             read_model=self.shop.storage.read_model,
             place_orders=self._place,
             sync_vendor=self.shop.sync_vendor,

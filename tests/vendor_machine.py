@@ -28,7 +28,9 @@ DELAY = timedelta(minutes=10)
 AFTER = "after"
 VENDOR = Vendor(id="acme", name="Acme")
 # Of each vendor we take what it says best: a sequence, a date, or neither.
-TERMS = VendorTerms(counts_orders=CountsOrders(clock_tolerance=TOLERANCE, delay=DELAY))
+TERMS = VendorTerms(
+    counts_orders=CountsOrders(clock_tolerance=TOLERANCE, delay=DELAY), max_cut=None
+)
 KINDS = (BY_SEQUENCE, BY_AS_OF, AFTER)
 
 seconds = st.integers(0, 200)

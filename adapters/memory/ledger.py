@@ -23,6 +23,7 @@ class MemoryLedger:
             yield from _vendor_available(tables)
             yield from _on_hand(tables)
             yield from _reserved(tables)
+            yield from _stale(tables)
             yield from _vendor_allocated(tables)
             yield from _allocated(tables)
             yield from _has_lines(tables)
@@ -57,6 +58,14 @@ def _reserved(tables: Tables) -> Iterator[Discrepancy]:
             expected[line.product_id] += line.quantity
     found = {key: stock.reserved for key, stock in tables.central.items()}
     yield from _differences("reserved", expected, Counter(found))
+
+
+def _stale(tables: Tables) -> Iterator[Discrepancy]:
+    expected: Counter[str] = Counter()
+    for level in tables.vendor_stock.values():
+        expected[level.product_id] += level.available if level.stale else 0
+    found = {key: stock.stale for key, stock in tables.central.items()}
+    yield from _differences("stale", expected, Counter(found))
 
 
 def _vendor_allocated(tables: Tables) -> Iterator[Discrepancy]:

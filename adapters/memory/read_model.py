@@ -9,12 +9,14 @@ from uuid import UUID
 
 import attrs
 
+from ...domain.errors import Rejection
 from ...domain.order import Order
 from ...domain.ports.read_model import (
     OrderFilter,
     Page,
     ProductStock,
     StockLevel,
+    VendorStatus,
     VendorStockLevel,
 )
 from ...domain.stock import VendorStock
@@ -69,6 +71,17 @@ class MemoryReadModel:
             ]
         return _page(levels, offset, limit)
 
+    def vendors(self, offset: int, limit: int, vendor_id: str | None = None) -> Page[VendorStatus]:
+        """By id."""
+        with self._database.committed() as tables:
+            wanted = [key for key in sorted(tables.vendors) if vendor_id in (None, key)]
+            return _page([_vendor_status(tables, key) for key in wanted], offset, limit)
+
+    def rejections(self, vendor_id: str, offset: int, limit: int) -> Page[Rejection]:
+        """Look up."""
+        with self._database.committed() as tables:
+            return _page(tables.rejections.get(vendor_id, ()), offset, limit)
+
     def order(self, order_id: UUID) -> Order | None:
         """One order."""
         with self._database.committed() as tables:
@@ -122,6 +135,7 @@ def _stock_level(tables: Tables, product_id: str) -> StockLevel:
         name=tables.products[product_id].name,
         on_hand=stock.on_hand,
         reserved=stock.reserved,
+        stale=stock.stale,
         available=stock.available,
         vendor_count=sum(
             level.product_id == product_id and level.available > 0
@@ -138,7 +152,24 @@ def _vendor_stock_level(tables: Tables, level: VendorStock) -> VendorStockLevel:
         product_id=level.product_id,
         available=level.available,
         reported=level.reported,
+        stale=level.stale,
         as_of=level.stated_at or tables.reported_at[level.vendor_id],
+    )
+
+
+def _vendor_status(tables: Tables, vendor_id: str) -> VendorStatus:
+    levels = [level for level in tables.vendor_stock.values() if level.vendor_id == vendor_id]
+    quarantine = tables.quarantines[vendor_id]
+    return VendorStatus(
+        vendor_id=vendor_id,
+        name=tables.vendors[vendor_id].name,
+        as_of=tables.reported_at[vendor_id],
+        reported_at=tables.heard_at[vendor_id],
+        products=sum(level.reported > 0 for level in levels),
+        rejected=len(tables.rejections.get(vendor_id, ())),
+        stale=tables.stale[vendor_id],
+        retired=tables.retired[vendor_id],
+        quarantined_at=None if quarantine is None else quarantine.since,
     )
 
 

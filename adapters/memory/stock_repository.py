@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from operator import attrgetter
 
 import attrs
 
-from ...domain.errors import ConstraintViolated
+from ...domain.errors import ConstraintViolated, Rejection
 from ...domain.stock import (
     CentralStock,
     Product,
@@ -18,9 +18,11 @@ from ...domain.stock import (
     VendorStock,
     VendorStockChange,
 )
-from ...domain.vendor_sync import StockAdjustment
+from ...domain.vendor_sync import Quarantine, StockAdjustment
 from .database import Database
 from .tables import Tables
+
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 class MemoryStock:
@@ -45,10 +47,11 @@ class MemoryStock:
                 product_id=change.product_id,
                 on_hand=before.on_hand + change.on_hand,
                 reserved=before.reserved + change.reserved,
+                stale=before.stale + change.stale,
             )
-            if after.on_hand < 0 or after.reserved < 0:
+            if after.on_hand < 0 or after.reserved < 0 or not 0 <= after.stale <= after.on_hand:
                 raise ConstraintViolated(f"central stock of {change.product_id} would fall below 0")
-            if change.reserved > 0 and after.reserved > after.on_hand:
+            if change.reserved > 0 and after.reserved > after.on_hand - after.stale:
                 raise ConstraintViolated(
                     f"{change.product_id}: more reserved than there is on hand"
                 )
@@ -65,7 +68,12 @@ class MemoryStock:
         """Sorted here."""
         levels = sorted(
             (level for level in self.lock_vendor_stock(counts) if level.available),
-            key=lambda level: (level.product_id, -level.available, level.vendor_id),
+            key=lambda level: (
+                level.product_id,
+                level.stale,
+                -level.available,
+                level.vendor_id,
+            ),
         )
         return [
             level
@@ -130,16 +138,70 @@ class MemoryStock:
             level.product_id for level in levels if level.vendor_id == vendor_id and level.reported
         }
 
-    def accept_report(self, vendor: Vendor, as_of: datetime, now: datetime) -> bool:
+    def accept_report(
+        self, vendor: Vendor, as_of: datetime, now: datetime, max_age: timedelta | None = None
+    ) -> bool:
         """Insert or replace."""
         known = self._tables.reported_at.get(vendor.id)
         retired = self._tables.retired.get(vendor.id, False)
         if known is not None and as_of < known <= now and not retired:
             return False
         self._tables.retired[vendor.id] = False
+        self._tables.stale[vendor.id] = False
+        self._tables.quarantines[vendor.id] = None
+        self._tables.heard_at[vendor.id] = now
+        self._tables.silent_at[vendor.id] = FOREVER if max_age is None else now + max_age
         self._tables.vendors[vendor.id] = vendor
         self._tables.reported_at[vendor.id] = as_of
         return True
+
+    def reported_units(self, vendor_id: str) -> int:
+        """By a scan."""
+        levels = self._tables.vendor_stock.values()
+        return sum(level.reported for level in levels if level.vendor_id == vendor_id)
+
+    def quarantine(self, vendor_id: str) -> Quarantine | None:
+        """Look up."""
+        return self._tables.quarantines.get(vendor_id)
+
+    def begin_quarantine(self, vendor_id: str, now: datetime) -> None:
+        """Insert what is new."""
+        if self._tables.quarantines.get(vendor_id) is None:
+            self._tables.quarantines[vendor_id] = Quarantine(since=now)
+            self._tables.silent_at[vendor_id] = min(now, self._tables.silent_at[vendor_id])
+
+    def approve(self, vendor_id: str) -> bool:
+        """Replace."""
+        known = self._tables.quarantines.get(vendor_id)
+        if known is not None:
+            self._tables.quarantines[vendor_id] = attrs.evolve(known, approved=True)
+        return known is not None
+
+    def replace_rejections(self, vendor_id: str, rejections: Sequence[Rejection]) -> None:
+        """Replace."""
+        self._tables.rejections[vendor_id] = tuple(rejections)
+
+    def silent_vendors(self, now: datetime) -> list[str]:
+        """By a scan."""
+        return sorted(key for key, at in self._tables.silent_at.items() if at < now)
+
+    def make_stale(self, vendor_id: str, now: datetime) -> bool:
+        """Note it."""
+        silent = self._tables.silent_at.get(vendor_id, FOREVER) < now
+        begun = silent and not self._tables.stale[vendor_id]
+        if begun:
+            self._tables.stale[vendor_id] = True
+        return begun
+
+    def lock_stale(self, vendor_id: str) -> bool:
+        """The unit of work holds the one lock already."""
+        return self._tables.stale.get(vendor_id, False)
+
+    def fresh_products(self, vendor_id: str, limit: int) -> list[str]:
+        """By a scan."""
+        levels = self._tables.vendor_stock.values()
+        fresh = (x for x in levels if x.vendor_id == vendor_id and x.available and not x.stale)
+        return [level.product_id for level in islice(fresh, limit)]
 
     def retire(self, vendor_id: str) -> None:
         """Note it."""

@@ -10,9 +10,10 @@ from uuid import UUID
 
 import attrs
 
+from ...domain.errors import Rejection
 from ...domain.order import Order
 from ...domain.stock import CentralStock, Product, Vendor, VendorStock
-from ...domain.vendor_sync import StockAdjustment
+from ...domain.vendor_sync import Quarantine, StockAdjustment
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +33,12 @@ class Tables:
     products: MutableMapping[str, Product] = attrs.Factory(dict)
     vendors: MutableMapping[str, Vendor] = attrs.Factory(dict)
     reported_at: MutableMapping[str, datetime] = attrs.Factory(dict)
-    # By vendor id; whether it is gone.
+    # By vendor id: when it will have been silent for too long, whether it has, whether it is gone.
+    silent_at: MutableMapping[str, datetime] = attrs.Factory(dict)
+    stale: MutableMapping[str, bool] = attrs.Factory(dict)
+    heard_at: MutableMapping[str, datetime] = attrs.Factory(dict)
+    quarantines: MutableMapping[str, Quarantine | None] = attrs.Factory(dict)
+    rejections: MutableMapping[str, tuple[Rejection, ...]] = attrs.Factory(dict)
     retired: MutableMapping[str, bool] = attrs.Factory(dict)
     central: MutableMapping[str, CentralStock] = attrs.Factory(dict)
     changed_at: MutableMapping[str, datetime] = attrs.Factory(dict)

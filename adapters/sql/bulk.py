@@ -131,6 +131,7 @@ def _moment_element(value: datetime) -> str:
 _ELEMENT_FORMS: Mapping[type, ElementForm] = {
     str: _text_element,
     int: str,
+    bool: {False: "f", True: "t"}.__getitem__,
     UUID: attrgetter("hex"),
     datetime: _moment_element,
     bytes: lambda value: f'"\\\\x{value.hex()}"',

@@ -108,6 +108,16 @@ def _on_hand() -> Select[Any]:
     return _differences(union_all(vendors, central).subquery(), "product_id")
 
 
+def _stale() -> Select[Any]:
+    vendors = select(
+        vendor_stock.c.product_id,
+        vendor_stock.c.available.label("expected"),
+        _NOTHING.label("found"),
+    ).where(vendor_stock.c.stale)
+    central = select(central_stock.c.product_id, _NOTHING, central_stock.c.stale)
+    return _differences(union_all(vendors, central).subquery(), "product_id")
+
+
 def _reserved() -> Select[Any]:
     lines = (
         select(
@@ -174,6 +184,7 @@ def _has_lines() -> Select[Any]:
 _CHECKS = {
     "vendor_available": _vendor_available(),
     "on_hand": _on_hand(),
+    "stale": _stale(),
     "reserved": _reserved(),
     "vendor_allocated": _vendor_allocated(),
     "allocated": _allocated(),

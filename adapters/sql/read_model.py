@@ -24,12 +24,14 @@ from sqlalchemy import (
     true,
 )
 
+from ...domain.errors import Rejection
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.read_model import (
     OrderFilter,
     Page,
     ProductStock,
     StockLevel,
+    VendorStatus,
     VendorStockLevel,
 )
 from .bulk import bulk_keys
@@ -43,6 +45,7 @@ from .schema import (
     order_lines,
     orders,
     products,
+    rejections,
     vendor_stock,
     vendors,
 )
@@ -75,6 +78,7 @@ class SqlReadModel:
                 products.c.name.label("product_name"),
                 central_stock.c.on_hand,
                 central_stock.c.reserved,
+                central_stock.c.stale.label("stale_units"),
                 central_stock.c.updated_at,
                 *vendor_stock.c,
                 vendors.c.name,
@@ -108,6 +112,7 @@ class SqlReadModel:
                 products.c.name,
                 page.c.on_hand,
                 page.c.reserved,
+                page.c.stale,
                 vendor_count,
                 page.c.updated_at,
             )
@@ -134,7 +139,8 @@ class SqlReadModel:
                 name=first.product_name,
                 on_hand=first.on_hand,
                 reserved=first.reserved,
-                available=max(0, first.on_hand - first.reserved),
+                stale=first.stale_units,
+                available=max(0, first.on_hand - first.stale_units - first.reserved),
                 vendor_count=sum(level.available > 0 for level in vendors),
                 updated_at=first.updated_at,
             ),
@@ -165,6 +171,46 @@ class SqlReadModel:
             .order_by(page.c.vendor_id, page.c.product_id)
         )
         items = tuple(_vendor_stock_level(row) for row in rows if row.product_id is not None)
+        return Page(items=items, total=rows[0].total)
+
+    def vendors(self, offset: int, limit: int, vendor_id: str | None = None) -> Page[VendorStatus]:
+        """The page is cut before its products are counted."""
+        listing = select(*vendors.c)
+        if vendor_id is not None:
+            listing = listing.where(vendors.c.id == vendor_id)
+        page = _cut(listing.order_by(vendors.c.id), offset, limit)
+        known = (
+            select(func.count())
+            .where(vendor_stock.c.vendor_id == page.c.id, vendor_stock.c.reported > 0)
+            .scalar_subquery()
+        )
+        rejected = select(func.count()).where(rejections.c.vendor_id == page.c.id).scalar_subquery()
+        total = _count(listing)
+        rows = self._rows(
+            select(total.c.total, page, known.label("products"), rejected.label("rejected"))
+            .select_from(total.outerjoin(page, true()))
+            .order_by(page.c.id)
+        )
+        items = tuple(_vendor_status(row) for row in rows if row.id is not None)
+        return Page(items=items, total=rows[0].total)
+
+    def rejections(self, vendor_id: str, offset: int, limit: int) -> Page[Rejection]:
+        """By the primary key."""
+        listing = select(*rejections.c).where(rejections.c.vendor_id == vendor_id)
+        page = _cut(listing.order_by(rejections.c.position), offset, limit)
+        total = _count(listing)
+        rows = self._rows(
+            select(total.c.total, page)
+            .select_from(total.outerjoin(page, true()))
+            .order_by(page.c.position)
+        )
+        items = tuple(
+            Rejection(
+                place=row.place, product_id=row.product_id, field=row.field, reason=row.reason
+            )
+            for row in rows
+            if row.position is not None
+        )
         return Page(items=items, total=rows[0].total)
 
     def order(self, order_id: UUID) -> Order | None:
@@ -248,15 +294,30 @@ def _count(listing: Select[Any]) -> FromClause:
 
 
 def _stock_level(row: AnyRow) -> StockLevel:
-    _, product_id, name, on_hand, reserved, vendor_count, updated_at = row
+    _, product_id, name, on_hand, reserved, stale, vendor_count, updated_at = row
     return StockLevel(
         product_id=product_id,
         name=name,
         on_hand=on_hand,
         reserved=reserved,
-        available=max(0, on_hand - reserved),
+        stale=stale,
+        available=max(0, on_hand - stale - reserved),
         vendor_count=vendor_count,
         updated_at=updated_at,
+    )
+
+
+def _vendor_status(row: AnyRow) -> VendorStatus:
+    return VendorStatus(
+        vendor_id=row.id,
+        name=row.name,
+        as_of=row.as_of,
+        reported_at=row.heard_at,
+        products=row.products,
+        rejected=row.rejected,
+        stale=row.stale,
+        retired=row.retired,
+        quarantined_at=row.quarantined_at,
     )
 
 
@@ -267,5 +328,6 @@ def _vendor_stock_level(row: AnyRow) -> VendorStockLevel:
         product_id=row.product_id,
         available=row.available,
         reported=row.reported,
+        stale=row.stale,
         as_of=row.stated_at or row.reported_at,
     )

@@ -82,10 +82,33 @@ vendors = Table(
     # Of the newest report.
     Column("as_of", TIMESTAMP, nullable=False),
     Column("retired", Boolean, nullable=False, server_default=false()),
+    # When it will have been silent for too long; null: never.
+    Column("silent_at", TIMESTAMP),
+    Column("stale", Boolean, nullable=False, server_default=false()),
+    # When its last report was taken in.
+    Column("heard_at", TIMESTAMP),
+    # Since when its reports cut too much; and whether the next is to be believed.
+    Column("quarantined_at", TIMESTAMP),
+    Column("approved", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 
-# A trigger also refuses an update by which a reservation grows beyond what is on hand. Others may
+# Of each vendor's last report.
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("vendor_id", TEXT_ID, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("product_id", Text),
+    Column("field", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("vendor_id", "position"),
+    sqlite_with_rowid=False,
+)
+
+# A trigger also refuses an update by which a reservation grows beyond what is on hand and not
+# stale. Others may
 # leave `reserved` above `on_hand`, because a vendor's report may fall below what was sold.
 central_stock = Table(
     "central_stock",
@@ -94,6 +117,9 @@ central_stock = Table(
     Column("on_hand", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
     Column("updated_at", TIMESTAMP, nullable=False),
+    # Those on hand of vendors that are silent.
+    Column("stale", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("stale >= 0 AND stale <= on_hand", name="stale_is_on_hand"),
     CheckConstraint("on_hand >= 0", name="on_hand_not_negative"),
     CheckConstraint("reserved >= 0", name="reserved_not_negative"),
     # Room on each page for the next version of its rows: their updates then touch no index.
@@ -111,6 +137,7 @@ vendor_stock = Table(
     # Ever; and how much of that the last report had counted.
     Column("allocated", BigInteger, nullable=False),
     Column("counted", BigInteger, nullable=False),
+    Column("stale", Boolean, nullable=False, server_default=false()),
     # What the vendor says the row is of; null where it says nothing.
     Column("stated_at", TIMESTAMP),
     # In this order for the products of one vendor; the vendors of one product have the index below.
@@ -126,6 +153,7 @@ vendor_stock = Table(
 Index(
     "vendor_stock_by_available",
     vendor_stock.c.product_id,
+    vendor_stock.c.stale,
     vendor_stock.c.available.desc(),
     vendor_stock.c.vendor_id,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -19,13 +19,14 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    null,
     or_,
     select,
     true,
     update,
 )
 
-from ...domain.errors import ConstraintViolated
+from ...domain.errors import ConstraintViolated, Rejection
 from ...domain.stock import (
     CentralStock,
     Product,
@@ -34,7 +35,7 @@ from ...domain.stock import (
     VendorStock,
     VendorStockChange,
 )
-from ...domain.vendor_sync import StockAdjustment
+from ...domain.vendor_sync import Quarantine, StockAdjustment
 from .bulk import bulk_keys, bulk_rows, upsert
 from .schema import (
     TEXT_ID,
@@ -42,6 +43,7 @@ from .schema import (
     allocation_marks,
     central_stock,
     products,
+    rejections,
     stock_adjustments,
     vendor_stock,
     vendors,
@@ -56,7 +58,12 @@ class StockStatements:
         self._upsert = partial(upsert, dialect)
         self.ids = bulk_keys(dialect, TEXT_ID)
         self.lock = (
-            select(central_stock.c.product_id, central_stock.c.on_hand, central_stock.c.reserved)
+            select(
+                central_stock.c.product_id,
+                central_stock.c.on_hand,
+                central_stock.c.reserved,
+                central_stock.c.stale,
+            )
             .where(self.ids.contain(central_stock.c.product_id))
             .order_by(central_stock.c.product_id)
             # Keys never change, so foreign key checks of other transactions need not wait.
@@ -77,7 +84,11 @@ class StockStatements:
     def _build_highest(self, dialect: Dialect) -> None:
         self.counts = bulk_rows(dialect, product_id=TEXT_ID, vendors=BigInteger())
         some = vendor_stock.c.available > 0
-        highest = (vendor_stock.c.available.desc(), vendor_stock.c.vendor_id)
+        highest = (
+            vendor_stock.c.stale,
+            vendor_stock.c.available.desc(),
+            vendor_stock.c.vendor_id,
+        )
         if dialect.name == "postgresql":
             # The highest few of many are found in a third of the time that ranking them all takes.
             each = (
@@ -103,12 +114,15 @@ class StockStatements:
     def _build_changes(self, dialect: Dialect) -> None:
         # Stock is changed by differences, never set: even without a lock no change would be lost.
         units = BigInteger()
-        self.changes = bulk_rows(dialect, product_id=TEXT_ID, on_hand=units, reserved=units)
+        self.changes = bulk_rows(
+            dialect, product_id=TEXT_ID, on_hand=units, reserved=units, stale=units
+        )
         self.change = (
             update(central_stock)
             .values(
                 on_hand=central_stock.c.on_hand + self.changes.c.on_hand,
                 reserved=central_stock.c.reserved + self.changes.c.reserved,
+                stale=central_stock.c.stale + self.changes.c.stale,
                 updated_at=bindparam("at", type_=TIMESTAMP),
             )
             .where(central_stock.c.product_id == self.changes.c.product_id)
@@ -137,13 +151,63 @@ class StockStatements:
             index_elements=["product_id", "vendor_id"],
             set_={
                 name: put.excluded[name]
-                for name in ("available", "reported", "allocated", "counted", "stated_at")
+                for name in ("available", "reported", "allocated", "counted", "stale", "stated_at")
             },
         )
         columns = [c for c in stock_adjustments.c if c.name != "id"]
         self.adjustments = bulk_rows(dialect, **{c.name: c.type for c in columns})
         self.record = insert(stock_adjustments).from_select(
             [c.name for c in columns], select(self.adjustments.source)
+        )
+
+    def _build_silence(self) -> None:
+        now = bindparam("now", type_=TIMESTAMP)
+        this = vendors.c.id == bindparam("vendor_id")
+        self.silent = select(vendors.c.id).where(vendors.c.silent_at < now).order_by(vendors.c.id)
+        self.make_stale = (
+            update(vendors)
+            .values(stale=true())
+            .where(this, vendors.c.silent_at < now, ~vendors.c.stale)
+            .returning(vendors.c.id)
+        )
+        self.lock_stale = select(vendors.c.stale).where(this).with_for_update(key_share=True)
+        self.fresh_products = (
+            select(vendor_stock.c.product_id)
+            .where(
+                vendor_stock.c.vendor_id == bindparam("vendor_id"),
+                vendor_stock.c.available > 0,
+                ~vendor_stock.c.stale,
+            )
+            .order_by(vendor_stock.c.product_id)
+            .limit(bindparam("limit", type_=BigInteger))
+        )
+
+    def _build_quarantine(self, dialect: Dialect) -> None:
+        this = vendors.c.id == bindparam("vendor_id")
+        now = bindparam("now", type_=TIMESTAMP)
+        self.reported_units = select(func.coalesce(func.sum(vendor_stock.c.reported), 0)).where(
+            vendor_stock.c.vendor_id == bindparam("vendor_id")
+        )
+        self.quarantine = select(vendors.c.quarantined_at, vendors.c.approved).where(
+            this, vendors.c.quarantined_at.is_not(None)
+        )
+        self.begin_quarantine = (
+            update(vendors)
+            .values(quarantined_at=now, silent_at=now)
+            .where(this, vendors.c.quarantined_at.is_(None))
+        )
+        self.approve = (
+            update(vendors)
+            .values(approved=true())
+            .where(this, vendors.c.quarantined_at.is_not(None))
+            .returning(vendors.c.id)
+        )
+        self.rejections = bulk_rows(dialect, **{c.name: c.type for c in rejections.c})
+        self.forget_rejections = delete(rejections).where(
+            rejections.c.vendor_id == bindparam("vendor_id")
+        )
+        self.add_rejections = insert(rejections).from_select(
+            [c.name for c in rejections.c], select(self.rejections.source)
         )
 
     def _build_marks(self, dialect: Dialect) -> None:
@@ -175,7 +239,11 @@ class StockStatements:
 
     def _build_names(self, dialect: Dialect) -> None:
         vendor = self._upsert(vendors).values(
-            id=bindparam("id"), name=bindparam("name"), as_of=bindparam("as_of", type_=TIMESTAMP)
+            id=bindparam("id"),
+            name=bindparam("name"),
+            as_of=bindparam("as_of", type_=TIMESTAMP),
+            silent_at=bindparam("silent_at", type_=TIMESTAMP),
+            heard_at=bindparam("now", type_=TIMESTAMP),
         )
         self.accept_report = vendor.on_conflict_do_update(
             index_elements=["id"],
@@ -183,6 +251,11 @@ class StockStatements:
                 "name": vendor.excluded.name,
                 "as_of": vendor.excluded.as_of,
                 "retired": false(),
+                "silent_at": vendor.excluded.silent_at,
+                "stale": false(),
+                "heard_at": vendor.excluded.heard_at,
+                "quarantined_at": null(),
+                "approved": false(),
             },
             where=or_(
                 vendors.c.as_of <= vendor.excluded.as_of,
@@ -190,6 +263,8 @@ class StockStatements:
                 vendors.c.retired,
             ),
         ).returning(vendors.c.id)
+        self._build_silence()
+        self._build_quarantine(dialect)
         self.retire = (
             update(vendors).values(retired=true()).where(vendors.c.id == bindparam("vendor_id"))
         )
@@ -229,8 +304,8 @@ class SqlStock:
         statements = self._statements
         rows = self._transaction.rows(statements.lock, statements.ids.bind(product_ids))
         return {
-            key: CentralStock(product_id=key, on_hand=on_hand, reserved=reserved)
-            for key, on_hand, reserved in rows
+            key: CentralStock(product_id=key, on_hand=on_hand, reserved=reserved, stale=stale)
+            for key, on_hand, reserved, stale in rows
         }
 
     def change(self, changes: Sequence[StockDelta], at: datetime) -> None:
@@ -238,7 +313,7 @@ class SqlStock:
         if not changes:
             return
         statements = self._statements
-        rows = [(change.product_id, change.on_hand, change.reserved) for change in changes]
+        rows = [(c.product_id, c.on_hand, c.reserved, c.stale) for c in changes]
         self._transaction.write(
             statements.change,
             statements.changes.bind(rows) | {"at": at},
@@ -315,13 +390,75 @@ class SqlStock:
         rows = self._transaction.rows(self._statements.products_of, {"vendor_id": vendor_id})
         return {product_id for (product_id,) in rows}
 
+    def reported_units(self, vendor_id: str) -> int:
+        """Summed up by the database."""
+        rows = self._transaction.rows(self._statements.reported_units, {"vendor_id": vendor_id})
+        [(units,)] = rows
+        return int(units)
+
+    def quarantine(self, vendor_id: str) -> Quarantine | None:
+        """By the primary key."""
+        rows = self._transaction.rows(self._statements.quarantine, {"vendor_id": vendor_id})
+        found = (Quarantine(since=since, approved=bool(approved)) for since, approved in rows)
+        return next(found, None)
+
+    def begin_quarantine(self, vendor_id: str, now: datetime) -> None:
+        """One statement."""
+        parameters = {"vendor_id": vendor_id, "now": now}
+        self._transaction.write(self._statements.begin_quarantine, parameters)
+
+    def approve(self, vendor_id: str) -> bool:
+        """One statement."""
+        return bool(self._transaction.rows(self._statements.approve, {"vendor_id": vendor_id}))
+
+    def replace_rejections(self, vendor_id: str, rejections: Sequence[Rejection]) -> None:
+        """Delete and insert."""
+        statements = self._statements
+        self._transaction.write(statements.forget_rejections, {"vendor_id": vendor_id})
+        if rejections:
+            rows = [
+                (vendor_id, position, r.place, r.product_id, r.field, r.reason)
+                for position, r in enumerate(rejections)
+            ]
+            self._transaction.write(statements.add_rejections, statements.rejections.bind(rows))
+
+    def silent_vendors(self, now: datetime) -> list[str]:
+        """Nearly always none."""
+        rows = self._transaction.rows(self._statements.silent, {"now": now})
+        return [vendor_id for (vendor_id,) in rows]
+
+    def make_stale(self, vendor_id: str, now: datetime) -> bool:
+        """One statement."""
+        parameters = {"vendor_id": vendor_id, "now": now}
+        return bool(self._transaction.rows(self._statements.make_stale, parameters))
+
+    def lock_stale(self, vendor_id: str) -> bool:
+        """By the row that a report writes."""
+        rows = self._transaction.rows(self._statements.lock_stale, {"vendor_id": vendor_id})
+        return any(stale for (stale,) in rows)
+
+    def fresh_products(self, vendor_id: str, limit: int) -> list[str]:
+        """By the primary key."""
+        rows = self._transaction.rows(
+            self._statements.fresh_products, {"vendor_id": vendor_id, "limit": limit}
+        )
+        return [product_id for (product_id,) in rows]
+
     def retire(self, vendor_id: str) -> None:
         """One statement."""
         self._transaction.write(self._statements.retire, {"vendor_id": vendor_id})
 
-    def accept_report(self, vendor: Vendor, as_of: datetime, now: datetime) -> bool:
+    def accept_report(
+        self, vendor: Vendor, as_of: datetime, now: datetime, max_age: timedelta | None = None
+    ) -> bool:
         """Insert or replace, unless the one that is there is newer."""
-        parameters = {"id": vendor.id, "name": vendor.name, "as_of": as_of, "now": now}
+        parameters = {
+            "id": vendor.id,
+            "name": vendor.name,
+            "as_of": as_of,
+            "now": now,
+            "silent_at": None if max_age is None else now + max_age,
+        }
         return bool(self._transaction.rows(self._statements.accept_report, parameters))
 
     def add_products(self, products: Sequence[Product], at: datetime) -> None:
@@ -362,7 +499,8 @@ def _levels(rows: Iterable[Sequence[Any]]) -> list[VendorStock]:
             reported=reported,
             allocated=allocated,
             counted=counted,
+            stale=bool(stale),
             stated_at=stated_at,
         )
-        for product_id, vendor_id, available, reported, allocated, counted, stated_at in rows
+        for product_id, vendor_id, available, reported, allocated, counted, stale, stated_at in rows
     ]

@@ -54,7 +54,8 @@ _WRITING = {
     "sum_rows",
     "max_bad_rows",
 }
-_OPTIONAL = {"fields", "counts_orders", "clock_tolerance", *_WRITING}
+_TERMS = {"max_age", "max_cut", "confirm_after"}
+_OPTIONAL = {"fields", "counts_orders", "clock_tolerance", *_TERMS, *_WRITING}
 _OPTIONAL_BY_TYPE = {
     "http": {"headers", "timeout", "body", "paging", "auth"},
     "file": set[str](),
@@ -231,9 +232,23 @@ def _terms(entry: dict[str, Any]) -> VendorTerms:
     tolerance = DEFAULT_CLOCK_TOLERANCE
     if "clock_tolerance" in entry:
         tolerance = parse_duration(entry["clock_tolerance"], "clock_tolerance")
-    if "counts_orders" not in entry:
-        return VendorTerms(counts_orders=CountsOrders(clock_tolerance=tolerance))
-    return VendorTerms(counts_orders=parse_counts_orders(entry["counts_orders"], tolerance))
+    counts_orders = CountsOrders(clock_tolerance=tolerance)
+    if "counts_orders" in entry:
+        counts_orders = parse_counts_orders(entry["counts_orders"], tolerance)
+    durations = {
+        key: parse_duration(entry[key], key) for key in ("max_age", "confirm_after") if key in entry
+    }
+    return VendorTerms(
+        counts_orders=counts_orders, max_cut=_max_cut(entry.get("max_cut", 0.5)), **durations
+    )
+
+
+def _max_cut(share: object) -> float | None:
+    if share is None:
+        return None
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise InvalidValue("max_cut", "must be more than 0, and at most 1, or null")
+    return float(share)
 
 
 def _text(entry: dict[str, Any], key: str) -> str:

@@ -216,6 +216,7 @@ class FeedReader:
             stated=stated,
             reports=tuple(reports),
             rejections=tuple(self._rows.rejections),
+            findings=tuple(self.findings()),
         )
 
     def _date(self, document: Document) -> datetime | None:

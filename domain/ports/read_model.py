@@ -9,6 +9,7 @@ from uuid import UUID
 
 import attrs
 
+from ..errors import Rejection
 from ..order import Order, OrderStatus
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ class StockLevel:
     name: str
     on_hand: int
     reserved: int
+    stale: int
     available: int
     vendor_count: int
     updated_at: datetime
@@ -44,7 +46,26 @@ class VendorStockLevel:
     product_id: str
     available: int
     reported: int
+    stale: bool
     as_of: datetime
+
+
+@attrs.frozen(kw_only=True)
+class VendorStatus:
+    """A vendor, and how its reports are getting on."""
+
+    vendor_id: str
+    name: str
+    # Of its last report; and when that was taken in, unless it was long ago.
+    as_of: datetime
+    reported_at: datetime | None
+    # Of which it reported more than nothing.
+    products: int
+    # How many rows of its last report were left out.
+    rejected: int
+    stale: bool
+    retired: bool
+    quarantined_at: datetime | None
 
 
 @attrs.frozen(kw_only=True)
@@ -89,6 +110,12 @@ class ReadModel(Protocol):
         product_id: str | None = None,
     ) -> Page[VendorStockLevel]:
         """Vendor stock by vendor id, then product id."""
+
+    def vendors(self, offset: int, limit: int, vendor_id: str | None = None) -> Page[VendorStatus]:
+        """Vendors that have reported something, by id."""
+
+    def rejections(self, vendor_id: str, offset: int, limit: int) -> Page[Rejection]:
+        """What was left out of a vendor's last report, in its order."""
 
     def order(self, order_id: UUID) -> Order | None:
         """One order; its allocations by product id, then vendor id."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from ..errors import Rejection
 from ..stock import CentralStock, Product, StockDelta, Vendor, VendorStock, VendorStockChange
-from ..vendor_sync import StockAdjustment
+from ..vendor_sync import Quarantine, StockAdjustment
 
 
 class StockRepository(Protocol):
@@ -22,7 +23,8 @@ class StockRepository(Protocol):
     def change(self, changes: Sequence[StockDelta], at: datetime) -> None:
         """Change central stock, at most one change a product.
 
-        ConstraintViolated if a figure would fall below 0, or a reservation grow beyond on hand.
+        ConstraintViolated if a figure would fall below 0, more be stale than is on hand, or a
+        reservation grow beyond what is on hand and not stale.
         """
 
     def lock_vendor_stock(self, product_ids: Collection[str]) -> list[VendorStock]:
@@ -31,7 +33,7 @@ class StockRepository(Protocol):
     def lock_top_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
         """Of each product so many vendors, those with the highest stock, ties by vendor id.
 
-        None that have nothing. The products are locked like by `lock`.
+        What is stale comes last; none that have nothing. The products are locked like by `lock`.
         """
 
     def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:
@@ -58,13 +60,47 @@ class StockRepository(Protocol):
     def products_of(self, vendor_id: str) -> set[str]:
         """The products of which the vendor last reported more than nothing."""
 
-    def accept_report(self, vendor: Vendor, as_of: datetime, now: datetime) -> bool:
-        """Add or rename the vendor, and note that this is its newest report.
+    def accept_report(
+        self, vendor: Vendor, as_of: datetime, now: datetime, max_age: timedelta | None = None
+    ) -> bool:
+        """Add or rename the vendor, and note that this is its newest report; it is not stale.
+
+        After `max_age` without another it is silent.
 
         False, and nothing changes, if a newer one was accepted since the vendor came. One of later
         than `now` is a mistake of some clock, and no newer one. Otherwise the vendor is locked
         until the unit of work ends. To be called before any other lock is taken.
         """
+
+    def reported_units(self, vendor_id: str) -> int:
+        """What the vendor reported last, of all products together."""
+
+    def quarantine(self, vendor_id: str) -> Quarantine | None:
+        """Whether the vendor's reports are in quarantine, not locked."""
+
+    def begin_quarantine(self, vendor_id: str, now: datetime) -> None:
+        """From now on, unless it is so already; the vendor counts as silent meanwhile.
+
+        It ends with the next report that is accepted.
+        """
+
+    def approve(self, vendor_id: str) -> bool:
+        """The next report is to be believed; False where none is in quarantine."""
+
+    def replace_rejections(self, vendor_id: str, rejections: Sequence[Rejection]) -> None:
+        """What was rejected of the vendor's last report."""
+
+    def silent_vendors(self, now: datetime) -> list[str]:
+        """The vendors, not locked, that have been silent for too long, stale or not."""
+
+    def make_stale(self, vendor_id: str, now: datetime) -> bool:
+        """Note that the vendor is stale; False if it was so before, or is not silent any more."""
+
+    def lock_stale(self, vendor_id: str) -> bool:
+        """Whether the vendor is stale; it is locked until the unit of work ends, as by a report."""
+
+    def fresh_products(self, vendor_id: str, limit: int) -> list[str]:
+        """So many of the products, not locked, of which the vendor has some that is not stale."""
 
     def retire(self, vendor_id: str) -> None:
         """The vendor is gone: should it come back, whatever it then reports is newer.

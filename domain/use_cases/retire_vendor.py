@@ -31,7 +31,7 @@ class _Gone:
     """The gateway of a vendor that has nothing for us any more."""
 
     vendor: Vendor
-    terms: VendorTerms = attrs.field(factory=VendorTerms)
+    terms: VendorTerms = attrs.field(factory=lambda: VendorTerms(max_cut=None))
 
     def fetch(self) -> Snapshot:
         """Nothing, from now on."""

@@ -8,13 +8,14 @@ from datetime import datetime
 import attrs
 
 from ..batches import batches_of
-from ..errors import Rejection
+from ..errors import InvalidSnapshot, Rejection
 from ..ports.clock import Clock
 from ..ports.stock_repository import StockRepository
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_gateway import VendorGateway
 from ..stock import StockDelta, Vendor, VendorStock
 from ..vendor_sync import (
+    Cut,
     Snapshot,
     StockAdjustment,
     StockReport,
@@ -23,6 +24,7 @@ from ..vendor_sync import (
     new_products,
     reconcile,
     renamed_products,
+    suspicious_cut,
 )
 
 # Products a transaction: orders for them wait while it runs.
@@ -42,6 +44,8 @@ class SyncResult:
     rejections: tuple[Rejection, ...] = ()
     # A newer report came before this one was taken in completely.
     outdated: bool = False
+    # It takes away so much that somebody has to look at it; nothing was taken in.
+    quarantined: Cut | None = None
 
 
 class SyncVendor:
@@ -59,20 +63,34 @@ class SyncVendor:
     def __call__(self, gateway: VendorGateway) -> SyncResult:
         """Raises VendorUnavailable, InvalidSnapshot, StorageUnavailable or Conflict."""
         asked = self._clock.now()
-        snapshot = gateway.fetch()
+        return self._take_in(self._fetch(gateway), gateway.terms, asked, keep=True)
+
+    def preview(self, snapshot: Snapshot, terms: VendorTerms) -> SyncResult:
+        """What taking it in would change, which is then undone. StorageUnavailable or Conflict."""
+        return self._take_in(snapshot, terms, self._clock.now(), keep=False)
+
+    def _take_in(
+        self, snapshot: Snapshot, terms: VendorTerms, asked: datetime, *, keep: bool
+    ) -> SyncResult:
         # What a vendor says of the future cannot have counted what we do until then.
         as_of = asked if snapshot.as_of is None else min(asked, snapshot.as_of)
-        intake = _Intake(snapshot=snapshot, terms=gateway.terms, asked=asked, as_of=as_of)
+        intake = _Intake(snapshot=snapshot, terms=terms, asked=asked, as_of=as_of, keep=keep)
         adjustments: list[StockAdjustment] = []
         rejections = [*snapshot.rejections]
-        outdated = False
+        outdated, quarantined = False, None
         try:
             for chunk in batches_of(self._all_reports(intake), CHUNK):
                 adjusted, rejected = self._apply(intake, chunk)
                 adjustments += adjusted
                 rejections += rejected
+            if keep:
+                self._record_rejections(snapshot.vendor.id, rejections)
         except _Outdated:
             outdated = True
+        except _Suspicious as error:
+            quarantined = error.cut
+            if keep:
+                self._quarantine(intake)
         return SyncResult(
             vendor_id=snapshot.vendor.id,
             as_of=as_of,
@@ -80,18 +98,42 @@ class SyncVendor:
             adjustments=tuple(adjustments),
             rejections=tuple(rejections),
             outdated=outdated,
+            quarantined=quarantined,
         )
+
+    def _fetch(self, gateway: VendorGateway) -> Snapshot:
+        try:
+            return gateway.fetch()
+        except InvalidSnapshot as error:
+            if error.rejections:
+                self._record_rejections(gateway.vendor.id, error.rejections)
+            raise
+
+    def _record_rejections(self, vendor_id: str, rejections: Sequence[Rejection]) -> None:
+        with self._unit_of_work() as uow:
+            uow.stock.replace_rejections(vendor_id, rejections)
+            uow.commit()
+
+    def _quarantine(self, intake: _Intake) -> None:
+        with self._unit_of_work() as uow:
+            uow.stock.begin_quarantine(intake.vendor.id, self._clock.now())
+            uow.commit()
 
     def _all_reports(self, intake: _Intake) -> list[StockReport]:
         """The reports, and one of zero units for each product that the vendor no longer names."""
         with self._unit_of_work() as uow:
+            quarantine = uow.stock.quarantine(intake.vendor.id)
             self._accept(uow, intake)
             known = uow.stock.products_of(intake.vendor.id)
-            uow.commit()
+            before = uow.stock.reported_units(intake.vendor.id)
+            after = intake.units + _reported(uow.stock, intake.vendor.id, known & intake.unread)
+            cut = suspicious_cut(before, after, intake.terms)
+            if cut and not (quarantine and quarantine.is_over(intake.terms, intake.asked)):
+                raise _Suspicious(cut)
+            intake.commit(uow)
         reports = intake.reports()
         named = {report.product_id for report in reports}
-        unread = {rejection.product_id for rejection in intake.snapshot.rejections}
-        gone = sorted(known - named - unread)
+        gone = sorted(known - named - intake.unread)
         return [*reports, *(StockReport(product_id=key, quantity=0) for key in gone)]
 
     def _apply(
@@ -114,19 +156,26 @@ class SyncVendor:
             adjustments = _adjustments(changed, known, now)
             uow.stock.upsert_vendor_stock(changed)
             uow.stock.record(adjustments)
-            uow.stock.change(
-                [StockDelta(product_id=a.product_id, on_hand=a.delta) for a in adjustments], now
-            )
-            uow.commit()
+            uow.stock.change(_central_changes(changed, known), now)
+            intake.commit(uow)
         return adjustments, rejections
 
     def _accept(self, uow: UnitOfWork, intake: _Intake) -> None:
-        if not uow.stock.accept_report(intake.vendor, intake.as_of, self._clock.now()):
+        now = self._clock.now()
+        if not uow.stock.accept_report(intake.vendor, intake.as_of, now, intake.terms.max_age):
             raise _Outdated
 
 
 class _Outdated(Exception):
     """A newer report of the vendor has been taken in, perhaps while this one was being."""
+
+
+class _Suspicious(Exception):
+    """The report takes away more than is believed at once."""
+
+    def __init__(self, cut: Cut) -> None:
+        super().__init__()
+        self.cut = cut
 
 
 @attrs.frozen(kw_only=True)
@@ -137,10 +186,27 @@ class _Intake:
     terms: VendorTerms
     asked: datetime
     as_of: datetime
+    # Whether it is to last.
+    keep: bool
+
+    def commit(self, uow: UnitOfWork) -> None:
+        """Unless everything is to be undone."""
+        if self.keep:
+            uow.commit()
 
     @property
     def vendor(self) -> Vendor:
         return self.snapshot.vendor
+
+    @property
+    def units(self) -> int:
+        """What the vendor says it has, of all products together."""
+        return sum(report.quantity for report in self.snapshot.reports)
+
+    @property
+    def unread(self) -> set[str]:
+        """Products whose rows were bad: what is known of them stays."""
+        return {r.product_id for r in self.snapshot.rejections if r.product_id is not None}
 
     def reports(self) -> list[StockReport]:
         """None is of the future."""
@@ -194,6 +260,14 @@ class _Intake:
         return report.acked_through if self.terms.counts_orders.by_sequence else None
 
 
+def _reported(stock: StockRepository, vendor_id: str, product_ids: set[str]) -> int:
+    """What the vendor last reported of these products."""
+    if not product_ids:
+        return 0
+    levels = stock.lock_vendor_stock(product_ids)
+    return sum(level.reported for level in levels if level.vendor_id == vendor_id)
+
+
 def _counted(
     stock: StockRepository,
     intake: _Intake,
@@ -222,6 +296,26 @@ def _counted(
         for product_id, units in stock.allocated_by(intake.vendor.id, timestamps).items():
             counted[product_id] = max(counted[product_id], units)
     return counted
+
+
+def _central_changes(
+    changed: Sequence[VendorStock], known: Mapping[str, VendorStock]
+) -> list[StockDelta]:
+    """What is reported is not stale any more."""
+    changes = []
+    for level in changed:
+        before = known.get(level.product_id)
+        available = 0 if before is None else before.available
+        stale = available if before is not None and before.stale else 0
+        if level.available != available or stale:
+            changes.append(
+                StockDelta(
+                    product_id=level.product_id,
+                    on_hand=level.available - available,
+                    stale=-stale,
+                )
+            )
+    return changes
 
 
 def _adjustments(

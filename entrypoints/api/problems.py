@@ -20,8 +20,10 @@ from ...domain.errors import (
     IdempotencyKeyReused,
     InsufficientStock,
     InvalidSnapshot,
+    NotQuarantined,
     OrderAggregatorError,
     OutdatedReport,
+    QuarantinedReport,
     StorageUnavailable,
     Unavailable,
     UnknownVendor,
@@ -106,6 +108,10 @@ PROBLEMS: dict[type[Exception], Problem] = {
     UnknownVendor: Problem(status=404, slug="unknown-vendor", title="Unknown vendor"),
     VendorUnavailable: Problem(status=502, slug="vendor-unavailable", title="Vendor unavailable"),
     InvalidSnapshot: Problem(status=502, slug="invalid-snapshot", title="Vendor feed unreadable"),
+    QuarantinedReport: Problem(
+        status=409, slug="quarantined-report", title="Report waits for approval"
+    ),
+    NotQuarantined: Problem(status=409, slug="not-quarantined", title="Nothing to approve"),
     OutdatedReport: Problem(status=409, slug="outdated-report", title="Outdated report"),
     SyncInterrupted: Problem(
         status=503,

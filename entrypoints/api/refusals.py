@@ -19,7 +19,9 @@ from ...domain.errors import (
     IdempotencyKeyReused,
     InsufficientStock,
     InvalidSnapshot,
+    NotQuarantined,
     OutdatedReport,
+    QuarantinedReport,
     Shortage,
     StorageUnavailable,
     UnknownVendor,
@@ -43,6 +45,8 @@ UNKNOWN_VENDOR = UnknownVendor("acme")
 VENDOR_UNAVAILABLE = VendorUnavailable("acme", "HTTP status 500")
 INVALID_SNAPSHOT = InvalidSnapshot("acme", "row 3: quantity: must be a whole number")
 OUTDATED_REPORT = OutdatedReport("acme", datetime(2026, 1, 1, tzinfo=UTC))
+QUARANTINED_REPORT = QuarantinedReport("acme", 1200, 0)
+NOT_QUARANTINED = NotQuarantined("acme")
 SYNC_INTERRUPTED = SyncInterrupted()
 OVERLOADED = Overloaded("too many orders wait already")
 CONFLICT = Conflict()
@@ -51,6 +55,7 @@ STORAGE_UNAVAILABLE = StorageUnavailable()
 UNEXPECTED = Exception()
 
 UNKNOWN_ORDER = NotFound(f"no order {ORDER_ID}")
+NO_SUCH_VENDOR = NotFound("no vendor acme has reported anything")
 UNKNOWN_PRODUCT_ID = NotFound("no product sku-unicorn")
 METHOD_NOT_ALLOWED = MethodNotAllowed()
 REQUEST_TIMEOUT = RequestTimeout("the request did not come in time")

@@ -141,6 +141,14 @@ class StockLevelSchema(Schema):
     name = fields.String(required=True)
     on_hand = fields.Integer(required=True, metadata={"minimum": 0})
     reserved = fields.Integer(required=True, metadata={"minimum": 0})
+    stale = fields.Integer(
+        required=True,
+        metadata={
+            "minimum": 0,
+            "description": "Of those on hand, the units of vendors that have been silent for too "
+            "long: no new order is promised any of them.",
+        },
+    )
     available = fields.Integer(required=True, metadata={"minimum": 0})
     vendor_count = fields.Integer(required=True, metadata={"minimum": 0})
     updated_at = Timestamp(required=True)
@@ -152,6 +160,9 @@ class VendorShareSchema(Schema):
     vendor_id = fields.String(required=True)
     vendor_name = fields.String(required=True)
     available = fields.Integer(required=True, metadata={"minimum": 0})
+    stale = fields.Boolean(
+        required=True, metadata={"description": "Whether the vendor has been silent for too long."}
+    )
     as_of = Timestamp(required=True)
 
 
@@ -208,6 +219,34 @@ class StockDeltaSchema(Schema):
 
     product_id = fields.String(required=True)
     delta = fields.Integer(required=True)
+
+
+class VendorStatusSchema(Schema):
+    """A vendor, and how its reports are getting on."""
+
+    vendor_id = fields.String(required=True)
+    name = fields.String(required=True)
+    as_of = Timestamp(required=True, metadata={"description": "Of its last report."})
+    reported_at = Timestamp(
+        required=True, allow_none=True, metadata={"description": "When that was taken in."}
+    )
+    products = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "Of which it reported more than nothing."},
+    )
+    rejected = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "Rows of its last report that were left out."},
+    )
+    stale = fields.Boolean(
+        required=True, metadata={"description": "Whether it has been silent for too long."}
+    )
+    retired = fields.Boolean(required=True)
+    quarantined_at = Timestamp(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Since when its reports wait for approval."},
+    )
 
 
 class RejectionSchema(Schema):

@@ -9,6 +9,7 @@ from uuid import UUID
 import attrs
 from flask import Flask, Request, current_app, request
 
+from ...domain.errors import UnknownVendor
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.sync_vendor import SyncResult
@@ -40,6 +41,7 @@ class ApiServices:
     read_model: ReadModel
     place_orders: PlaceBatch
     sync_vendor: Callable[[VendorGateway], SyncResult]
+    approve_report: Callable[[str], None]
     gateways: Mapping[str, VendorGateway]
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]
@@ -51,6 +53,13 @@ class ApiServices:
     # How many proxies stand before the API, whose X-Forwarded headers are believed.
     trusted_proxies: int = 0
     scheduler: Scheduler = attrs.field(factory=ThreadScheduler)
+
+    def gateway(self, vendor_id: str) -> VendorGateway:
+        """The vendor's; raises UnknownVendor."""
+        gateway = self.gateways.get(vendor_id)
+        if gateway is None:
+            raise UnknownVendor(vendor_id)
+        return gateway
 
 
 @attrs.frozen(kw_only=True)

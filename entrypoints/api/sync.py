@@ -10,8 +10,8 @@ from ...domain.errors import (
     Conflict,
     InvalidSnapshot,
     OutdatedReport,
+    QuarantinedReport,
     StorageUnavailable,
-    UnknownVendor,
     VendorUnavailable,
 )
 from ...domain.ports.vendor_gateway import VendorGateway
@@ -24,6 +24,7 @@ from .services import app_state
 
 # Vendors asked at the same time: most of it is waiting for them.
 PARALLEL = 8
+REFUSED = (VendorUnavailable, InvalidSnapshot, OutdatedReport, QuarantinedReport, Conflict)
 
 blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefix="/v1/api")
 
@@ -37,6 +38,7 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
         refusals.VENDOR_UNAVAILABLE,
         refusals.INVALID_SNAPSHOT,
         refusals.OUTDATED_REPORT,
+        refusals.QUARANTINED_REPORT,
         refusals.OVERLOADED,
         refusals.CONFLICT,
         refusals.SYNC_INTERRUPTED,
@@ -45,10 +47,7 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
 def sync_vendor(vendor_id: str) -> dict[str, Any]:
     """Pull one vendor's stock now."""
     services = app_state().services
-    gateway = services.gateways.get(vendor_id)
-    if gateway is None:
-        raise UnknownVendor(vendor_id)
-    return _changes(_pull(services.sync_vendor, gateway))
+    return changes(pull(services.sync_vendor, services.gateway(vendor_id)))
 
 
 @blueprint.operation(
@@ -66,25 +65,30 @@ def sync_all() -> list[dict[str, Any]]:
 
     def attempt(gateway: VendorGateway) -> dict[str, Any]:
         try:
-            return _changes(_pull(services.sync_vendor, gateway)) | {"error": None}
-        except (VendorUnavailable, InvalidSnapshot, OutdatedReport, Conflict) as error:
+            return changes(pull(services.sync_vendor, gateway)) | {"error": None}
+        except REFUSED as error:
             return _failed(gateway.vendor.id, str(error))
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="sync") as pool:
         return list(pool.map(attempt, services.gateways.values()))
 
 
-def _pull(sync_vendor: Callable[[VendorGateway], SyncResult], gateway: VendorGateway) -> SyncResult:
+def pull(sync_vendor: Callable[[VendorGateway], SyncResult], gateway: VendorGateway) -> SyncResult:
+    """Sync, and raise what kept the report from being taken in."""
     try:
         result = sync_vendor(gateway)
     except StorageUnavailable as error:
         raise SyncInterrupted(str(error)) from error
+    if result.quarantined:
+        cut = result.quarantined
+        raise QuarantinedReport(result.vendor_id, cut.before, cut.after)
     if result.outdated:
         raise OutdatedReport(result.vendor_id, result.as_of)
     return result
 
 
-def _changes(result: SyncResult) -> dict[str, Any]:
+def changes(result: SyncResult) -> dict[str, Any]:
+    """What a sync is answered with."""
     return {
         "vendor_id": result.vendor_id,
         "as_of": result.as_of,

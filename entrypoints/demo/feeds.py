@@ -10,8 +10,8 @@ from ...adapters.vendors.feed import FeedFormat
 from ...domain.counting import parse_counts_orders
 from ...domain.vendor_sync import VendorTerms
 
-# A mock vendor runs beside us, by the same clock.
-TERMS = VendorTerms(counts_orders=parse_counts_orders("by_as_of", timedelta(0)))
+# A mock vendor runs beside us, by the same clock; whatever it is told to have is believed.
+TERMS = VendorTerms(counts_orders=parse_counts_orders("by_as_of", timedelta(0)), max_cut=None)
 
 
 @attrs.frozen(kw_only=True)

@@ -49,6 +49,9 @@ REFUSED = {
     " SELECT order_id, product_id, 'nobody', 1, 9 FROM order_lines",
     "an allocation of no line": "INSERT INTO allocations"
     f" SELECT {FAR}, product_id, 'acme', 1, 9 FROM order_lines",
+    "less than nothing stale": "UPDATE central_stock SET stale = -1",
+    "more stale than on hand": "UPDATE central_stock SET stale = 11",
+    "reserved beyond what is not stale": "UPDATE central_stock SET stale = 6, reserved = 5",
     "an allocation that is not in its sequence": "INSERT INTO allocations"
     " SELECT order_id, product_id, 'acme', 2, 1 FROM order_lines",
     "more counted than allocated": "UPDATE vendor_stock SET counted = allocated + 1",

@@ -36,7 +36,11 @@ class Sending:
 
 def build_relay(sending: Sending | None, stop: Event, **calls: Callable[[], Any]) -> Relay:
     """A relay that has nothing else to do, unless told."""
-    idle: dict[str, Callable[[], Any]] = {"resend_orders": list, "watch_outbox": lambda: None}
+    idle: dict[str, Callable[[], Any]] = {
+        "resend_orders": list,
+        "watch_outbox": lambda: None,
+        "withhold_stale_stock": list,
+    }
     return Relay(relay_messages=sending, stop=stop, **{**idle, **calls})
 
 

@@ -20,6 +20,7 @@ from order_aggregator.adapters.vendors.http import HttpVendorGateway
 from order_aggregator.domain.counting import CountsOrders
 from order_aggregator.domain.errors import InvalidValue
 from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.vendor_sync import VendorTerms
 
 HTTP = {"id": "a", "name": "A", "type": "http", "format": "json", "url": "http://a.example/stock"}
 FILE = {"id": "b", "name": "B", "type": "file", "format": "csv", "path": "stock/b.csv"}
@@ -74,6 +75,16 @@ def test_how_a_vendor_counts_orders_may_be_told(
 ) -> None:
     [gateway] = vendors_from_file(_write(tmp_path, [entry | told]))
     assert gateway.terms.counts_orders == counts_orders
+
+
+def test_how_far_a_vendor_is_believed_may_be_told(tmp_path: Path) -> None:
+    told = {"max_age": "2d", "max_cut": None, "confirm_after": "5m"}
+    [gateway] = vendors_from_file(_write(tmp_path, [FILE | told]))
+    assert gateway.terms == VendorTerms(
+        max_age=timedelta(days=2), max_cut=None, confirm_after=timedelta(minutes=5)
+    )
+    [gateway] = vendors_from_file(_write(tmp_path, [FILE]))
+    assert gateway.terms == VendorTerms(max_cut=0.5, confirm_after=timedelta(hours=1))
 
 
 def test_the_example_is_right_and_its_files_can_be_read() -> None:
@@ -151,6 +162,11 @@ def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (FILE | {"max_bad_rows": -1}, "max_bad_rows: must be a whole number from 0 up"),
         (FILE | {"max_bad_rows": "5%"}, "max_bad_rows: must be a whole number from 0 up"),
         (FILE | {"fields": {"quantity": 5}}, "fields.quantity: must be a string"),
+        (FILE | {"max_age": 60}, 'max_age: must be a duration such as "90s"'),
+        (FILE | {"confirm_after": "soon"}, 'confirm_after: must be a duration such as "90s"'),
+        (FILE | {"max_cut": 0}, "max_cut: must be more than 0, and at most 1, or null"),
+        (FILE | {"max_cut": True}, "max_cut: must be more than 0, and at most 1, or null"),
+        (FILE | {"max_cut": "50%"}, "max_cut: must be more than 0, and at most 1, or null"),
         (FILE | {"counts_orders": "soon"}, 'counts_orders: must be "by_sequence", "by_as_of" or '),
         (FILE | {"counts_orders": ["by_as_of"]}, 'counts_orders: must be "by_sequence"'),
         (FILE | {"counts_orders": "after:1w"}, 'counts_orders: must be a duration such as "90s"'),

@@ -30,6 +30,10 @@ def test_every_call_of_the_contract_is_documented(document: Any) -> None:
         "POST /v1/api/order",
         "GET /v1/api/order",
         "GET /v1/api/order/{order_id}",
+        "GET /v1/api/vendor",
+        "GET /v1/api/vendor/{vendor_id}",
+        "GET /v1/api/vendor/{vendor_id}/rejections",
+        "POST /v1/api/vendor/{vendor_id}/approve",
         "POST /v1/api/vendor/{vendor_id}/sync",
         "POST /v1/api/sync",
     }

@@ -26,6 +26,7 @@ def test_stock_is_listed_by_product(api: ApiUnderTest) -> None:
         "name": "Product BOLT",
         "on_hand": 15,
         "reserved": 4,
+        "stale": 0,
         "available": 11,
         "vendor_count": 2,
         "updated_at": NEW_YEAR,
@@ -46,6 +47,7 @@ def test_one_products_stock_names_its_vendors(api: ApiUnderTest, product_id: str
         "vendor_id": "acme",
         "vendor_name": "Vendor acme",
         "available": level["on_hand"] if product_id != "BOLT" else 10,
+        "stale": False,
         "as_of": NEW_YEAR,
     }
 
@@ -77,6 +79,7 @@ def test_vendor_stock_is_listed_and_filtered(api: ApiUnderTest) -> None:
         "product_id": "BOLT",
         "available": 5,
         "reported": 5,
+        "stale": False,
         "as_of": NEW_YEAR,
     }
     assert api.get("/vendor-stock", vendor_id="bits/co").get_json() == [levels[3]]

@@ -1,0 +1,90 @@
+"""Vendors, and how their reports are getting on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from werkzeug.exceptions import NotFound
+
+from ...domain.ports.read_model import VendorStatus
+from . import refusals
+from .blueprint import ApiBlueprint
+from .paging import PAGINATION_HEADER, Paging
+from .schemas import PageQuery, RejectionSchema, SyncSchema, VendorStatusSchema
+from .services import app_state
+from .stock import Listing
+from .sync import changes, pull
+
+blueprint = ApiBlueprint("vendors", __name__, description="Vendors", url_prefix="/v1/api")
+
+
+@blueprint.operation(
+    "GET",
+    "/vendor",
+    answer=(200, VendorStatusSchema(many=True)),
+    headers=PAGINATION_HEADER,
+    query=PageQuery,
+    refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
+)
+def list_vendors(query: dict[str, Any]) -> Listing:
+    """Vendors that have reported something, by id."""
+    paging = Paging.take_from(query)
+    page = app_state().services.read_model.vendors(paging.offset, paging.size)
+    return page.items, 200, paging.headers(page.total)
+
+
+@blueprint.operation(
+    "GET",
+    "/vendor/<id:vendor_id>",
+    answer=(200, VendorStatusSchema()),
+    refusals=(refusals.NO_SUCH_VENDOR, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
+)
+def get_vendor(vendor_id: str) -> VendorStatus:
+    """One vendor."""
+    return _known(vendor_id)
+
+
+@blueprint.operation(
+    "GET",
+    "/vendor/<id:vendor_id>/rejections",
+    answer=(200, RejectionSchema(many=True)),
+    headers=PAGINATION_HEADER,
+    query=PageQuery,
+    refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
+)
+def list_rejections(query: dict[str, Any], vendor_id: str) -> Listing:
+    """The rows of a vendor's last report that were left out."""
+    paging = Paging.take_from(query)
+    read_model = app_state().services.read_model
+    page = read_model.rejections(vendor_id, paging.offset, paging.size)
+    return page.items, 200, paging.headers(page.total)
+
+
+@blueprint.operation(
+    "POST",
+    "/vendor/<id:vendor_id>/approve",
+    answer=(200, SyncSchema()),
+    refusals=(
+        refusals.UNKNOWN_VENDOR,
+        refusals.NOT_QUARANTINED,
+        refusals.VENDOR_UNAVAILABLE,
+        refusals.INVALID_SNAPSHOT,
+        refusals.OUTDATED_REPORT,
+        refusals.OVERLOADED,
+        refusals.CONFLICT,
+        refusals.SYNC_INTERRUPTED,
+    ),
+)
+def approve_report(vendor_id: str) -> dict[str, Any]:
+    """Believe a vendor's next report though it takes away much, and pull it now."""
+    services = app_state().services
+    gateway = services.gateway(vendor_id)
+    services.approve_report(vendor_id)
+    return changes(pull(services.sync_vendor, gateway))
+
+
+def _known(vendor_id: str) -> VendorStatus:
+    found = app_state().services.read_model.vendors(0, 1, vendor_id).items
+    if not found:
+        raise NotFound(f"no vendor {vendor_id} has reported anything")
+    return found[0]

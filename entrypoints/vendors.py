@@ -1,0 +1,90 @@
+"""What an operator may ask about vendors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from ..domain.errors import InvalidSnapshot, StorageUnavailable, VendorUnavailable
+from ..domain.ports.read_model import ReadModel, VendorStatus
+from ..domain.ports.vendor_gateway import VendorGateway
+from ..domain.use_cases.sync_vendor import SyncResult, SyncVendor
+from ..domain.values import timestamp_text
+from ..domain.vendor_sync import Snapshot
+
+SHOWN_ROWS = 5
+SHOWN_REJECTIONS = 20
+PAGE = 100
+
+
+def status_line(vendor: VendorStatus) -> str:
+    """A vendor in one line."""
+    states = [
+        "retired" if vendor.retired else "",
+        "stale" if vendor.stale else "",
+        "waits for approval" if vendor.quarantined_at else "",
+    ]
+    state = ", ".join(filter(None, states)) or "well"
+    reported = timestamp_text(vendor.reported_at) if vendor.reported_at else "long ago"
+    return (
+        f"{vendor.vendor_id}: {state}; {vendor.products} products, reported {reported},"
+        f" {vendor.rejected} rows rejected"
+    )
+
+
+def status_lines(read_model: ReadModel) -> Iterator[str]:
+    """Every vendor in a line."""
+    offset = 0
+    while page := read_model.vendors(offset, PAGE).items:
+        yield from map(status_line, page)
+        offset += len(page)
+
+
+def check(gateway: VendorGateway, sync_vendor: SyncVendor) -> tuple[list[str], bool]:
+    """What a vendor's feed says and would change, in lines; and whether it could be read.
+
+    Nothing is changed.
+    """
+    vendor = gateway.vendor
+    lines = [f"{vendor.id} ({vendor.name})"]
+    try:
+        snapshot = gateway.fetch()
+    except VendorUnavailable as error:
+        return [*lines, f"  cannot be had: {error.problem}"], False
+    except InvalidSnapshot as error:
+        told = [f"  {rejection}" for rejection in error.rejections]
+        return [*lines, *(told or [f"  {error.problem}"])], False
+    lines += [f"  {line}" for line in _understood(gateway, snapshot)]
+    try:
+        lines += [f"  {line}" for line in _effect(sync_vendor.preview(snapshot, gateway.terms))]
+    except StorageUnavailable as error:
+        lines.append(f"  what it would change is unknown: {error}")
+    return lines, True
+
+
+def _understood(gateway: VendorGateway, snapshot: Snapshot) -> Iterator[str]:
+    units = sum(report.quantity for report in snapshot.reports)
+    date = timestamp_text(snapshot.as_of) if snapshot.as_of else "now"
+    whose = "by its own word" if snapshot.stated else "by the evidence"
+    yield f"{len(snapshot.reports)} products, {units} units, as of {date} {whose}"
+    yield f"orders count: {gateway.terms.counts_orders}"
+    yield from snapshot.findings
+    for report in islice(snapshot.reports, SHOWN_ROWS):
+        yield f"{report.product_id}: {report.quantity} ({report.name or 'without a name'})"
+    if len(snapshot.reports) > SHOWN_ROWS:
+        yield "…"
+    for rejection in snapshot.rejections[:SHOWN_REJECTIONS]:
+        yield f"rejected: {rejection}"
+
+
+def _effect(result: SyncResult) -> Iterator[str]:
+    if result.outdated:
+        yield "would be refused: it is older than what is known"
+    elif result.quarantined:
+        cut = result.quarantined
+        yield f"would wait for approval: {cut.after} units instead of {cut.before}"
+    else:
+        up = sum(max(0, entry.delta) for entry in result.adjustments)
+        down = sum(max(0, -entry.delta) for entry in result.adjustments)
+        products = len(result.adjustments)
+        yield f"would change {products} products: {up} units more, {down} units less"

@@ -1,0 +1,89 @@
+"""GET /vendor, and what belongs to a vendor."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import attrs
+import pytest
+
+from api_under_test import ApiUnderTest
+from order_aggregator.domain.errors import Rejection
+from order_aggregator.testing.shop import SAME_CLOCK, Feed, snapshot
+
+NEW_YEAR = "2026-01-01T00:00:00.000000+00:00"
+
+
+def _publish(api: ApiUnderTest, *rejections: Rejection, **quantities: int) -> None:
+    api.shop.pass_time(minutes=1)
+    feed = snapshot("acme", quantities, api.shop.clock.now())
+    terms = attrs.evolve(SAME_CLOCK, max_cut=0.5, max_age=timedelta(hours=1))
+    api.gateways["acme"] = Feed(attrs.evolve(feed, rejections=rejections), terms)
+
+
+def test_vendors_are_listed_by_id(api: ApiUnderTest) -> None:
+    answer = api.get("/vendor")
+    assert [vendor["vendor_id"] for vendor in answer.get_json()] == ["acme", "bits/co"]
+    assert answer.get_json()[1] == {
+        "vendor_id": "bits/co",
+        "name": "Vendor bits/co",
+        "as_of": NEW_YEAR,
+        "reported_at": NEW_YEAR,
+        "products": 1,
+        "rejected": 0,
+        "stale": False,
+        "retired": False,
+        "quarantined_at": None,
+    }
+    assert '"total": 2' in answer.headers["X-Pagination"]
+
+
+def test_one_vendor(api: ApiUnderTest) -> None:
+    assert api.get("/vendor/bits/co").get_json() == api.get("/vendor").get_json()[1]
+    answer = api.get("/vendor/nobody")
+    assert answer.status_code == 404
+
+
+def test_the_bad_rows_of_its_last_report(api: ApiUnderTest) -> None:
+    bad = Rejection(place="line 3", product_id=None, field="sku", reason="is missing")
+    _publish(api, bad, BOLT=10, NUT=4)
+    assert api.client.post("/v1/api/vendor/acme/sync").status_code == 200
+    answer = api.get("/vendor/acme/rejections")
+    assert answer.get_json() == [
+        {"place": "line 3", "product_id": None, "field": "sku", "reason": "is missing"}
+    ]
+    assert api.get("/vendor/acme").get_json()["rejected"] == 1
+    assert api.get("/vendor/bits/co/rejections").get_json() == []
+
+
+def test_a_report_that_takes_away_much_waits_for_approval(api: ApiUnderTest) -> None:
+    assert api.client.post("/v1/api/vendor/acme/approve").status_code == 409
+    _publish(api, BOLT=1)
+    refused = api.client.post("/v1/api/vendor/acme/sync")
+    assert refused.status_code == 409
+    assert refused.get_json()["type"].endswith(":quarantined-report")
+    [attempt] = [a for a in api.client.post("/v1/api/sync").get_json() if a["error"]]
+    assert "waits for approval" in attempt["error"]
+    assert api.get("/vendor/acme").get_json()["quarantined_at"]
+    approved = api.client.post("/v1/api/vendor/acme/approve")
+    assert approved.status_code == 200
+    assert api.shop.vendor_units("BOLT")["acme"] == 1
+    assert api.get("/vendor/acme").get_json()["quarantined_at"] is None
+
+
+@pytest.mark.parametrize("vendor_id", ["nobody", "x" * 5000])
+def test_nobody_elses_report_can_be_approved(api: ApiUnderTest, vendor_id: str) -> None:
+    answer = api.client.post(f"/v1/api/vendor/{vendor_id}/approve")
+    assert answer.status_code == 404
+    assert answer.get_json()["type"].endswith(":unknown-vendor")
+
+
+def test_a_silent_vendor_is_shown_as_stale(api: ApiUnderTest) -> None:
+    _publish(api, BOLT=10, NUT=4)
+    api.client.post("/v1/api/vendor/acme/sync")
+    api.shop.pass_time(hours=2)
+    api.shop.withhold_stale_stock()
+    assert api.get("/vendor/acme").get_json()["stale"]
+    level = api.get("/stock/NUT").get_json()
+    assert (level["on_hand"], level["stale"], level["available"]) == (4, 4, 0)
+    assert level["vendors"][0]["stale"]
