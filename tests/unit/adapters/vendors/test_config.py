@@ -78,7 +78,7 @@ def test_how_a_vendor_counts_orders_may_be_told(
 
 
 def test_how_far_a_vendor_is_believed_may_be_told(tmp_path: Path) -> None:
-    told = {"max_age": "2d", "max_cut": None, "confirm_after": "5m"}
+    told: dict[str, Any] = {"max_age": "2d", "max_cut": None, "confirm_after": "5m"}
     [gateway] = vendors_from_file(_write(tmp_path, [FILE | told]))
     assert gateway.terms == VendorTerms(
         max_age=timedelta(days=2), max_cut=None, confirm_after=timedelta(minutes=5)
