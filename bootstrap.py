@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from .adapters.sql import SqlMessageBus, SqlStorage, create_engine
 from .adapters.sql.engine import SCHEMES
 from .adapters.system.clock import SystemClock
+from .adapters.system.log import Log
 from .adapters.system.plugins import BUS_PLUGINS, STORAGE_PLUGINS, plugin, scheme_of
 from .adapters.system.settings import InvalidSetting, Settings, read_settings
 from .domain.allocation import AllocationPolicy, PriorityPolicy
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from .entrypoints.api.scheduling import Scheduler
     from .entrypoints.relay import Relay
     from .entrypoints.worker import Worker
+
+
+log = Log()
 
 
 @contextmanager
@@ -96,12 +100,18 @@ def _bus(settings: Settings, storage: Storage, clock: Clock) -> MessageBus:
 
 
 def _gateways(settings: Settings) -> dict[str, VendorGateway]:
-    from .adapters.vendors.config import gateways, vendors_from_file
+    from .adapters.vendors.config import gateways, read_vendors
     from .entrypoints.demo.gateways import mock_vendor_gateways
 
     if settings.vendors_file is not None:
         with _blame_setting("VENDORS_FILE"):
-            return gateways(vendors_from_file(Path(settings.vendors_file)))
+            found, mistakes = read_vendors(Path(settings.vendors_file))
+            if mistakes and not found:
+                raise mistakes[0]
+            for mistake in mistakes:
+                # One vendor's entry must not keep the others from being synced.
+                log.error("vendor.misconfigured", problem=mistake.expected)
+            return gateways(found)
     with _blame_setting("MOCK_VENDORS_HOST"):
         return gateways(
             mock_vendor_gateways(settings.mock_vendors_host, settings.mock_vendors_port)

@@ -175,7 +175,7 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
             stop.wait()
         return
     outcomes = retry_until_available(
-        lambda: sync_each(container.sync_vendor(), gateways.values()), stop, "sync.waiting"
+        lambda: sync_each(container.sync_vendor(), gateways.values(), stop), stop, "sync.waiting"
     )
     if not all(map(is_well, outcomes.values())):
         raise SystemExit(1)
@@ -193,12 +193,15 @@ def vendor_check(file: Path) -> None:
 
     Nothing is changed. Exit status 1 if a feed could not be read.
     """
-    from ..adapters.vendors.config import vendors_from_file
+    from ..adapters.vendors.config import gateways, read_vendors
     from .vendors import check
 
     _, container = _set_up()
-    well = True
-    for gateway in vendors_from_file(file):
+    found, mistakes = read_vendors(file)
+    for mistake in mistakes:
+        click.echo(mistake.expected, err=True)
+    well = not mistakes
+    for gateway in gateways(found).values():
         lines, readable = check(gateway, container.sync_vendor())
         click.echo("\n".join(lines))
         well = well and readable
@@ -255,7 +258,7 @@ def seed() -> None:
 
     _, container, stop = _start()
     retry_until_available(
-        lambda: sync_each(container.sync_vendor(), container.seed_gateways().values()),
+        lambda: sync_each(container.sync_vendor(), container.seed_gateways().values(), stop),
         stop,
         "seed.waiting",
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from time import monotonic
 
@@ -28,6 +28,7 @@ VENDOR_ERRORS = (VendorUnavailable, InvalidSnapshot)
 LOGGED_REJECTIONS = 20
 # Seconds for a sync that is about to be committed.
 STOP_WITHIN = 2.0
+STOP_CHECK = 0.1
 
 
 def known_vendor(vendor_id: str, read_model: ReadModel) -> Vendor:
@@ -39,16 +40,50 @@ def known_vendor(vendor_id: str, read_model: ReadModel) -> Vendor:
 
 
 def sync_each(
-    sync_vendor: SyncVendor, gateways: Iterable[VendorGateway]
+    sync_vendor: SyncVendor, gateways: Iterable[VendorGateway], stop: Event
 ) -> dict[str, SyncResult | Exception]:
     """Sync these vendors, side by side: none waits for another one.
 
-    By vendor id what changed, or why that vendor's feed could not be had.
+    By vendor id what changed, or why that vendor's feed could not be had. Raises what kept one from
+    being synced otherwise, once all have come to an end; and ShutdownRequested as soon as `stop` is
+    set, whatever is still read.
     """
     each = list(gateways)
-    with ThreadPoolExecutor(len(each) or 1, thread_name_prefix="sync") as pool:
-        outcomes = pool.map(lambda gateway: _sync(sync_vendor, gateway), each)
-        return {gateway.vendor.id: found for gateway, found in zip(each, outcomes, strict=True)}
+    done: SimpleQueue[tuple[str, SyncResult | Exception]] = SimpleQueue()
+
+    def work(gateway: VendorGateway) -> None:
+        try:
+            done.put((gateway.vendor.id, _sync(sync_vendor, gateway)))
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            done.put((gateway.vendor.id, _Failed(error)))
+
+    for gateway in each:
+        # Nobody waits for it at the end: it may be reading a feed for a minute.
+        name = f"sync-{gateway.vendor.id}"
+        Thread(target=work, args=(gateway,), name=name, daemon=True).start()
+    outcomes = dict(_next_outcome(done, stop) for _ in each)
+    for outcome in outcomes.values():
+        if isinstance(outcome, _Failed):
+            raise outcome.error
+    return {gateway.vendor.id: outcomes[gateway.vendor.id] for gateway in each}
+
+
+class _Failed(Exception):
+    """Something that is nobody's feed's fault."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _next_outcome(
+    done: SimpleQueue[tuple[str, SyncResult | Exception]], stop: Event
+) -> tuple[str, SyncResult | Exception]:
+    while True:
+        with suppress(Empty):
+            return done.get(timeout=STOP_CHECK)
+        if stop.is_set():
+            raise ShutdownRequested
 
 
 def _sync(sync_vendor: SyncVendor, gateway: VendorGateway) -> SyncResult | Exception:

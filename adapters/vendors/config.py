@@ -86,6 +86,17 @@ def gateways(given: Iterable[VendorGateway]) -> dict[str, VendorGateway]:
 
 def vendors_from_file(path: Path) -> list[VendorGateway]:
     """Gateways of the vendors in a file; InvalidValue names the entry and field that is wrong."""
+    found, mistakes = read_vendors(path)
+    if mistakes:
+        raise mistakes[0]
+    return found
+
+
+def read_vendors(path: Path) -> tuple[list[VendorGateway], list[InvalidValue]]:
+    """Gateways of the vendors in a file, and what is wrong with the entries of others.
+
+    InvalidValue where the file is no list of vendors at all.
+    """
     try:
         entries = load_json(path.read_text("utf-8-sig"))
     except OSError as error:
@@ -96,14 +107,13 @@ def vendors_from_file(path: Path) -> list[VendorGateway]:
         raise _mistake(path, error.expected) from error
     if not isinstance(entries, list) or not entries:
         raise _mistake(path, "must be a list of vendors, one at least")
-    return [_entry(entry, number, path) for number, entry in enumerate(entries, start=1)]
-
-
-def _entry(entry: object, number: int, path: Path) -> VendorGateway:
-    try:
-        return _gateway(entry, path.parent)
-    except InvalidValue as error:
-        raise _mistake(path, f"vendor {number}, {error}") from error
+    found, mistakes = [], []
+    for number, entry in enumerate(entries, start=1):
+        try:
+            found.append(_gateway(entry, path.parent))
+        except InvalidValue as error:
+            mistakes.append(_mistake(path, f"vendor {number}, {error}"))
+    return found, mistakes
 
 
 def _mistake(path: Path, problem: str) -> InvalidValue:

@@ -5,24 +5,20 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Request, Response
-from werkzeug.exceptions import (
-    ClientDisconnected,
-    NotFound,
-    RequestEntityTooLarge,
-    UnsupportedMediaType,
-)
+from flask import Response
+from werkzeug.exceptions import NotFound
 
 from ...domain.errors import OrderRefused, UnknownProducts
 from ...domain.order import Order
 from ...domain.ports.read_model import OrderFilter
 from ...domain.values import timestamp_text
-from . import problems, refusals, strict_json
+from . import problems, refusals
 from .blueprint import ApiBlueprint
+from .bodies import json_body
 from .order_requests import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_HEADER, REQUEST_BODY, parse_order
 from .paging import PAGINATION_HEADER, Paging
 from .request_ids import ENVIRON_KEY
-from .responses import JSON, json_response
+from .responses import json_response
 from .routing import PREFIX, location
 from .schemas import OrderQuery, OrderSchema
 from .services import app_state, current_request
@@ -74,7 +70,7 @@ def place_order() -> Response:
     Its stock is reserved, and it is durable, when the answer comes; vendors are chosen later.
     """
     app, request = app_state(), current_request()
-    wanted = parse_order(_json_body(request, app.services.limits.max_body_bytes))
+    wanted = parse_order(json_body(request, app.services.limits.max_body_bytes))
     command = wanted.command(app.services.new_order_id(), request.headers.get(IDEMPOTENCY_KEY))
     try:
         order = app.batcher.submit(command, request.environ[ENVIRON_KEY])
@@ -153,15 +149,3 @@ def order_document(order: Order) -> dict[str, Any]:
         "created_at": timestamp_text(order.created_at),
         "updated_at": timestamp_text(order.updated_at),
     }
-
-
-def _json_body(request: Request, limit: int) -> Any:
-    body = request.get_data(cache=False)
-    if len(body) < (request.content_length or 0):
-        # Not every server says so itself, and what did arrive may well be JSON.
-        raise ClientDisconnected("the body is shorter than its Content-Length")
-    if len(body) > limit:
-        raise RequestEntityTooLarge(f"the body must have at most {limit} bytes")
-    if body and request.mimetype != JSON:
-        raise UnsupportedMediaType(f"the body must be {JSON}")
-    return strict_json.parse(body)

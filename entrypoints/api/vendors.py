@@ -6,13 +6,18 @@ from typing import Any
 
 from werkzeug.exceptions import NotFound
 
+from ...domain.errors import UnknownVendor
 from ...domain.ports.read_model import VendorStatus
+from ...domain.stock import Vendor
+from ...domain.vendor_sync import VendorTerms
 from . import refusals
 from .blueprint import ApiBlueprint
+from .bodies import json_body
 from .paging import PAGINATION_HEADER, Paging
 from .schemas import PageQuery, RejectionSchema, SyncSchema, VendorStatusSchema
-from .services import app_state
+from .services import app_state, current_request
 from .stock import Listing
+from .stock_requests import REQUEST_BODY, PushedStock, parse_stock
 from .sync import changes, pull
 
 blueprint = ApiBlueprint("vendors", __name__, description="Vendors", url_prefix="/v1/api")
@@ -81,6 +86,46 @@ def approve_report(vendor_id: str) -> dict[str, Any]:
     gateway = services.gateway(vendor_id)
     services.approve_report(vendor_id)
     return changes(pull(services.sync_vendor, gateway))
+
+
+@blueprint.operation(
+    "PUT",
+    "/vendor/<id:vendor_id>/stock",
+    answer=(200, SyncSchema()),
+    refusals=(
+        refusals.UNKNOWN_VENDOR,
+        refusals.MALFORMED_JSON,
+        refusals.TOO_LARGE,
+        refusals.UNSUPPORTED_MEDIA_TYPE,
+        refusals.INVALID_ORDER,
+        refusals.QUARANTINED_REPORT,
+        refusals.OVERLOADED,
+        refusals.CONFLICT,
+        refusals.SYNC_INTERRUPTED,
+    ),
+    requestBody=REQUEST_BODY,
+)
+def put_stock(vendor_id: str) -> dict[str, Any]:
+    """Tell the whole stock of a vendor. Doing it again changes nothing.
+
+    The vendor is one of the vendors file, or has reported before.
+    """
+    services, request = app_state().services, current_request()
+    gateway = services.gateways.get(vendor_id)
+    if gateway is None:
+        vendor, terms = _reported(vendor_id), VendorTerms()
+    else:
+        vendor, terms = gateway.vendor, gateway.terms
+    reports = parse_stock(json_body(request, services.limits.max_body_bytes))
+    pushed = PushedStock(vendor=vendor, terms=terms, reports=reports)
+    return changes(pull(services.sync_vendor, pushed))
+
+
+def _reported(vendor_id: str) -> Vendor:
+    found = app_state().services.read_model.vendors(0, 1, vendor_id).items
+    if not found:
+        raise UnknownVendor(vendor_id)
+    return Vendor(id=vendor_id, name=found[0].name)
 
 
 def _known(vendor_id: str) -> VendorStatus:

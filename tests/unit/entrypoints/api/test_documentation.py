@@ -34,6 +34,7 @@ def test_every_call_of_the_contract_is_documented(document: Any) -> None:
         "GET /v1/api/vendor/{vendor_id}",
         "GET /v1/api/vendor/{vendor_id}/rejections",
         "POST /v1/api/vendor/{vendor_id}/approve",
+        "PUT /v1/api/vendor/{vendor_id}/stock",
         "POST /v1/api/vendor/{vendor_id}/sync",
         "POST /v1/api/sync",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -87,3 +88,94 @@ def test_a_silent_vendor_is_shown_as_stale(api: ApiUnderTest) -> None:
     level = api.get("/stock/NUT").get_json()
     assert (level["on_hand"], level["stale"], level["available"]) == (4, 4, 0)
     assert level["vendors"][0]["stale"]
+
+
+def _put(api: ApiUnderTest, vendor_id: str, document: object) -> Any:
+    return api.client.put(f"/v1/api/vendor/{vendor_id}/stock", json=document)
+
+
+def test_a_vendor_tells_its_whole_stock(api: ApiUnderTest) -> None:
+    api.shop.pass_time(minutes=1)
+    other = {"product_id": "X", "quantity": 1}
+    rows = [{"product_id": " BOLT ", "quantity": 4, "name": "Bolt"}, other]
+    answer = _put(api, "bits/co", rows)
+    assert answer.status_code == 200, answer.text
+    assert answer.get_json()["changes"] == [
+        {"product_id": "BOLT", "delta": -1},
+        {"product_id": "X", "delta": 1},
+    ]
+    assert _put(api, "bits/co", rows).get_json()["changes"] == []
+    assert api.shop.vendor_units("BOLT") == {"acme": 10, "bits/co": 4}
+    assert _put(api, "bits/co", [other]).get_json()["changes"] == [
+        {"product_id": "BOLT", "delta": -4}
+    ]
+    assert api.shop.discrepancies() == []
+
+
+def test_orders_that_it_has_not_counted_are_subtracted(api: ApiUnderTest) -> None:
+    api.shop.fulfil(api.shop.accepted(NUT=3))
+    _publish(api, BOLT=10, NUT=4)
+    assert _put(api, "acme", [{"product_id": "NUT", "quantity": 4}, *_BOLTS]).status_code == 200
+    assert api.shop.vendor_units("NUT") == {"acme": 1}
+    counted = {"product_id": "NUT", "quantity": 4, "sequence": 3}
+    assert _put(api, "acme", [counted, *_BOLTS]).status_code == 200
+    assert api.shop.vendor_units("NUT") == {"acme": 4}
+
+
+_BOLTS = [{"product_id": "BOLT", "quantity": 10}]
+
+
+def test_what_it_tells_may_have_to_wait_for_approval(api: ApiUnderTest) -> None:
+    _publish(api, BOLT=10, NUT=4)
+    answer = _put(api, "acme", [])
+    assert answer.status_code == 409
+    assert answer.get_json()["type"].endswith(":quarantined-report")
+
+
+def test_a_vendor_of_which_nobody_has_heard_is_not_found(api: ApiUnderTest) -> None:
+    answer = _put(api, "nobody", _BOLTS)
+    assert answer.status_code == 404
+    api.gateways["nobody"] = Feed(snapshot("nobody", {}, api.shop.clock.now()))
+    assert _put(api, "nobody", _BOLTS).status_code == 200
+    del api.gateways["bits/co"]
+    assert _put(api, "bits/co", _BOLTS).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("document", "errors"),
+    [
+        ({}, {"body": ["must be an array"]}),
+        ([1], {"0": ["must be an object"]}),
+        ([{}], {"0.product_id": ["is required"], "0.quantity": ["is required"]}),
+        (
+            [{"product_id": "", "quantity": -1, "colour": 1}],
+            {
+                "0.colour": ["unknown field"],
+                "0.product_id": ["must have 1 to 100 characters"],
+                "0.quantity": ["must be from 0 to 1000000000"],
+            },
+        ),
+        (
+            [*_BOLTS, {"product_id": "BOLT ", "quantity": 1}],
+            {"1.product_id": ["must not repeat an earlier row's"]},
+        ),
+        (
+            [{"product_id": "a", "quantity": 1, "as_of": "2026-01-01", "sequence": -1}],
+            {
+                "0.as_of": ["must be a moment with a UTC offset"],
+                "0.sequence": ["must be a whole number from 0 up"],
+            },
+        ),
+        (
+            [{"product_id": "a", "quantity": 1, "as_of": "soon"}],
+            {"0.as_of": ["must be a moment with a UTC offset"]},
+        ),
+    ],
+)
+def test_every_wrong_field_is_named_and_nothing_changes(
+    api: ApiUnderTest, document: object, errors: dict[str, list[str]]
+) -> None:
+    answer = _put(api, "bits/co", document)
+    assert answer.status_code == 422
+    assert answer.get_json()["errors"] == errors
+    assert api.shop.vendor_units("BOLT")["bits/co"] == 5
