@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import zipfile
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_aggregator.adapters.vendors.feed import MAX_BYTES, FeedFormat, FeedReader
+from order_aggregator.adapters.vendors.feed import FeedFormat, FeedReader
 from order_aggregator.domain.errors import InvalidSnapshot, InvalidValue
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.vendor_sync import Snapshot, StockReport
@@ -335,16 +332,6 @@ class TestCsv:
     def test_broken_documents(self, body: bytes, problem: str) -> None:
         assert _problem(body, CSV).startswith(problem)
 
-    def test_what_is_not_utf_8_is_taken_for_what_windows_writes(self) -> None:
-        body = "product_id,quantity\nä,1\n".encode("windows-1252")
-        reader = FeedReader(CSV, VENDOR)
-        reader.read(body)
-        assert [report.product_id for report in reader.snapshot(None).reports] == ["ä"]
-        assert reader.findings()[0] == "encoding windows-1252"
-        named = attrs.evolve(CSV, encoding="cp437")
-        assert _stock("product_id,quantity\nä,1\n".encode("cp437"), named) == {"ä": 1}
-        assert "not utf-8 at byte 20" in _problem(body, attrs.evolve(CSV, encoding="utf-8"))
-
     def test_a_promised_as_of_must_be_in_each_row(self) -> None:
         feed_format = FeedFormat(kind="csv", as_of="at")
         assert "column 'at'" in _problem(b"product_id,quantity\n", feed_format)
@@ -377,33 +364,6 @@ class TestBadRows:
 
     def test_not_all_of_many_are_in_the_message(self) -> None:
         assert _problem(self._body(0, 30), CSV).endswith("; and 10 more")
-
-
-class TestPacked:
-    BODY = b"product_id,quantity\na,1\n"
-
-    def test_gzip_and_zip_are_unpacked(self) -> None:
-        assert _stock(gzip.compress(self.BODY), CSV) == {"a": 1}
-        assert _stock(self._zip("stock.csv"), CSV) == {"a": 1}
-
-    @pytest.mark.parametrize("names", [(), ("a.csv", "b.csv")])
-    def test_a_zip_file_holds_one_file(self, names: tuple[str, ...]) -> None:
-        assert (
-            "must hold one file" in _problem(self._zip(*names) or b"PK\x03\x04", CSV) or not names
-        )
-
-    def test_one_that_is_broken_or_too_large_is_refused(self) -> None:
-        packed = gzip.compress(b"0" * (MAX_BYTES + 1), 1)
-        assert "larger than" in _problem(packed, CSV)
-        assert "cannot be unpacked" in _problem(gzip.compress(self.BODY)[:-9], CSV)
-        assert "cannot be unpacked" in _problem(self._zip("a.csv")[:40], CSV)
-
-    def _zip(self, *names: str) -> bytes:
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w") as archive:
-            for name in names:
-                archive.writestr(name, self.BODY)
-        return file.getvalue()
 
 
 class TestFormat:
