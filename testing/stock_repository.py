@@ -151,6 +151,15 @@ def test_vendor_stock_is_found_by_product(storage: Storage) -> None:
     assert _levels(storage) == []
 
 
+def test_one_vendors_stock_is_found_by_product(storage: Storage) -> None:
+    stock_up(storage, "bert", apple=2, fig=1)
+    found = work(storage, lambda uow: uow.stock.vendor_levels("bert", ["apple", "fig", "kiwi"]))
+    by_product = sorted(found, key=lambda each: each.product_id)
+    assert by_product == [level("bert", "apple", 2), level("bert", "fig", 1)]
+    assert work(storage, lambda uow: uow.stock.vendor_levels("stranger", ["apple"])) == []
+    assert work(storage, lambda uow: uow.stock.vendor_levels("bert", [])) == []
+
+
 def test_vendor_stock_is_changed_by_differences(storage: Storage) -> None:
     changes = [
         VendorStockChange(vendor_id="acme", product_id="apple", available=-5),

@@ -64,6 +64,11 @@ class MemoryStock:
         levels = self._tables.vendor_stock.values()
         return [level for level in levels if level.product_id in wanted]
 
+    def vendor_levels(self, vendor_id: str, product_ids: Collection[str]) -> list[VendorStock]:
+        """Look up."""
+        found = (self._tables.vendor_stock.get((key, vendor_id)) for key in product_ids)
+        return [level for level in found if level is not None]
+
     def lock_top_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
         """Sorted here."""
         levels = sorted(

@@ -72,6 +72,9 @@ class StockStatements:
         self.lock_vendor_stock = select(*vendor_stock.c).where(
             self.ids.contain(vendor_stock.c.product_id)
         )
+        self.vendor_levels = self.lock_vendor_stock.where(
+            vendor_stock.c.vendor_id == bindparam("vendor_id")
+        )
         self.products_of = select(vendor_stock.c.product_id).where(
             vendor_stock.c.vendor_id == bindparam("vendor_id"), vendor_stock.c.reported > 0
         )
@@ -329,6 +332,12 @@ class SqlStock:
         keys = statements.ids.bind(product_ids)
         self._transaction.write(statements.lock, keys)
         return _levels(self._transaction.rows(statements.lock_vendor_stock, keys))
+
+    def vendor_levels(self, vendor_id: str, product_ids: Collection[str]) -> list[VendorStock]:
+        """By the primary key."""
+        statements = self._statements
+        parameters = statements.ids.bind(product_ids) | {"vendor_id": vendor_id}
+        return _levels(self._transaction.rows(statements.vendor_levels, parameters))
 
     def lock_top_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
         """Chosen by the database: the others never leave it."""

@@ -30,6 +30,9 @@ class StockRepository(Protocol):
     def lock_vendor_stock(self, product_ids: Collection[str]) -> list[VendorStock]:
         """All vendor stock of these products, which are locked like by `lock`."""
 
+    def vendor_levels(self, vendor_id: str, product_ids: Collection[str]) -> list[VendorStock]:
+        """What one vendor has of these products, not locked."""
+
     def lock_top_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
         """Of each product so many vendors, those with the highest stock, ties by vendor id.
 

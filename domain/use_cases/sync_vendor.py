@@ -13,13 +13,14 @@ from ..ports.clock import Clock
 from ..ports.stock_repository import StockRepository
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_gateway import VendorGateway
-from ..stock import StockDelta, Vendor, VendorStock
+from ..stock import Product, StockDelta, Vendor, VendorStock
 from ..vendor_sync import (
     Cut,
     Snapshot,
     StockAdjustment,
     StockReport,
     VendorTerms,
+    is_known,
     is_outdated,
     new_products,
     reconcile,
@@ -142,8 +143,13 @@ class SyncVendor:
         vendor_id = intake.vendor.id
         product_ids = [report.product_id for report in chunk]
         with self._unit_of_work() as uow:
+            # It keeps other reports of the vendor out.
             self._accept(uow, intake)
             products = uow.stock.products(product_ids)
+            chunk = _news(uow.stock, vendor_id, chunk, products)
+            if not chunk:
+                return [], []
+            product_ids = [report.product_id for report in chunk]
             uow.stock.add_products(new_products(vendor_id, chunk, products), intake.asked)
             levels = uow.stock.lock_vendor_stock(product_ids)
             # Whatever is seen now was committed by now.
@@ -258,6 +264,22 @@ class _Intake:
     def acked_through(self, report: StockReport) -> int | None:
         """By its sequence, where that counts."""
         return report.acked_through if self.terms.counts_orders.by_sequence else None
+
+
+def _news(
+    stock: StockRepository,
+    vendor_id: str,
+    reports: Sequence[StockReport],
+    products: Mapping[str, Product],
+) -> list[StockReport]:
+    """Of a vendor that nobody else reports of now, what is not known yet; no product is locked."""
+    product_ids = [report.product_id for report in reports]
+    known = {level.product_id: level for level in stock.vendor_levels(vendor_id, product_ids)}
+    return [
+        report
+        for report in reports
+        if not is_known(report, known.get(report.product_id), products.get(report.product_id))
+    ]
 
 
 def _reported(stock: StockRepository, vendor_id: str, product_ids: set[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -11,8 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from order_aggregator.domain.errors import InvalidSnapshot, InvalidValue
-from order_aggregator.domain.stock import Vendor, VendorStock
-from order_aggregator.domain.vendor_sync import Snapshot, StockReport, is_outdated, reconcile
+from order_aggregator.domain.stock import Product, Vendor, VendorStock
+from order_aggregator.domain.vendor_sync import (
+    Snapshot,
+    StockReport,
+    is_known,
+    is_outdated,
+    reconcile,
+)
 from order_aggregator.testing.shop import snapshot
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,6 +116,32 @@ def test_a_row_older_than_what_the_vendor_said_before_is_outdated() -> None:
 def test_what_is_dated_later_than_now_outdates_nothing() -> None:
     known = attrs.evolve(_level(1, 1), stated_at=NOW)
     assert not is_outdated(StockReport(product_id="apple", quantity=2), EARLIER, known, EARLIER)
+
+
+_APPLE = Product(id="apple", name="Apple")
+
+
+@pytest.mark.parametrize(
+    ("report", "known", "product", "is_so"),
+    [
+        ({"quantity": 5}, _level(5, 5), _APPLE, True),
+        ({"quantity": 5, "name": "Apple"}, _level(5, 5), _APPLE, True),
+        ({"quantity": 5}, _level(3, 5, allocated=2), _APPLE, False),
+        ({"quantity": 5}, _level(5, 5, allocated=2, counted=2), _APPLE, True),
+        ({"quantity": 5, "acked_through": 1}, _level(4, 5, allocated=2, counted=1), _APPLE, True),
+        ({"quantity": 5, "acked_through": 2}, _level(4, 5, allocated=2, counted=1), _APPLE, False),
+        ({"quantity": 4}, _level(5, 5), _APPLE, False),
+        ({"quantity": 5, "name": "Pomme"}, _level(5, 5), _APPLE, False),
+        ({"quantity": 5, "as_of": NOW}, _level(5, 5), _APPLE, False),
+        ({"quantity": 5}, attrs.evolve(_level(5, 5), stale=True), _APPLE, False),
+        ({"quantity": 0}, None, _APPLE, False),
+        ({"quantity": 5}, _level(5, 5), None, False),
+    ],
+)
+def test_what_is_known_does_not_have_to_be_taken_in(
+    report: dict[str, Any], known: VendorStock | None, product: Product | None, *, is_so: bool
+) -> None:
+    assert is_known(StockReport(product_id="apple", **report), known, product) == is_so
 
 
 def test_a_snapshot_that_names_a_product_twice_is_refused_whole() -> None:

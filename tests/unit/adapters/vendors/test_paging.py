@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import httpx
 import pytest
 
@@ -12,9 +14,11 @@ from order_aggregator.domain.errors import InvalidValue
 FIRST = PageRequest(url=httpx.URL("http://a.example/stock?size=2"))
 
 
-def _page(rows: int = 2, next_page: str | None = None, **said: object) -> PageRead:
+def _page(
+    said: Mapping[str, object] | None = None, rows: int = 2, next_page: str | None = None
+) -> PageRead:
     def look_up(place: str) -> list[object]:
-        return [said[place]] if place in said else []
+        return [said[place]] if said and place in said else []
 
     return PageRead(rows=rows, next_page=next_page, look_up=look_up)
 
@@ -50,7 +54,7 @@ def test_by_the_number_of_the_page() -> None:
 @pytest.mark.parametrize(("total", "goes_on"), [(2, False), (3, True), ("3", True), (True, True)])
 def test_by_the_number_of_rows_until_the_total(total: object, *, goes_on: bool) -> None:
     paging = Paging(by="offset", parameter="o", total="all")
-    following = _following(paging, _page(all=total))
+    following = _following(paging, _page({"all": total}))
     assert following == ("http://a.example/stock?size=2&o=2" if goes_on else None)
 
 
@@ -67,5 +71,5 @@ def test_by_the_number_of_rows_until_the_total(total: object, *, goes_on: bool) 
 def test_by_a_cursor(said: dict[str, object], *, goes_on: bool) -> None:
     more = "more" if "more" in said else None
     paging = Paging(by="cursor", parameter="after", cursor="c", more=more)
-    following = _following(paging, _page(**said))
+    following = _following(paging, _page(said))
     assert following == ("http://a.example/stock?size=2&after=x" if goes_on else None)
