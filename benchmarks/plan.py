@@ -9,7 +9,7 @@ import attrs
 class Plan:
     """Sizes of one run."""
 
-    rounds: int = 5
+    rounds: int = 3
     # Of each measured load, and of the one before it that is not.
     seconds: int = 4
     warm_up: int = 3
