@@ -100,7 +100,7 @@ rejections = Table(
     Column("vendor_id", TEXT_ID, nullable=False),
     Column("position", Integer, nullable=False),
     Column("place", Text, nullable=False),
-    Column("product_id", Text),
+    Column("product_id", TEXT_ID),
     Column("field", Text, nullable=False),
     Column("reason", Text, nullable=False),
     PrimaryKeyConstraint("vendor_id", "position"),
@@ -288,6 +288,15 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     # A number is never given twice, so that a late settlement cannot hit another message.
     sqlite_autoincrement=True,
+)
+
+# When each machine that a SQLite file was on was started, by its wall clock at the time.
+boots = Table(
+    "boots",
+    metadata,
+    Column("boot_id", Text, primary_key=True),
+    Column("started_at", TIMESTAMP, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # One row at most: when somebody last reported that the outbox is not being sent.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, Engine
 
 from .claim_cursor import ClaimCursor
-from .clock import ServerClock
+from .clock import shared_clock
 from .engine import require_our_engine
 from .ledger import SqlLedger
 from .read_model import SqlReadModel
@@ -26,8 +26,7 @@ class SqlStorage:
         self._claim_cursor = ClaimCursor()
         self.read_model = SqlReadModel(engine)
         self.ledger = SqlLedger(engine)
-        # All processes that use a SQLite file are on one machine.
-        self.clock = ServerClock(engine) if engine.dialect.name == "postgresql" else None
+        self.clock = shared_clock(engine)
 
     def unit_of_work(self, within: Connection | None = None) -> SqlUnitOfWork:
         """A unit of work; the storage's UnitOfWorkFactory.

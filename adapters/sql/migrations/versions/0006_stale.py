@@ -1,4 +1,4 @@
-"""Vendors that have been silent for too long, or whose reports are not believed; bad rows."""
+"""Vendors that are silent, or whose reports are not believed; bad rows; one clock."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("vendor_id", TEXT_ID, nullable=False),
         sa.Column("position", sa.Integer, nullable=False),
         sa.Column("place", sa.Text, nullable=False),
-        sa.Column("product_id", sa.Text),
+        sa.Column("product_id", TEXT_ID),
         sa.Column("field", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("vendor_id", "position", name="rejections_pkey"),
@@ -31,6 +31,13 @@ def upgrade() -> None:
         op.add_column(
             table, sa.Column("stale", sa.Boolean, nullable=False, server_default=sa.false())
         )
+    op.create_table(
+        "boots",
+        sa.Column("boot_id", sa.Text, nullable=False),
+        sa.Column("started_at", TIMESTAMP, nullable=False),
+        sa.PrimaryKeyConstraint("boot_id", name="boots_pkey"),
+        sqlite_with_rowid=False,
+    )
     op.add_column(
         "central_stock",
         sa.Column(
