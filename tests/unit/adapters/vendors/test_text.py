@@ -39,6 +39,7 @@ def test_gzip_and_zip_are_unpacked_and_anything_else_is_as_it_is() -> None:
         (gzip.compress(BODY)[:-9], "cannot be unpacked"),
         (_zip("a.csv")[:40], "cannot be unpacked"),
     ],
+    ids=["two files", "no file", "too large", "half a gzip", "half a zip"],
 )
 def test_what_is_broken_or_too_large_is_refused(packed: bytes, problem: str) -> None:
     with pytest.raises(InvalidValue, match=problem):
