@@ -219,6 +219,30 @@ def vendor_list() -> None:
         click.echo(line)
 
 
+@vendor.command("show")
+@click.argument("vendor_id")
+def vendor_show(vendor_id: str) -> None:
+    """Say how one vendor's reports are getting on, and which rows were left out."""
+    from .vendors import details
+
+    _, container = _set_up()
+    for line in details(container.read_model(), vendor_id):
+        click.echo(line)
+
+
+@vendor.command("retire")
+@click.argument("vendor_id")
+def vendor_retire(vendor_id: str) -> None:
+    """Take a former vendor's stock off sale."""
+    from .sync import known_vendor
+
+    _, container = _set_up()
+    if vendor_id in container.gateways():
+        raise click.BadParameter("is still in the vendors file", param_hint="VENDOR_ID")
+    container.retire_vendor()(known_vendor(vendor_id, container.read_model()))
+    click.echo(f"{vendor_id} has nothing any more")
+
+
 @vendor.command("approve")
 @click.argument("vendor_id")
 def vendor_approve(vendor_id: str) -> None:

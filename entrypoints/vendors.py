@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from ..domain.errors import InvalidSnapshot, StorageUnavailable, VendorUnavailable
+from ..domain.errors import InvalidSnapshot, StorageUnavailable, UnknownVendor, VendorUnavailable
 from ..domain.ports.read_model import ReadModel, VendorStatus
 from ..domain.ports.vendor_gateway import VendorGateway
 from ..domain.use_cases.sync_vendor import SyncResult, SyncVendor
@@ -38,6 +38,19 @@ def status_lines(read_model: ReadModel) -> Iterator[str]:
     while page := read_model.vendors(offset, PAGE).items:
         yield from map(status_line, page)
         offset += len(page)
+
+
+def details(read_model: ReadModel, vendor_id: str) -> Iterator[str]:
+    """A vendor, and the rows of its last report that were left out; raises UnknownVendor."""
+    found = read_model.vendors(0, 1, vendor_id).items
+    if not found:
+        raise UnknownVendor(vendor_id)
+    yield status_line(found[0])
+    rejections = read_model.rejections(vendor_id, 0, SHOWN_REJECTIONS)
+    for rejection in rejections.items:
+        yield f"  rejected: {rejection}"
+    if rejections.total > SHOWN_REJECTIONS:
+        yield f"  and {rejections.total - SHOWN_REJECTIONS} more"
 
 
 def check(gateway: VendorGateway, sync_vendor: SyncVendor) -> tuple[list[str], bool]:

@@ -1,4 +1,4 @@
-"""Which vendors there are: from a file, a JSON list with an object for each.
+"""Which vendors there are: from a file, in JSON a list with an object for each, or in TOML.
 
 `docs/vendors.md` has the keys; any other is refused. A `type` other than `"http"` and `"file"` is
 the name of an entry point in `order_aggregator.vendors`: that is called with the entry and the
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -98,7 +99,8 @@ def read_vendors(path: Path) -> tuple[list[VendorGateway], list[InvalidValue]]:
     InvalidValue where the file is no list of vendors at all.
     """
     try:
-        entries = load_json(path.read_text("utf-8-sig"))
+        text = path.read_text("utf-8-sig")
+        entries = _load_toml(text) if path.suffix == ".toml" else load_json(text)
     except OSError as error:
         raise _mistake(path, f"cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -114,6 +116,13 @@ def read_vendors(path: Path) -> tuple[list[VendorGateway], list[InvalidValue]]:
         except InvalidValue as error:
             mistakes.append(_mistake(path, f"vendor {number}, {error}"))
     return found, mistakes
+
+
+def _load_toml(text: str) -> object:
+    try:
+        return tomllib.loads(text).get("vendor")
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidValue("the document", f"not TOML: {error}") from error
 
 
 def _mistake(path: Path, problem: str) -> InvalidValue:
@@ -254,10 +263,11 @@ def _terms(entry: dict[str, Any]) -> VendorTerms:
 
 
 def _max_cut(share: object) -> float | None:
-    if share is None:
+    # TOML has no null.
+    if share in (None, "none"):
         return None
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        raise InvalidValue("max_cut", "must be more than 0, and at most 1, or null")
+        raise InvalidValue("max_cut", "must be more than 0, and at most 1, or none")
     return float(share)
 
 

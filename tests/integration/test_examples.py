@@ -37,8 +37,12 @@ def test_the_service_in_another_program() -> None:
 
 def test_a_policy_of_ones_own() -> None:
     assert run("own_policy.py").splitlines()[-1] == (
-        "fulfilled by [{'vendor_id': 'northside', 'quantity': 3}]"
+        "fulfilled by [{'vendor_id': 'northside', 'quantity': 3, 'sequence': 3}]"
     )
+
+
+def test_a_feed_of_ones_own() -> None:
+    assert run("own_feed.py").splitlines() == ["4973148: 0", "5110001: 142"]
 
 
 def test_the_api_in_another_application() -> None:

@@ -58,6 +58,20 @@ def test_a_file_is_checked_and_nothing_is_changed(service: Service, tmp_path: Pa
     assert service.call("vendor", "list").stdout == ""
 
 
+def test_one_vendor_is_shown_and_retired(service: Service, tmp_path: Path) -> None:
+    _publish(tmp_path, ("A-1", 10), ("A-2", "?"))
+    assert service.call("sync").returncode == 0
+    lines = service.call("vendor", "show", "acme").stdout.splitlines()
+    assert lines[0].startswith("acme: well; 1 products")
+    assert lines[1:] == ["  rejected: line 3, menge: must be a number of units, but is '?'"]
+    assert service.call("vendor", "show", "nobody").returncode == 1
+    assert service.call("vendor", "retire", "acme").returncode == 2
+    service.environment["VENDORS_FILE"] = ""
+    assert service.call("vendor", "retire", "acme").returncode == 0
+    assert service.call("vendor", "list").stdout.startswith("acme: retired; 0 products")
+    service.verify()
+
+
 def test_what_cannot_be_read_is_told_whole(service: Service, tmp_path: Path) -> None:
     _publish(tmp_path, ("A-1", "?"), ("A-2", "!"))
     checked = service.call("vendor", "check", "vendors.json")

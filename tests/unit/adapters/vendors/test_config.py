@@ -87,6 +87,32 @@ def test_how_far_a_vendor_is_believed_may_be_told(tmp_path: Path) -> None:
     assert gateway.terms == VendorTerms(max_cut=0.5, confirm_after=timedelta(hours=1))
 
 
+def test_a_file_may_be_toml(tmp_path: Path) -> None:
+    path = tmp_path / "vendors.toml"
+    path.write_text("""
+        [[vendor]]
+        id = "b"
+        name = "B"
+        type = "file"
+        format = "csv"
+        path = "stock/b.csv"
+        max_cut = "none"
+        fields = { quantity = ["north", "south"] }
+        where = { kind = ["simple"] }
+    """)
+    [gateway] = vendors_from_file(path)
+    assert isinstance(gateway, FileVendorGateway)
+    assert gateway.path == tmp_path / "stock" / "b.csv"
+    assert gateway.feed_format.quantity == ("north", "south")
+    assert gateway.terms.max_cut is None
+    path.write_text("[[vendor]")
+    with pytest.raises(InvalidValue, match="not TOML"):
+        vendors_from_file(path)
+    path.write_text("vendors = []")
+    with pytest.raises(InvalidValue, match="must be a list of vendors"):
+        vendors_from_file(path)
+
+
 def test_the_example_is_right_and_its_files_can_be_read() -> None:
     found = gateways(vendors_from_file(EXAMPLES / "vendors.json"))
     assert list(found) == ["acme", "bayside", "corner-shop", "depot"]
@@ -164,9 +190,9 @@ def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (FILE | {"fields": {"quantity": 5}}, "fields.quantity: must be a string"),
         (FILE | {"max_age": 60}, 'max_age: must be a duration such as "90s"'),
         (FILE | {"confirm_after": "soon"}, 'confirm_after: must be a duration such as "90s"'),
-        (FILE | {"max_cut": 0}, "max_cut: must be more than 0, and at most 1, or null"),
-        (FILE | {"max_cut": True}, "max_cut: must be more than 0, and at most 1, or null"),
-        (FILE | {"max_cut": "50%"}, "max_cut: must be more than 0, and at most 1, or null"),
+        (FILE | {"max_cut": 0}, "max_cut: must be more than 0, and at most 1, or none"),
+        (FILE | {"max_cut": True}, "max_cut: must be more than 0, and at most 1, or none"),
+        (FILE | {"max_cut": "50%"}, "max_cut: must be more than 0, and at most 1, or none"),
         (FILE | {"counts_orders": "soon"}, 'counts_orders: must be "by_sequence", "by_as_of" or '),
         (FILE | {"counts_orders": ["by_as_of"]}, 'counts_orders: must be "by_sequence"'),
         (FILE | {"counts_orders": "after:1w"}, 'counts_orders: must be a duration such as "90s"'),
