@@ -17,7 +17,8 @@ MAX_QUANTITY = 1_000_000_000
 # They look like nothing, and would make another id of the same: controls, soft hyphens, and what
 # joins, parts or directs letters without being one.
 _INVISIBLE = re.compile("[\u0080-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
-_AROUND = re.compile(rf"^(?:\s|{_INVISIBLE.pattern})+|(?:\s|{_INVISIBLE.pattern})+$")
+# Spaces of any width (Unicode's category Zs).
+_SPACES = " \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
 # Control characters (NUL cannot be stored) and lone surrogates (they have no UTF-8 form).
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -33,12 +34,12 @@ def check_text(value: object, field: str, max_length: int = MAX_ID_LENGTH) -> No
 
 
 def clean_id(value: Any) -> Any:
-    """An id as it counts: composed (NFC), and without what nobody sees around it."""
+    """An id as it counts: composed (NFC), and without spaces around it."""
     if not isinstance(value, str):
         return value
     if value.isascii():
-        return value.strip()
-    return _AROUND.sub("", unicodedata.normalize("NFC", value))
+        return value.strip(" ")
+    return unicodedata.normalize("NFC", value).strip(_SPACES)
 
 
 def check_id(value: object, field: str) -> None:
@@ -69,6 +70,16 @@ def check_aware(value: object, field: str) -> None:
         value.astimezone(UTC)
     except OverflowError as error:
         raise InvalidValue(field, "must lie in the years 1 to 9999 of UTC") from error
+
+
+def to_utc(value: Any) -> Any:
+    """A moment in UTC: no database takes every offset. Anything else as it is."""
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        return value
 
 
 def timestamp_text(timestamp: datetime) -> str:

@@ -25,7 +25,9 @@ class StockReport:
     quantity: int = attrs.field(validator=values.stock_level)
     # What the vendor says this row is of.
     as_of: datetime | None = attrs.field(
-        default=None, validator=attrs.validators.optional(values.timestamp)
+        default=None,
+        converter=values.to_utc,
+        validator=attrs.validators.optional(values.timestamp),
     )
     # The `sequence` of the last of our allocations that the quantity has counted.
     acked_through: int | None = attrs.field(
@@ -39,7 +41,9 @@ class Snapshot:
 
     vendor: Vendor
     # None: nothing tells how old it is, so it is of the moment at which it was asked for.
-    as_of: datetime | None = attrs.field(validator=attrs.validators.optional(values.timestamp))
+    as_of: datetime | None = attrs.field(
+        converter=values.to_utc, validator=attrs.validators.optional(values.timestamp)
+    )
     # Whether the vendor itself says so: not a file's date, nor a header of HTTP.
     stated: bool = False
     reports: tuple[StockReport, ...] = attrs.field()

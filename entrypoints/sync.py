@@ -98,6 +98,8 @@ def _sync(sync_vendor: SyncVendor, gateway: VendorGateway) -> SyncResult | Excep
         log.warning("vendor.outdated", vendor_id=vendor_id, as_of=as_of)
     if result.quarantined:
         log.error("vendor.quarantined", vendor_id=vendor_id, **attrs.asdict(result.quarantined))
+    if not is_well(result):
+        return result
     for rejection in result.rejections[:LOGGED_REJECTIONS]:
         log.warning("vendor.row_rejected", vendor_id=vendor_id, **attrs.asdict(rejection))
     log.info(

@@ -439,6 +439,7 @@ def test_every_id_comes_back_as_it_went_in(storage: Storage) -> None:
     [
         datetime(2026, 1, 1, 12, 0, 0, 1, tzinfo=UTC),
         datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=9, minutes=30))),
+        datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=18, minutes=52))),
         datetime(1, 1, 1, tzinfo=UTC),
         datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
     ],

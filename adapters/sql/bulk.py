@@ -125,7 +125,8 @@ def _text_element(value: str) -> str:
 @lru_cache(maxsize=16)
 def _moment_element(value: datetime) -> str:
     # Kept because nearly all rows of a batch have the same moment.
-    return f'"{value.isoformat()}"'
+    # PostgreSQL knows no offsets of 16 hours and more.
+    return f'"{timestamp_text(value)}"'
 
 
 _ELEMENT_FORMS: Mapping[type, ElementForm] = {

@@ -338,7 +338,7 @@ class _Rows:
             value = str(value)
         if isinstance(value, str) and (guarded := _GUARDED.fullmatch(value.strip())):
             value = guarded[1] or guarded[2]
-        cleaned = clean_id(value)
+        cleaned = clean_id(value.strip() if isinstance(value, str) else value)
         try:
             check_id(cleaned, place)
         except InvalidValue as error:

@@ -73,6 +73,7 @@ def create_app(services: ApiServices) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = services.limits.max_body_bytes + 1
     app.json = _Json(app)
     app.url_map.converters["id"] = routing.IdConverter
+    app.url_map.converters["vendor"] = routing.VendorConverter
     # An id may contain two slashes in a row.
     app.url_map.merge_slashes = False
     app.extensions[EXTENSION] = AppState(

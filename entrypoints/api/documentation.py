@@ -7,7 +7,7 @@ from flask_smorest import Api  # type: ignore[import-untyped]
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from . import problems, refusals
-from .routing import PREFIX, IdConverter
+from .routing import PREFIX, IdConverter, VendorConverter
 from .schemas import TEXT_ID, InsufficientStockSchema, InvalidRequestSchema, ProblemSchema
 
 ASSETS = PREFIX + "/swagger/assets/"
@@ -81,7 +81,8 @@ def document(app: Flask) -> DocumentedApi:
     """Give the application its documentation; its API blueprints are to be registered with it."""
     app.config.update(CONFIG)
     api = DocumentedApi(app)
-    api.register_converter(IdConverter, lambda _converter: TEXT_ID)
+    for converter in (IdConverter, VendorConverter):
+        api.register_converter(converter, lambda _converter: TEXT_ID)
     schemas = api.spec.components
     schemas.schema("InvalidRequest", schema=InvalidRequestSchema)
     schemas.schema("InsufficientStock", schema=InsufficientStockSchema)

@@ -32,6 +32,12 @@ class IdConverter(BaseConverter):
         return cleaned
 
 
+class VendorConverter(IdConverter):
+    """A vendor's id where nothing follows it: not one that ends like what may follow."""
+
+    regex = "".join([".+", *(f"(?<!/{end})" for end in ("approve", "rejections", "stock", "sync"))])
+
+
 @blueprint.get("/")
 def to_swagger() -> Response:
     """Send a browser to the documentation."""

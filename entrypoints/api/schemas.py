@@ -11,13 +11,17 @@ from marshmallow import Schema, ValidationError, fields, validate
 from ...domain.errors import InvalidValue
 from ...domain.order import MAX_REFERENCE_LENGTH, OrderStatus
 from ...domain.use_cases.place_orders import MAX_KEY_LENGTH
-from ...domain.values import MAX_ID_LENGTH, check_id, clean_id, timestamp_text
+from ...domain.values import MAX_ID_LENGTH, check_id, clean_id, timestamp_text, to_utc
 
 MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 10
 # No control characters; the rule of `check_text`, as far as a JSON document can break it.
 TEXT_PATTERN = r"^[^\u0000-\u001F\u007F]+$"
+# Likewise of `check_id`; and not all of it is spaces, which do not count around it.
+_UNSEEN = r"\u0000-\u001F\u007F-\u009F\u00AD\u200B-\u200F\u2028-\u202E\u2060-\u2064\uFEFF"
+_SPACES = r" \u00A0\u1680\u2000-\u200A\u202F\u205F\u3000"
+ID_PATTERN = rf"^[^{_UNSEEN}]*[^{_SPACES}{_UNSEEN}][^{_UNSEEN}]*$"
 
 _TIMESTAMP = "must be a timestamp with a UTC offset, such as 2026-01-31T12:00:00Z"
 _DIGITS = re.compile(r"[0-9]{1,9}")
@@ -26,7 +30,7 @@ TEXT_ID = {
     "type": "string",
     "minLength": 1,
     "maxLength": MAX_ID_LENGTH,
-    "pattern": TEXT_PATTERN,
+    "pattern": ID_PATTERN,
 }
 
 
@@ -75,6 +79,11 @@ class Timestamp(fields.AwareDateTime):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         return value and timestamp_text(value)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        return to_utc(super()._deserialize(value, attr, data, **kwargs))
 
 
 class Cursor(fields.UUID):

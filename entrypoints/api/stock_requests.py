@@ -13,7 +13,7 @@ from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY
 from ...domain.vendor_sync import Snapshot, StockReport, VendorTerms
 from .problems import InvalidRequest
 from .responses import JSON
-from .schemas import TEXT_ID
+from .schemas import TEXT_ID, TEXT_PATTERN
 
 MAX_ROWS = 10_000
 # As they are called by the clients, and in the domain.
@@ -31,7 +31,8 @@ REQUEST_BODY = {
         JSON: {
             "schema": {
                 "type": "array",
-                "description": "Each product once; what is not named, the vendor does not have.",
+                "description": "What is not named, the vendor does not have. Rows of one "
+                "product say the same.",
                 "maxItems": MAX_ROWS,
                 "items": {
                     "type": "object",
@@ -40,7 +41,12 @@ REQUEST_BODY = {
                     "properties": {
                         "product_id": TEXT_ID,
                         "quantity": {"type": "integer", "minimum": 0, "maximum": MAX_QUANTITY},
-                        "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH},
+                        "name": {
+                            "type": "string",
+                            "minLength": 1,
+                            "maxLength": MAX_NAME_LENGTH,
+                            "pattern": TEXT_PATTERN,
+                        },
                         "as_of": {
                             "type": "string",
                             "format": "date-time",
@@ -86,9 +92,8 @@ def parse_stock(document: Any) -> tuple[StockReport, ...]:
         report = _report(row, str(position), errors)
         if report is None:
             continue
-        if report.product_id in reports:
-            errors[f"{position}.product_id"] = ["must not repeat an earlier row's"]
-        reports[report.product_id] = report
+        if reports.setdefault(report.product_id, report) != report:
+            errors[f"{position}.product_id"] = ["is at odds with an earlier row"]
     if errors:
         raise InvalidRequest(errors)
     return tuple(reports.values())
@@ -103,7 +108,9 @@ def _report(row: Any, place: str, errors: dict[str, list[str]]) -> StockReport |
     given = {_FIELDS[key]: value for key, value in row.items() if key in _FIELDS}
     valid: dict[str, Any] = {"product_id": "valid", "quantity": 0}
     for key, name in _FIELDS.items():
-        if name in given:
+        if name in given and given[name] is None:
+            wrong[f"{place}.{key}"] = ["must not be null"]
+        elif name in given:
             try:
                 given[name] = _moment(given[name]) if name == "as_of" else given[name]
                 # Each alone, so that one wrong field does not hide another.

@@ -40,7 +40,7 @@ def list_vendors(query: dict[str, Any]) -> Listing:
 
 @blueprint.operation(
     "GET",
-    "/vendor/<id:vendor_id>",
+    "/vendor/<vendor:vendor_id>",
     answer=(200, VendorStatusSchema()),
     refusals=(refusals.NO_SUCH_VENDOR, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
@@ -55,10 +55,11 @@ def get_vendor(vendor_id: str) -> VendorStatus:
     answer=(200, RejectionSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,
-    refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
+    refusals=(refusals.NO_SUCH_VENDOR, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
 def list_rejections(query: dict[str, Any], vendor_id: str) -> Listing:
     """The rows of a vendor's last report that were left out."""
+    _known(vendor_id)
     paging = Paging.take_from(query)
     read_model = app_state().services.read_model
     page = read_model.rejections(vendor_id, paging.offset, paging.size)

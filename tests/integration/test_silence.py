@@ -60,6 +60,7 @@ def test_a_database_that_falls_silent(
         Buyers(service) as buyers,
     ):
         buyers.wait_for(20)
+        eventually(lambda: len(network.clients()) >= 4, 20, "every process is connected")
         assert network.freeze() >= 4
         began = time.monotonic()
         assert httpx.get(f"{service.root}/healthz", timeout=5).status_code == HTTPStatus.OK
@@ -79,6 +80,7 @@ def test_a_broker_that_falls_silent(
         Buyers(service) as buyers,
     ):
         buyers.wait_for(20)
+        eventually(lambda: len(network.clients()) >= 4, 20, "every process is connected")
         assert network.freeze() >= 4
         assert_orders_flow(service, buyers)
         buyers.stop()

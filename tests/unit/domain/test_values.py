@@ -128,14 +128,7 @@ def test_a_moment_without_an_offset_or_a_form_in_utc_is_refused(value: object) -
 
 @pytest.mark.parametrize(
     "spelling",
-    [
-        "caf\u00e9",
-        "cafe\u0301",
-        " caf\u00e9",
-        "caf\u00e9\u00a0\t",
-        "\ufeffcaf\u00e9\u200b ",
-        "\u200ecaf\u00e9",
-    ],
+    ["caf\u00e9", "cafe\u0301", " caf\u00e9", "caf\u00e9\u00a0 ", "\u3000cafe\u0301\u2009"],
 )
 def test_an_id_is_the_same_however_it_is_spelt(spelling: str) -> None:
     assert clean_id(spelling) == "caf\u00e9"
@@ -151,7 +144,8 @@ def test_case_and_what_is_within_an_id_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a\u200bb", "a\u00adb", "a\u0085b", "a\u202eb", "a\ufeffb", " ", "\u200b"]
+    "text",
+    ["a\u200bb", "a\u00adb", "a\u0085b", "a\u202eb", "a\ufeff", "a\t", "\u200ba", " ", "\u00a0"],
 )
 def test_what_nobody_sees_is_no_part_of_an_id(text: str) -> None:
     with pytest.raises(InvalidValue):

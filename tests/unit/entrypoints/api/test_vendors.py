@@ -55,6 +55,14 @@ def test_the_bad_rows_of_its_last_report(api: ApiUnderTest) -> None:
     ]
     assert api.get("/vendor/acme").get_json()["rejected"] == 1
     assert api.get("/vendor/bits/co/rejections").get_json() == []
+    assert api.get("/vendor/nobody/rejections").status_code == 404
+
+
+@pytest.mark.parametrize("end", ["approve", "stock", "sync"])
+def test_what_belongs_to_a_vendor_is_not_taken_for_one(api: ApiUnderTest, end: str) -> None:
+    answer = api.get(f"/vendor/acme/{end}")
+    assert answer.status_code == 405
+    assert "GET" not in answer.headers["Allow"]
 
 
 def test_a_report_that_takes_away_much_waits_for_approval(api: ApiUnderTest) -> None:
@@ -146,6 +154,10 @@ def test_a_vendor_of_which_nobody_has_heard_is_not_found(api: ApiUnderTest) -> N
     [
         ({}, {"body": ["must be an array"]}),
         ([1], {"0": ["must be an object"]}),
+        (
+            [{"product_id": "a", "quantity": 1, "name": None, "sequence": None}],
+            {"0.name": ["must not be null"], "0.sequence": ["must not be null"]},
+        ),
         ([{}], {"0.product_id": ["is required"], "0.quantity": ["is required"]}),
         (
             [{"product_id": "", "quantity": -1, "colour": 1}],
@@ -157,7 +169,7 @@ def test_a_vendor_of_which_nobody_has_heard_is_not_found(api: ApiUnderTest) -> N
         ),
         (
             [*_BOLTS, {"product_id": "BOLT ", "quantity": 1}],
-            {"1.product_id": ["must not repeat an earlier row's"]},
+            {"1.product_id": ["is at odds with an earlier row"]},
         ),
         (
             [{"product_id": "a", "quantity": 1, "as_of": "2026-01-01", "sequence": -1}],
