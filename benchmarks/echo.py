@@ -83,8 +83,8 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
     close(app)
 
 
-def _accept(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Order | OrderRefused]:
-    del again
+def _accept(commands: Sequence[PlaceOrder], *, recheck: bool = False) -> list[Order | OrderRefused]:
+    del recheck
     now = datetime.now(UTC)
     return [Order(id=c.order_id, lines=c.lines, created_at=now, updated_at=now) for c in commands]
 

@@ -24,7 +24,7 @@ log = Log()
 # How late a message is sent when the process that committed it has died.
 POLL = timedelta(seconds=0.2)
 # What comes within this time is sent together: a batch costs a commit here, and one in a worker.
-GATHER = timedelta(seconds=0.01)
+LINGER = timedelta(seconds=0.01)
 RESEND_EVERY = timedelta(seconds=30)
 WATCH_EVERY = timedelta(seconds=5)
 WITHHOLD_EVERY = timedelta(seconds=5)
@@ -105,7 +105,7 @@ class Relay:
         if not sent:
             self._wake.wait(POLL.total_seconds())
         self._wake.clear()
-        self._stop.wait(GATHER.total_seconds())
+        self._stop.wait(LINGER.total_seconds())
 
     def _send(self) -> tuple[int, int]:
         """How many messages the bus confirmed, and how many it did not."""

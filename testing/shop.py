@@ -128,9 +128,9 @@ class Shop:
         """Take in a vendor's report, of this moment unless told otherwise."""
         return self.sync_vendor(Feed(snapshot(vendor_id, quantities, as_of or self.clock.now())))
 
-    def place(self, *commands: PlaceOrder, again: bool = False) -> list[Order | OrderRefused]:
+    def place(self, *commands: PlaceOrder, recheck: bool = False) -> list[Order | OrderRefused]:
         """Place a batch of orders."""
-        return self.place_orders(commands, again=again)
+        return self.place_orders(commands, recheck=recheck)
 
     def accepted(self, key: str | None = None, **quantities: int) -> Order:
         """Place one order, which must be accepted."""

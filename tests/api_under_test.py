@@ -85,8 +85,8 @@ class ApiUnderTest:
     def order_count(self) -> int:
         return self.shop.storage.read_model.orders(0, 1).total
 
-    def _place(self, commands: Sequence[PlaceOrder], *, again: bool = False) -> Any:
-        return self.place_orders(commands, again=again)
+    def _place(self, commands: Sequence[PlaceOrder], *, recheck: bool = False) -> Any:
+        return self.place_orders(commands, recheck=recheck)
 
     def _wake(self) -> None:
         self.wakes += 1

@@ -129,13 +129,15 @@ class ShopMachine(RuleBasedStateMachine):
         found = {(entry.vendor_id, entry.product_id): entry.delta for entry in result.adjustments}
         assert found == {key: delta for key, delta in deltas.items() if delta}
 
-    @rule(batch=st.lists(wishes, min_size=1, max_size=4), again=st.booleans())
-    def place(self, batch: list[tuple[str | None, dict[str, int]]], *, again: bool) -> None:
+    @rule(batch=st.lists(wishes, min_size=1, max_size=4), recheck=st.booleans())
+    def place(self, batch: list[tuple[str | None, dict[str, int]]], *, recheck: bool) -> None:
         commands = [
             PlaceOrder(order_id=next_order_id(), lines=lines(wanted), idempotency_key=key)
             for key, wanted in batch
         ]
-        for command, outcome in zip(commands, self.shop.place(*commands, again=again), strict=True):
+        for command, outcome in zip(
+            commands, self.shop.place(*commands, recheck=recheck), strict=True
+        ):
             self._check_placed(command, outcome)
 
     @rule(chosen=picks, unknown=st.booleans())

@@ -62,12 +62,12 @@ class BootClock:
     def _agree(self) -> datetime:
         boot_id = _BOOT_ID.read_text().strip()
         with Transaction(self._engine) as transaction:
-            for (started_at,) in transaction.rows(_STARTED, {"boot_id": boot_id}):
+            for (started_at,) in transaction.fetch_all(_STARTED, {"boot_id": boot_id}):
                 return _moment(started_at)
             # Never before what was seen under an earlier boot.
-            seen = [_moment(at) for part in _SEEN for (at,) in transaction.rows(part) if at]
+            seen = [_moment(at) for part in _SEEN for (at,) in transaction.fetch_all(part) if at]
             started_at = max([datetime.now(UTC), *seen]) - _since_boot()
-            transaction.write(_START, {"boot_id": boot_id, "started_at": started_at})
+            transaction.enqueue(_START, {"boot_id": boot_id, "started_at": started_at})
             transaction.commit()
         return started_at
 

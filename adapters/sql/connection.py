@@ -36,14 +36,14 @@ class Step:
 
     statement: Executable
     parameters: Parameters
-    expected: int | None = None
+    expected_rowcount: int | None = None
     # What to raise if it changes another number of rows.
-    otherwise: OrderAggregatorError | None = None
+    mismatch_error: OrderAggregatorError | None = None
 
     def check(self, changed: int) -> None:
-        """Raise `otherwise` unless so many rows were to be changed."""
-        if self.otherwise is not None and changed != self.expected:
-            raise self.otherwise
+        """Raise `mismatch_error` unless so many rows were to be changed."""
+        if self.mismatch_error is not None and changed != self.expected_rowcount:
+            raise self.mismatch_error
 
 
 class OpenTransaction(Protocol):

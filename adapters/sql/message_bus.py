@@ -190,8 +190,8 @@ class SqlConsumer:
                 worn_out = [(key, count) for key, _, count in rows if count > DELIVERY_LIMIT]
                 if worn_out:
                     kept = dict.fromkeys(worn_out, DELIVERY_LIMIT_EXCEEDED)
-                    transaction.write(*self._statements.keeping(kept))
-                    transaction.write(*self._statements.removing(worn_out))
+                    transaction.enqueue(*self._statements.keeping(kept))
+                    transaction.enqueue(*self._statements.removing(worn_out))
                 transaction.commit()
         except Conflict as error:
             raise BrokerUnavailable(f"nothing was received: {error}") from error
@@ -207,8 +207,8 @@ class SqlConsumer:
         self._with_returned = not self._with_returned
         rows: Rows = ()
         if not self._with_returned:
-            rows = transaction.rows(self._statements.claim_first_deliveries, parameters)
-        return rows or transaction.rows(self._statements.claim, parameters)
+            rows = transaction.fetch_all(self._statements.claim_first_deliveries, parameters)
+        return rows or transaction.fetch_all(self._statements.claim, parameters)
 
     def _held(self, deliveries: Iterable[Delivery]) -> set[Claim]:
         """The claims of these deliveries, without those that are settled already."""
@@ -220,7 +220,7 @@ class SqlConsumer:
         try:
             with Transaction(self._engine) as transaction:
                 for statement, parameters in steps:
-                    transaction.write(statement, parameters)
+                    transaction.enqueue(statement, parameters)
                 transaction.commit()
         except Conflict as error:
             raise BrokerUnavailable(f"nothing was settled: {error}") from error

@@ -165,8 +165,8 @@ class SqlOrders:
             for order in orders
             for position, line in enumerate(order.lines)
         ]
-        self._transaction.write(statements.add, statements.new_orders.bind(rows))
-        self._transaction.write(statements.add_lines, statements.new_lines.bind(lines))
+        self._transaction.enqueue(statements.add, statements.new_orders.bind(rows))
+        self._transaction.enqueue(statements.add_lines, statements.new_lines.bind(lines))
         self._add_allocations(orders)
 
     def find(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
@@ -189,11 +189,11 @@ class SqlOrders:
             return
         statements = self._statements
         rows = [(order.id, order.status.value, order.failure, order.updated_at) for order in orders]
-        self._transaction.write(
+        self._transaction.enqueue(
             statements.settle,
             statements.ends.bind(rows),
-            expected=len(rows),
-            otherwise=Conflict("an order is not reserved any more"),
+            expected_rowcount=len(rows),
+            mismatch_error=Conflict("an order is not reserved any more"),
         )
         self._add_allocations(orders)
 
@@ -201,11 +201,11 @@ class SqlOrders:
         """One update."""
         if attempts:
             parameters = self._statements.failures.bind(list(attempts.items()))
-            self._transaction.write(self._statements.record_failures, parameters | {"at": at})
+            self._transaction.enqueue(self._statements.record_failures, parameters | {"at": at})
 
     def claim_unfulfilled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
         """Oldest first."""
-        rows = self._transaction.rows(
+        rows = self._transaction.fetch_all(
             self._statements.claim_unfulfilled,
             {"sent_before": sent_before, "now": now, "limit": limit},
         )
@@ -214,16 +214,18 @@ class SqlOrders:
     def mark_sent(self, ids: Collection[UUID], at: datetime) -> None:
         """One statement."""
         statements = self._statements
-        self._transaction.write(statements.mark_sent, statements.ids.bind(ids) | {"at": at})
+        self._transaction.enqueue(statements.mark_sent, statements.ids.bind(ids) | {"at": at})
 
     def _load(
         self, statement: Select[Any], keys: BulkKeys, values: Collection[object]
     ) -> dict[UUID, Order]:
-        rows = self._transaction.rows(statement, keys.bind(values))
+        rows = self._transaction.fetch_all(statement, keys.bind(values))
         # The end of an order never changes: what is read after it is the same as at its moment.
         ended = ended_ids(rows)
         parts = (
-            self._transaction.rows(self._statements.allocations, self._statements.ids.bind(ended))
+            self._transaction.fetch_all(
+                self._statements.allocations, self._statements.ids.bind(ended)
+            )
             if ended
             else ()
         )
@@ -237,7 +239,7 @@ class SqlOrders:
         ]
         if rows:
             statements = self._statements
-            self._transaction.write(
+            self._transaction.enqueue(
                 statements.add_allocations, statements.new_allocations.bind(rows)
             )
 

@@ -85,7 +85,7 @@ def add_messages(
     """Append messages of any kind."""
     if bodies:
         parameters = statements.bodies.bind([(body,) for body in bodies])
-        transaction.write(statements.add, parameters | {"at": at})
+        transaction.enqueue(statements.add, parameters | {"at": at})
 
 
 class SqlOutbox:
@@ -109,7 +109,7 @@ class SqlOutbox:
     def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
         """A claim makes a message due later; one that another transaction claims is passed over."""
         start = self._cursor.start(now)
-        rows = self._transaction.rows(
+        rows = self._transaction.fetch_all(
             self._statements.claim,
             {"limit": limit, "now": now, "until": until, "from_id": start.id},
         )
@@ -120,19 +120,19 @@ class SqlOutbox:
     def remove(self, ids: Collection[int]) -> None:
         """Delete."""
         if ids:
-            self._transaction.write(self._statements.remove, self._statements.ids.bind(ids))
+            self._transaction.enqueue(self._statements.remove, self._statements.ids.bind(ids))
 
     def release(self, ids: Collection[int]) -> None:
         """Make due now."""
         if ids:
-            self._transaction.write(self._statements.release, self._statements.ids.bind(ids))
+            self._transaction.enqueue(self._statements.release, self._statements.ids.bind(ids))
 
     def backlog(self) -> Backlog | None:
         """One question."""
-        [(messages, since)] = self._transaction.rows(self._statements.backlog)
+        [(messages, since)] = self._transaction.fetch_all(self._statements.backlog)
         return Backlog(messages=messages, since=since) if messages else None
 
     def claim_alarm(self, now: datetime, before: datetime) -> bool:
         """The row's lock has the second of two wait, and then fail its condition."""
         parameters = {"now": now, "before": before}
-        return bool(self._transaction.rows(self._statements.claim_alarm, parameters))
+        return bool(self._transaction.fetch_all(self._statements.claim_alarm, parameters))

@@ -305,7 +305,7 @@ class SqlStock:
     def lock(self, product_ids: Collection[str]) -> dict[str, CentralStock]:
         """In the order of product ids."""
         statements = self._statements
-        rows = self._transaction.rows(statements.lock, statements.ids.bind(product_ids))
+        rows = self._transaction.fetch_all(statements.lock, statements.ids.bind(product_ids))
         return {
             key: CentralStock(product_id=key, on_hand=on_hand, reserved=reserved, stale=stale)
             for key, on_hand, reserved, stale in rows
@@ -317,11 +317,11 @@ class SqlStock:
             return
         statements = self._statements
         rows = [(c.product_id, c.on_hand, c.reserved, c.stale) for c in changes]
-        self._transaction.write(
+        self._transaction.enqueue(
             statements.change,
             statements.changes.bind(rows) | {"at": at},
-            expected=len(rows),
-            otherwise=ConstraintViolated(
+            expected_rowcount=len(rows),
+            mismatch_error=ConstraintViolated(
                 "central stock of a product that does not exist, or is named twice"
             ),
         )
@@ -330,21 +330,23 @@ class SqlStock:
         """Every vendor's row of these products."""
         statements = self._statements
         keys = statements.ids.bind(product_ids)
-        self._transaction.write(statements.lock, keys)
-        return _levels(self._transaction.rows(statements.lock_vendor_stock, keys))
+        self._transaction.enqueue(statements.lock, keys)
+        return _levels(self._transaction.fetch_all(statements.lock_vendor_stock, keys))
 
     def vendor_levels(self, vendor_id: str, product_ids: Collection[str]) -> list[VendorStock]:
         """By the primary key."""
         statements = self._statements
         parameters = statements.ids.bind(product_ids) | {"vendor_id": vendor_id}
-        return _levels(self._transaction.rows(statements.vendor_levels, parameters))
+        return _levels(self._transaction.fetch_all(statements.vendor_levels, parameters))
 
     def lock_top_vendors(self, counts: Mapping[str, int]) -> list[VendorStock]:
         """Chosen by the database: the others never leave it."""
         statements = self._statements
-        self._transaction.write(statements.lock, statements.ids.bind(counts))
+        self._transaction.enqueue(statements.lock, statements.ids.bind(counts))
         return _levels(
-            self._transaction.rows(statements.highest, statements.counts.bind([*counts.items()]))
+            self._transaction.fetch_all(
+                statements.highest, statements.counts.bind([*counts.items()])
+            )
         )
 
     def change_vendors(self, changes: Sequence[VendorStockChange]) -> None:
@@ -353,11 +355,13 @@ class SqlStock:
             return
         statements = self._statements
         rows = [(c.product_id, c.vendor_id, c.available, c.allocated) for c in changes]
-        self._transaction.write(
+        self._transaction.enqueue(
             statements.change_vendors,
             statements.vendor_changes.bind(rows),
-            expected=len(rows),
-            otherwise=ConstraintViolated("vendor stock that does not exist, or is named twice"),
+            expected_rowcount=len(rows),
+            mismatch_error=ConstraintViolated(
+                "vendor stock that does not exist, or is named twice"
+            ),
         )
 
     def upsert_vendor_stock(self, levels: Sequence[VendorStock]) -> None:
@@ -366,10 +370,10 @@ class SqlStock:
             return
         statements = self._statements
         rows = [_ROW(level) for level in levels]
-        self._transaction.write(statements.upsert_vendor_stock, statements.levels.bind(rows))
+        self._transaction.enqueue(statements.upsert_vendor_stock, statements.levels.bind(rows))
         counted = [(x.vendor_id, x.product_id, x.counted) for x in levels if x.counted]
         if counted:
-            self._transaction.write(statements.forget_marks, statements.totals.bind(counted))
+            self._transaction.enqueue(statements.forget_marks, statements.totals.bind(counted))
 
     def mark_allocated(self, levels: Sequence[VendorStock], at: datetime) -> None:
         """Insert what is new."""
@@ -377,13 +381,13 @@ class SqlStock:
             statements = self._statements
             totals = [(x.vendor_id, x.product_id, x.allocated) for x in levels]
             parameters = statements.totals.bind(totals) | {"at": at}
-            self._transaction.write(statements.mark_allocated, parameters)
+            self._transaction.enqueue(statements.mark_allocated, parameters)
 
     def allocated_by(self, vendor_id: str, timestamps: Mapping[str, datetime]) -> Mapping[str, int]:
         """By the primary key."""
         statements = self._statements
         parameters = statements.times.bind([*timestamps.items()]) | {"vendor_id": vendor_id}
-        rows = self._transaction.rows(statements.allocated_by, parameters)
+        rows = self._transaction.fetch_all(statements.allocated_by, parameters)
         return dict(map(tuple, rows))
 
     def record(self, adjustments: Sequence[StockAdjustment]) -> None:
@@ -392,70 +396,72 @@ class SqlStock:
             return
         statements = self._statements
         rows = [(a.vendor_id, a.product_id, a.delta, a.cause, a.at) for a in adjustments]
-        self._transaction.write(statements.record, statements.adjustments.bind(rows))
+        self._transaction.enqueue(statements.record, statements.adjustments.bind(rows))
 
     def products_of(self, vendor_id: str) -> set[str]:
         """By the index on vendors."""
-        rows = self._transaction.rows(self._statements.products_of, {"vendor_id": vendor_id})
+        rows = self._transaction.fetch_all(self._statements.products_of, {"vendor_id": vendor_id})
         return {product_id for (product_id,) in rows}
 
     def reported_units(self, vendor_id: str) -> int:
         """Summed up by the database."""
-        rows = self._transaction.rows(self._statements.reported_units, {"vendor_id": vendor_id})
+        rows = self._transaction.fetch_all(
+            self._statements.reported_units, {"vendor_id": vendor_id}
+        )
         [(units,)] = rows
         return int(units)
 
     def quarantine(self, vendor_id: str) -> Quarantine | None:
         """By the primary key."""
-        rows = self._transaction.rows(self._statements.quarantine, {"vendor_id": vendor_id})
+        rows = self._transaction.fetch_all(self._statements.quarantine, {"vendor_id": vendor_id})
         found = (Quarantine(since=since, approved=bool(approved)) for since, approved in rows)
         return next(found, None)
 
     def begin_quarantine(self, vendor_id: str, now: datetime) -> None:
         """One statement."""
         parameters = {"vendor_id": vendor_id, "now": now}
-        self._transaction.write(self._statements.begin_quarantine, parameters)
+        self._transaction.enqueue(self._statements.begin_quarantine, parameters)
 
     def approve(self, vendor_id: str) -> bool:
         """One statement."""
-        return bool(self._transaction.rows(self._statements.approve, {"vendor_id": vendor_id}))
+        return bool(self._transaction.fetch_all(self._statements.approve, {"vendor_id": vendor_id}))
 
     def replace_rejections(self, vendor_id: str, rejections: Sequence[Rejection]) -> None:
         """Delete and insert."""
         statements = self._statements
-        self._transaction.write(statements.forget_rejections, {"vendor_id": vendor_id})
+        self._transaction.enqueue(statements.forget_rejections, {"vendor_id": vendor_id})
         if rejections:
             rows = [
                 (vendor_id, position, r.place, r.product_id, r.field, r.reason)
                 for position, r in enumerate(rejections)
             ]
-            self._transaction.write(statements.add_rejections, statements.rejections.bind(rows))
+            self._transaction.enqueue(statements.add_rejections, statements.rejections.bind(rows))
 
     def silent_vendors(self, now: datetime) -> list[str]:
         """Nearly always none."""
-        rows = self._transaction.rows(self._statements.silent, {"now": now})
+        rows = self._transaction.fetch_all(self._statements.silent, {"now": now})
         return [vendor_id for (vendor_id,) in rows]
 
     def make_stale(self, vendor_id: str, now: datetime) -> bool:
         """One statement."""
         parameters = {"vendor_id": vendor_id, "now": now}
-        return bool(self._transaction.rows(self._statements.make_stale, parameters))
+        return bool(self._transaction.fetch_all(self._statements.make_stale, parameters))
 
     def lock_stale(self, vendor_id: str) -> bool:
         """By the row that a report writes."""
-        rows = self._transaction.rows(self._statements.lock_stale, {"vendor_id": vendor_id})
+        rows = self._transaction.fetch_all(self._statements.lock_stale, {"vendor_id": vendor_id})
         return any(stale for (stale,) in rows)
 
     def fresh_products(self, vendor_id: str, limit: int) -> list[str]:
         """By the primary key."""
-        rows = self._transaction.rows(
+        rows = self._transaction.fetch_all(
             self._statements.fresh_products, {"vendor_id": vendor_id, "limit": limit}
         )
         return [product_id for (product_id,) in rows]
 
     def retire(self, vendor_id: str) -> None:
         """One statement."""
-        self._transaction.write(self._statements.retire, {"vendor_id": vendor_id})
+        self._transaction.enqueue(self._statements.retire, {"vendor_id": vendor_id})
 
     def accept_report(
         self, vendor: Vendor, as_of: datetime, now: datetime, max_age: timedelta | None = None
@@ -468,7 +474,7 @@ class SqlStock:
             "now": now,
             "silent_at": None if max_age is None else now + max_age,
         }
-        return bool(self._transaction.rows(self._statements.accept_report, parameters))
+        return bool(self._transaction.fetch_all(self._statements.accept_report, parameters))
 
     def add_products(self, products: Sequence[Product], at: datetime) -> None:
         """Insert what is new, in the order of ids, so that nobody waits crosswise."""
@@ -476,20 +482,22 @@ class SqlStock:
             return
         statements = self._statements
         parameters = self._bind_products(products)
-        self._transaction.write(statements.add_products, parameters)
-        self._transaction.write(statements.add_central, parameters | {"at": at})
+        self._transaction.enqueue(statements.add_products, parameters)
+        self._transaction.enqueue(statements.add_central, parameters | {"at": at})
 
     def products(self, product_ids: Collection[str]) -> dict[str, Product]:
         """One question."""
         statements = self._statements
-        rows = self._transaction.rows(statements.known_products, statements.ids.bind(product_ids))
+        rows = self._transaction.fetch_all(
+            statements.known_products, statements.ids.bind(product_ids)
+        )
         return {key: Product(id=key, name=name, named_by=by) for key, name, by in rows}
 
     def rename_products(self, products: Sequence[Product]) -> None:
         """One statement."""
         if products:
             parameters = self._bind_products(products)
-            self._transaction.write(self._statements.rename_products, parameters)
+            self._transaction.enqueue(self._statements.rename_products, parameters)
 
     def _bind_products(self, products: Sequence[Product]) -> dict[str, object]:
         by_id = sorted(products, key=attrgetter("id"))

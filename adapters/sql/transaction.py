@@ -42,21 +42,27 @@ class Transaction:
     ) -> None:
         self._open.close()
 
-    def rows(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
+    def fetch_all(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Execute, and fetch all rows."""
         return self._send(Step(statement=statement, parameters=parameters or {}))
 
-    def write(
+    def enqueue(
         self,
         statement: Executable,
         parameters: Parameters | None = None,
         *,
-        expected: int | None = None,
-        otherwise: OrderAggregatorError | None = None,
+        expected_rowcount: int | None = None,
+        mismatch_error: OrderAggregatorError | None = None,
     ) -> None:
-        """Execute, by the commit at the latest; raise `otherwise` unless `expected` rows change."""
+        """Execute, by the commit at the latest.
+
+        Raises `mismatch_error` unless `expected_rowcount` rows change.
+        """
         step = Step(
-            statement=statement, parameters=parameters or {}, expected=expected, otherwise=otherwise
+            statement=statement,
+            parameters=parameters or {},
+            expected_rowcount=expected_rowcount,
+            mismatch_error=mismatch_error,
         )
         self._unsent.append(step)
 

@@ -170,7 +170,7 @@ class _Download:
             retry=retry_if_exception(self._is_retryable),
             wait=self._pause,
             stop=stop_after_attempt(ATTEMPTS),
-            before_sleep=self._say,
+            before_sleep=self._log_retry,
             reraise=True,
         )
         return retrying(self._follow, request, place)
@@ -198,7 +198,7 @@ class _Download:
             return None
         return _retry_after(error.response)
 
-    def _say(self, state: RetryCallState) -> None:
+    def _log_retry(self, state: RetryCallState) -> None:
         error = _error_of(state)
         log.warning(
             "vendor.waiting",

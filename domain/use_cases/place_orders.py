@@ -50,25 +50,25 @@ class PlaceOrders:
         self._clock = clock
 
     def __call__(
-        self, commands: Sequence[PlaceOrder], *, again: bool = False
+        self, commands: Sequence[PlaceOrder], *, recheck: bool = False
     ) -> list[Order | OrderRefused]:
         """For each command its order, or why it was refused; in one transaction.
 
-        `again`: an earlier attempt may have been committed, so look for its orders first. Raises
+        `recheck`: an earlier attempt may have been committed, so look for its orders first. Raises
         StorageUnavailable, or Conflict when other transactions keep getting in the way.
         """
         for _ in range(ATTEMPTS - 1):
             try:
-                return self._place(commands, again)
+                return self._place(commands, recheck)
             except Conflict:
                 # Most likely an idempotency key that another process used first: find its order.
-                again = True
-        return self._place(commands, again)
+                recheck = True
+        return self._place(commands, recheck)
 
-    def _place(self, commands: Sequence[PlaceOrder], again: bool) -> list[Order | OrderRefused]:
+    def _place(self, commands: Sequence[PlaceOrder], recheck: bool) -> list[Order | OrderRefused]:
         with self._unit_of_work() as uow:
             stock = uow.stock.lock({line.product_id for c in commands for line in c.lines})
-            batch = _Batch(self._clock, Reservations(stock), _earlier(uow, commands, again))
+            batch = _Batch(self._clock, Reservations(stock), _earlier(uow, commands, recheck))
             outcomes = [batch.place(command) for command in commands]
             if batch.accepted:
                 now = self._clock.now()
@@ -112,10 +112,10 @@ class _Batch:
         return order
 
 
-def _earlier(uow: UnitOfWork, commands: Sequence[PlaceOrder], again: bool) -> list[Order]:
+def _earlier(uow: UnitOfWork, commands: Sequence[PlaceOrder], recheck: bool) -> list[Order]:
     # Looked up after the locks are taken: whoever held them has committed by now.
     keys = {c.idempotency_key for c in commands if c.idempotency_key is not None}
-    ids = {c.order_id for c in commands} if again else set()
+    ids = {c.order_id for c in commands} if recheck else set()
     return uow.orders.find(ids, keys) if ids or keys else []
 
 

@@ -64,18 +64,18 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
         method: str,
         rule: str,
         *,
-        answer: tuple[int, Schema],
+        response: tuple[int, Schema],
         refusals: Sequence[Exception] = (),
         query: type[Schema] | None = None,
         headers: Mapping[str, Any] | None = None,
-        finished: bool = False,
+        prebuilt: bool = False,
         **documentation: Any,
     ) -> Callable[[View], View]:
         """Register a view. `refusals`: an example of each problem that it may answer.
 
-        `finished`: it always gives a finished response, so nothing has to be done to that.
+        `prebuilt`: it always gives a finished response, so nothing has to be done to that.
         """
-        status, schema = answer
+        status, schema = response
         refused = [*refusals, METHOD_NOT_ALLOWED, UNEXPECTED]
         if query is not None:
             refused.append(INVALID_QUERY)
@@ -87,10 +87,10 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
             documented = self.doc(
                 operationId=view.__name__, responses=_problems(refused), **documentation
             )(decorated)
-            if finished:
+            if prebuilt:
                 view._apidoc = documented._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
             route = self.route(rule, methods=[method], parameters=_path_parameters(rule))
-            registered: View = route(view if finished else documented)
+            registered: View = route(view if prebuilt else documented)
             return registered
 
         return decorate

@@ -47,7 +47,7 @@ class PlaceBatch(Protocol):
     """The use case `PlaceOrders`."""
 
     def __call__(
-        self, commands: Sequence[PlaceOrder], *, again: bool = False
+        self, commands: Sequence[PlaceOrder], *, recheck: bool = False
     ) -> list[Order | OrderRefused]:
         """Give each command's outcome, after one commit."""
 
@@ -187,7 +187,7 @@ class OrderBatcher:
 
     def _settle_all(self, batch: Sequence[_Entry]) -> None:
         try:
-            self._settle(batch, again=False)
+            self._settle(batch, recheck=False)
         except Exception as error:  # noqa: BLE001 - each caller is told
             for entry in batch:
                 entry.fail(error)
@@ -201,10 +201,10 @@ class OrderBatcher:
         ]
         self._report(decided, len(self._waiting))
 
-    def _settle(self, batch: Sequence[_Entry], *, again: bool) -> None:
+    def _settle(self, batch: Sequence[_Entry], *, recheck: bool) -> None:
         """Place a batch; if it fails unexpectedly, each command alone, so only the guilty fails."""
         try:
-            self._place_until_known(batch, again=again)
+            self._place_until_known(batch, recheck=recheck)
         except StorageUnavailable:
             raise
         except Exception as error:
@@ -213,9 +213,9 @@ class OrderBatcher:
                 return
             log.warning("orders.placed_one_by_one", batch=len(batch), exc_info=True)
             for entry in batch:
-                self._settle([entry], again=True)
+                self._settle([entry], recheck=True)
 
-    def _place_until_known(self, batch: Sequence[_Entry], *, again: bool) -> None:
+    def _place_until_known(self, batch: Sequence[_Entry], *, recheck: bool) -> None:
         """Place what has not expired, and again while its outcome is unknown."""
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             awaited = _drop_expired(batch)
@@ -223,7 +223,7 @@ class OrderBatcher:
                 return
             in_doubt = any(entry.in_doubt for entry in awaited)
             try:
-                outcomes = self._place([e.command for e in awaited], again=again or in_doubt)
+                outcomes = self._place([e.command for e in awaited], recheck=recheck or in_doubt)
                 settled = list(zip(awaited, outcomes, strict=True))
             except CommitOutcomeUnknown as error:
                 log.warning("orders.commit_outcome_unknown", batch=len(awaited), error=str(error))

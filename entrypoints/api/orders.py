@@ -44,8 +44,8 @@ _LOCATION = {
 @blueprint.operation(
     "POST",
     "",
-    answer=(202, OrderSchema()),
-    finished=True,
+    response=(202, OrderSchema()),
+    prebuilt=True,
     headers=_LOCATION,
     refusals=(
         refusals.MALFORMED_JSON,
@@ -87,8 +87,8 @@ def place_order() -> Response:
 @blueprint.operation(
     "GET",
     "/<uuid:order_id>",
-    answer=(200, OrderSchema()),
-    finished=True,
+    response=(200, OrderSchema()),
+    prebuilt=True,
     refusals=(refusals.UNKNOWN_ORDER, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
 def get_order(order_id: UUID) -> Response:
@@ -102,7 +102,7 @@ def get_order(order_id: UUID) -> Response:
 @blueprint.operation(
     "GET",
     "",
-    answer=(200, OrderSchema(many=True)),
+    response=(200, OrderSchema(many=True)),
     headers=PAGINATION_HEADER | _NEXT_CURSOR,
     query=OrderQuery,
     refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),

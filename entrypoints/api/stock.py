@@ -29,7 +29,7 @@ Listing = tuple[tuple[Any, ...], int, dict[str, str]]
 @blueprint.operation(
     "GET",
     "/stock",
-    answer=(200, StockLevelSchema(many=True)),
+    response=(200, StockLevelSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=StockQuery,
     refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
@@ -44,7 +44,7 @@ def list_stock(query: dict[str, Any]) -> Listing:
 @blueprint.operation(
     "GET",
     "/stock/<id:product_id>",
-    answer=(200, ProductStockSchema()),
+    response=(200, ProductStockSchema()),
     refusals=(refusals.UNKNOWN_PRODUCT_ID, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
 def get_stock(product_id: str) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def get_stock(product_id: str) -> dict[str, Any]:
 @blueprint.operation(
     "GET",
     "/vendor-stock",
-    answer=(200, VendorStockSchema(many=True)),
+    response=(200, VendorStockSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=VendorStockQuery,
     refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),

@@ -32,7 +32,7 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/sync",
-    answer=(200, SyncSchema()),
+    response=(200, SyncSchema()),
     refusals=(
         refusals.UNKNOWN_VENDOR,
         refusals.VENDOR_UNAVAILABLE,
@@ -53,7 +53,7 @@ def sync_vendor(vendor_id: str) -> dict[str, Any]:
 @blueprint.operation(
     "POST",
     "/sync",
-    answer=(200, SyncAttemptSchema(many=True)),
+    response=(200, SyncAttemptSchema(many=True)),
     refusals=(refusals.OVERLOADED, refusals.SYNC_INTERRUPTED),
 )
 def sync_all() -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ blueprint = ApiBlueprint("vendors", __name__, description="Vendors", url_prefix=
 @blueprint.operation(
     "GET",
     "/vendor",
-    answer=(200, VendorStatusSchema(many=True)),
+    response=(200, VendorStatusSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,
     refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
@@ -41,7 +41,7 @@ def list_vendors(query: dict[str, Any]) -> Listing:
 @blueprint.operation(
     "GET",
     "/vendor/<vendor:vendor_id>",
-    answer=(200, VendorStatusSchema()),
+    response=(200, VendorStatusSchema()),
     refusals=(refusals.NO_SUCH_VENDOR, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
 def get_vendor(vendor_id: str) -> VendorStatus:
@@ -52,7 +52,7 @@ def get_vendor(vendor_id: str) -> VendorStatus:
 @blueprint.operation(
     "GET",
     "/vendor/<id:vendor_id>/rejections",
-    answer=(200, RejectionSchema(many=True)),
+    response=(200, RejectionSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,
     refusals=(refusals.NO_SUCH_VENDOR, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
@@ -69,7 +69,7 @@ def list_rejections(query: dict[str, Any], vendor_id: str) -> Listing:
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/approve",
-    answer=(200, SyncSchema()),
+    response=(200, SyncSchema()),
     refusals=(
         refusals.UNKNOWN_VENDOR,
         refusals.NOT_QUARANTINED,
@@ -92,7 +92,7 @@ def approve_report(vendor_id: str) -> dict[str, Any]:
 @blueprint.operation(
     "PUT",
     "/vendor/<id:vendor_id>/stock",
-    answer=(200, SyncSchema()),
+    response=(200, SyncSchema()),
     refusals=(
         refusals.UNKNOWN_VENDOR,
         refusals.MALFORMED_JSON,

@@ -100,7 +100,7 @@ class AsgiApplication:
         try:
             if what in HEALTH:
                 # However much is to be done: we are alive.
-                response = await self._call_in_loop(environ_of(scope, path, b""))
+                response = await self._call_in_loop(build_environ(scope, path, b""))
             elif what == PLACE_ORDER:
                 environ = await self._admitted(self._orders, scope, path, receive)
                 response = await self._place_order(environ)
@@ -127,7 +127,7 @@ class AsgiApplication:
         Only from then on it takes up room: a client that stalls does not. NotAdmittedError.
         """
         admission.require_room()
-        environ = environ_of(scope, path, await self._body_of(scope, receive))
+        environ = build_environ(scope, path, await self._body_of(scope, receive))
         admission.require_room()
         return environ
 
@@ -250,7 +250,7 @@ def _path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
-def environ_of(scope: Scope, path: str, body: bytes) -> WSGIEnvironment:
+def build_environ(scope: Scope, path: str, body: bytes) -> WSGIEnvironment:
     """The request as a WSGI environ (PEP 3333); `path` as `_path` has it."""
     host, port = scope.get("server") or ("localhost", 0)
     environ: WSGIEnvironment = {

@@ -11,8 +11,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 # Of the connections that come within so many seconds, a process takes so many at once. Before each
 # further one it rests, so that another process can take it: waking up takes longer than accepting.
 WINDOW = 0.002
-ACCEPTED_AT_ONCE = 4
-REST = 0.0001
+ACCEPTS_PER_WAKEUP = 4
+ACCEPT_COOLDOWN = 0.0001
 
 
 class _Pace:
@@ -29,8 +29,8 @@ class _Pace:
             self._began = now
             self._accepted = 0
         self._accepted += 1
-        if self._accepted > ACCEPTED_AT_ONCE:
-            time.sleep(REST)
+        if self._accepted > ACCEPTS_PER_WAKEUP:
+            time.sleep(ACCEPT_COOLDOWN)
 
 
 _pace = _Pace()

@@ -75,12 +75,12 @@ def ask(engine: Engine) -> None:
         for reader in readers:
             assert reader.execute(text("SELECT 1")).scalar() == 1
         for writer in writers:
-            assert writer.rows(text("SELECT 1")) == [(1,)]
+            assert writer.fetch_all(text("SELECT 1")) == [(1,)]
 
 
 def write(engine: Engine) -> None:
     with Transaction(engine) as transaction:
-        transaction.rows(text("SELECT 1"))
+        transaction.fetch_all(text("SELECT 1"))
 
 
 def read(engine: Engine) -> None:
@@ -109,13 +109,13 @@ def test_after_a_missed_deadline_connections_in_use_are_given_up_one_by_one(
 ) -> None:
     """Whoever has one learns of it by a deadline of its own; a sound one stays in use."""
     with Transaction(engine) as frozen:
-        frozen.rows(text("SELECT 1"))
+        frozen.fetch_all(text("SELECT 1"))
         network.freeze()
         with Transaction(engine) as sound:
-            sound.rows(text("SELECT 1"))
+            sound.fetch_all(text("SELECT 1"))
             with pytest.raises(StorageUnavailable):
-                frozen.rows(text("SELECT 1"))
-            assert sound.rows(text("SELECT 2")) == [(2,)]
+                frozen.fetch_all(text("SELECT 1"))
+            assert sound.fetch_all(text("SELECT 2")) == [(2,)]
 
 
 def test_a_commit_that_is_not_answered_has_an_unknown_outcome(

@@ -186,9 +186,9 @@ def test_a_statement_that_takes_too_long_gives_up(postgresql: Engine) -> None:
     stock_up(storage, "acme", apple=5)
     with storage.unit_of_work() as holder, Transaction(postgresql) as waiting:
         holder.stock.lock(["apple"])
-        waiting.rows(text("SELECT set_config('statement_timeout', '50ms', true)"))
+        waiting.fetch_all(text("SELECT set_config('statement_timeout', '50ms', true)"))
         with pytest.raises(StorageUnavailable, match="statement timeout"):
-            waiting.rows(text("SELECT 1 FROM central_stock FOR UPDATE"))
+            waiting.fetch_all(text("SELECT 1 FROM central_stock FOR UPDATE"))
 
 
 def test_a_deadlock_is_a_conflict_for_one_of_the_two(postgresql: Engine) -> None:

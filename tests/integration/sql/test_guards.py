@@ -89,8 +89,8 @@ def outcomes(engine: Engine, statements: Mapping[str, str]) -> dict[str, str]:
     def outcome(statement: str) -> str:
         try:
             with Transaction(engine) as transaction:
-                transaction.write(text(statement), expected=1, otherwise=NOT_ONE)
-                transaction.rows(text("SELECT 1"))
+                transaction.enqueue(text(statement), expected_rowcount=1, mismatch_error=NOT_ONE)
+                transaction.fetch_all(text("SELECT 1"))
                 return "1 changed"
         except OrderAggregatorError as error:
             return type(error).__name__

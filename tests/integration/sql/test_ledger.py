@@ -71,7 +71,7 @@ def test_it_finds(
     shop.fulfil(fulfilled)
     assert shop.discrepancies() == []
     with Transaction(engine) as transaction:
-        transaction.write(text(statement))
+        transaction.enqueue(text(statement))
         transaction.commit()
     names = {str(fulfilled.id): "fulfilled order", str(reserved.id): "reserved order"}
     found = {
@@ -84,8 +84,8 @@ def test_it_finds(
 def test_it_is_one_moment_although_orders_go_on(engine: Engine, shop: Shop) -> None:
     """Between its first figure and its last, everything else changes."""
     with Transaction(engine) as transaction:
-        transaction.write(text("UPDATE vendor_stock SET available = available + 1"))
-        transaction.write(text("UPDATE central_stock SET on_hand = on_hand + 2"))
+        transaction.enqueue(text("UPDATE vendor_stock SET available = available + 1"))
+        transaction.enqueue(text("UPDATE central_stock SET on_hand = on_hand + 2"))
         transaction.commit()
     before = shop.discrepancies()
     running = iter(shop.storage.ledger.discrepancies())
@@ -97,7 +97,7 @@ def test_it_is_one_moment_although_orders_go_on(engine: Engine, shop: Shop) -> N
 
 def test_it_can_be_left_in_the_middle(engine: Engine, shop: Shop) -> None:
     with Transaction(engine) as transaction:
-        transaction.write(text("UPDATE vendor_stock SET available = available + 1"))
+        transaction.enqueue(text("UPDATE vendor_stock SET available = available + 1"))
         transaction.commit()
     running = shop.storage.ledger.discrepancies()
     assert isinstance(next(iter(running)), Discrepancy)

@@ -93,7 +93,7 @@ def everyday(shop: Shop) -> None:
     """What happens all day, often enough for PostgreSQL to keep its plans."""
     for _ in range(12):
         orders = placed_again(shop)
-        shop.place(wish("once", p000=1), again=True)
+        shop.place(wish("once", p000=1), recheck=True)
         shop.fulfil(*orders[1:])
         shop.record_failures({orders[0].id: 1})
         shop.find_suspects({orders[0].id: 3})

@@ -155,12 +155,12 @@ def test_a_new_attempt_finds_what_the_earlier_one_committed(shop: Shop) -> None:
     accepted, refused = shop.place(*commands)
     shop.pass_time(seconds=1)
     assert isinstance(refused, InsufficientStock)
-    assert shop.place(*commands, again=True)[0] == accepted
+    assert shop.place(*commands, recheck=True)[0] == accepted
     assert shop.balance("apple") == (5, 4)
 
 
 def test_a_new_attempt_places_what_the_earlier_one_did_not_commit(shop: Shop) -> None:
-    [order] = shop.place(wish(apple=4), again=True)
+    [order] = shop.place(wish(apple=4), recheck=True)
     assert isinstance(order, Order)
     assert shop.balance("apple") == (5, 4)
 

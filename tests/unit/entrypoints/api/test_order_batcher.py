@@ -52,20 +52,20 @@ class Desk:
         self.gate.set()
         self.busy = threading.Event()
         self.calls: list[list[PlaceOrder]] = []
-        self.again: list[bool] = []
+        self.recheck: list[bool] = []
         self.script: list[Callable[[Sequence[PlaceOrder]], None]] = []
         self.poison: PlaceOrder | None = None
 
-    def __call__(self, commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Outcome]:
+    def __call__(self, commands: Sequence[PlaceOrder], *, recheck: bool = False) -> list[Outcome]:
         self.calls.append(list(commands))
-        self.again.append(again)
+        self.recheck.append(recheck)
         self.busy.set()
         assert self.gate.wait(10)
         if self.script:
             self.script.pop(0)(commands)
         if self.poison in commands:
             raise ConstraintViolated("poison")
-        return self.shop.place_orders(commands, again=again)
+        return self.shop.place_orders(commands, recheck=recheck)
 
 
 def fails(error: Exception) -> Callable[[Sequence[PlaceOrder]], None]:
@@ -179,7 +179,7 @@ def test_the_guilty_order_fails_alone(desk: Desk, pool: ThreadPoolExecutor) -> N
             futures[3].result()
         assert all(futures[i].result().id == commands[i].order_id for i in (0, 1, 2, 4, 5))
     assert desk.shop.balance("BOLT") == (1_000_000, 5)
-    assert desk.again == [False, False, True, True, True, True, True]
+    assert desk.recheck == [False, False, True, True, True, True, True]
 
 
 def test_a_storage_that_is_away_fails_the_whole_batch_at_once(
@@ -232,7 +232,7 @@ def test_after_an_unknown_commit_the_orders_are_looked_for(desk: Desk) -> None:
     command = wish(BOLT=1)
     with combining(desk) as batcher:
         assert batcher.submit(command).id == command.order_id
-    assert desk.again == [False, True, True, True]
+    assert desk.recheck == [False, True, True, True]
     assert desk.shop.balance("BOLT") == (1_000_000, 1)
 
 
@@ -416,9 +416,9 @@ def in_turns(desk: Any, *commands: PlaceOrder, **limits: Any) -> list[Order | Ex
 def test_in_one_event_loop_orders_wait_side_by_side(desk: Desk) -> None:
     """And what comes while a batch waits for its commit is the next batch."""
 
-    def place(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Outcome]:
+    def place(commands: Sequence[PlaceOrder], *, recheck: bool = False) -> list[Outcome]:
         run_in_thread(time.sleep, 0.01)
-        return desk(commands, again=again)
+        return desk(commands, recheck=recheck)
 
     commands = [wish(BOLT=2_000_000 if number == 7 else 1) for number in range(300)]
     outcomes = in_turns(place, *commands)
@@ -443,10 +443,10 @@ def test_in_one_event_loop_a_commit_in_doubt_is_looked_for_while_the_loop_goes_o
             looks.append(len(desk.calls))
             await asyncio.sleep(0.005)
 
-    def place(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Outcome]:
+    def place(commands: Sequence[PlaceOrder], *, recheck: bool = False) -> list[Outcome]:
         if not desk.calls:
             looking.append(asyncio.ensure_future(look()))
-        return desk(commands, again=again)
+        return desk(commands, recheck=recheck)
 
     looking: list[asyncio.Future[None]] = []
     desk.script = [commit_unnoticed, fails(StorageUnavailable("still down"))]
@@ -454,7 +454,7 @@ def test_in_one_event_loop_a_commit_in_doubt_is_looked_for_while_the_loop_goes_o
     [order] = in_turns(place, command)
     assert isinstance(order, Order)
     assert order.id == command.order_id
-    assert desk.again == [False, True, True]
+    assert desk.recheck == [False, True, True]
     assert desk.shop.balance("BOLT") == (1_000_000, 1)
     # In either pause, of 0.05 s and more.
     assert looks.count(1) >= 3
@@ -462,9 +462,9 @@ def test_in_one_event_loop_a_commit_in_doubt_is_looked_for_while_the_loop_goes_o
 
 
 def test_in_one_event_loop_too_callers_give_up_when_their_patience_ends(desk: Desk) -> None:
-    def place(commands: Sequence[PlaceOrder], *, again: bool = False) -> list[Outcome]:
+    def place(commands: Sequence[PlaceOrder], *, recheck: bool = False) -> list[Outcome]:
         run_in_thread(time.sleep, 0.2)
-        return desk(commands, again=again)
+        return desk(commands, recheck=recheck)
 
     commands = [wish(BOLT=1) for _ in range(40)]
     outcomes = in_turns(place, *commands, timeout=0.05, max_batch=10)

@@ -177,7 +177,7 @@ class TestAnyServer:
         assert httpx.get(url(server, "/v1/api/order")).json() == []
 
 
-def environ_of(request: bytes) -> WSGIEnvironment:
+def build_environ(request: bytes) -> WSGIEnvironment:
     """What the application sees of it."""
     seen: list[WSGIEnvironment] = []
 
@@ -196,7 +196,7 @@ def environ_of(request: bytes) -> WSGIEnvironment:
 
 
 def test_a_request_in_the_words_of_wsgi() -> None:
-    environ = environ_of(
+    environ = build_environ(
         b"POST /stock/%C3%A4?page=2&x=%2F HTTP/1.1\r\n"
         b"Host: shop.example\r\n"
         b"Content-Type: application/json\r\n"
