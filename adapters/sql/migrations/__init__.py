@@ -22,7 +22,7 @@ _alembic = Lock()
 _ADVISORY_LOCK = 7_203_846_152_910_417
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, revision: str = "head") -> None:
     """Create or upgrade the tables; several at once wait for each other. StorageUnavailable."""
     create_sqlite_file(engine)
     with read_errors_translated(), write_lock(engine):
@@ -30,7 +30,7 @@ def upgrade(engine: Engine) -> None:
             _use_write_ahead_log(engine)
         with engine.connect() as connection, _alembic, _locked(connection):
             create_schema(connection)
-            command.upgrade(_config(connection), "head")
+            command.upgrade(_config(connection), revision)
             connection.commit()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import CheckConstraint, Engine, MetaData, text
 
 from order_aggregator.adapters.sql import SqlStorage, create_engine, migrate
 from order_aggregator.adapters.sql.engine import create_sqlite_file
-from order_aggregator.adapters.sql.migrations import newest_revision
+from order_aggregator.adapters.sql.migrations import newest_revision, upgrade
 from order_aggregator.adapters.sql.reset import reset
 from order_aggregator.adapters.sql.revision import HEAD, VERSION_TABLE
 from order_aggregator.adapters.sql.schema import metadata
@@ -107,6 +108,53 @@ def test_a_migration_that_fails_leaves_nothing_behind(url: str) -> None:
         found = MetaData()
         found.reflect(connection)
     assert set(found.tables) == {"outbox"}
+    engine.dispose()
+
+
+BEFORE_COUNTING = """
+    INSERT INTO products (id, name) VALUES ('apple', 'Apple');
+    INSERT INTO vendors (id, name, as_of) VALUES ('acme', 'Acme', '{report}');
+    INSERT INTO central_stock (product_id, on_hand, reserved, updated_at)
+        VALUES ('apple', 4, 0, '{report}');
+    INSERT INTO vendor_stock (product_id, vendor_id, available, reported, as_of)
+        VALUES ('apple', 'acme', 4, 9, '{report}');
+    INSERT INTO stock_adjustments (vendor_id, product_id, delta, cause, at)
+        VALUES ('acme', 'apple', 14, 'snapshot', '{report}');
+    INSERT INTO orders (id, status, created_at, updated_at, sent_at) VALUES
+        ('{first}', 'fulfilled', '{before}', '{before}', '{before}'),
+        ('{second}', 'fulfilled', '{after}', '{after}', '{after}'),
+        ('{third}', 'fulfilled', '{after}', '{after}', '{after}');
+    INSERT INTO order_lines (order_id, product_id, quantity, position) VALUES
+        ('{first}', 'apple', 5, 0), ('{second}', 'apple', 3, 0), ('{third}', 'apple', 2, 0);
+    INSERT INTO allocations (order_id, product_id, vendor_id, quantity, allocated_at) VALUES
+        ('{first}', 'apple', 'acme', 5, '{before}'),
+        ('{second}', 'apple', 'acme', 3, '{after}'),
+        ('{third}', 'apple', 'acme', 2, '{after}')
+"""
+
+
+def test_what_was_allocated_before_is_counted_as_it_was(url: str) -> None:
+    """The last report of 9 had counted the 5 before it, and none of the 5 after it."""
+    engine = create_engine(url)
+    upgrade(engine, "0004")
+    ids = [next_order_id() for _ in range(3)]
+    shown = [key.hex if engine.dialect.name == "sqlite" else str(key) for key in ids]
+    times = {
+        name: (NOW + timedelta(minutes=minute)).isoformat(timespec="microseconds")
+        for name, minute in {"before": 0, "report": 1, "after": 2}.items()
+    }
+    script = BEFORE_COUNTING.format(first=shown[0], second=shown[1], third=shown[2], **times)
+    with engine.begin() as connection:
+        for statement in script.split(";"):
+            connection.exec_driver_sql(statement)
+    migrate(engine)
+    shop = Shop(SqlStorage(engine))
+    with shop.storage.unit_of_work() as uow:
+        [level] = uow.stock.lock_vendor_stock(["apple"])
+    assert (level.available, level.allocated, level.counted) == (4, 10, 5)
+    sequences = [shop.order(key).allocations[0].sequence for key in ids]
+    assert sequences == [5, 8, 10]
+    assert shop.discrepancies() == []
     engine.dispose()
 
 
