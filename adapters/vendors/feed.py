@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,7 +22,7 @@ from ...domain.values import (
     sanitize,
 )
 from ...domain.vendor_sync import Snapshot, StockReport
-from .quantities import Quantities
+from .quantities import Quantities, Units
 from .records import (
     KEY,
     Document,
@@ -258,8 +257,8 @@ class _Row:
     """A product's stock, of one row or of several."""
 
     page: str
-    place: str
-    units: Decimal
+    number: int
+    units: Units
     name: str | None
     as_of: datetime | None
     acked_through: int | None
@@ -271,7 +270,7 @@ class _Rows:
     def __init__(self, feed_format: FeedFormat) -> None:
         self._format = feed_format
         self._rows: dict[str, _Row] = {}
-        self._at_odds: dict[str, str] = {}
+        self._at_odds: set[str] = set()
         self._counts: Counter[str] = Counter()
         self._last: str | None = None
         self._page = ""
@@ -290,13 +289,13 @@ class _Rows:
         self.count += 1
         product_id = None
         try:
-            if not self._is_among(record, self._format.where):
+            if self._format.where and not self._is_among(record, self._format.where):
                 self._counts["rows that are not this vendor's stock"] += 1
                 return
             product_id = self._product_id(record)
             row = self._row(record)
             if row is not None:
-                self._add(product_id, row)
+                self._add(product_id, row, record)
         except InvalidValue as error:
             rejection = Rejection(
                 place=f"{self._page}{record.place}",
@@ -355,17 +354,18 @@ class _Rows:
             return None
         if units < 0:
             self._counts["quantities below 0, taken for 0"] += 1
-        if not self._is_among(record, self._format.sellable_when):
-            units = Decimal(0)
+        sellable = self._format.sellable_when
+        if sellable and not self._is_among(record, sellable):
+            units = 0
             self._counts["rows that cannot be sold now"] += 1
         as_of = None
         if self._format.as_of is not None:
             as_of = self._as_of(record, self._format.as_of)
         return _Row(
-            self._page, record.place, units, self._name(record), as_of, self._acked_through(record)
+            self._page, record.number, units, self._name(record), as_of, self._acked_through(record)
         )
 
-    def _units(self, record: Record) -> Decimal | None:
+    def _units(self, record: Record) -> Units | None:
         parts = []
         for place in self._format.quantity:
             for value in record.look_up(place):
@@ -376,7 +376,7 @@ class _Rows:
         said = [part for part in parts if part is not None]
         if not parts and self._format.kind != "csv":
             raise _bad(self._format.quantity[0], "must be a number of units", None)
-        return sum(said, start=Decimal(0)) if said else None
+        return sum(said) if said else None
 
     def _name(self, record: Record) -> str | None:
         value = record.first(self._format.name)
@@ -402,7 +402,7 @@ class _Rows:
             raise _bad(place, "must be a whole number from 0 up", value)
         return value
 
-    def _add(self, product_id: str, row: _Row) -> None:
+    def _add(self, product_id: str, row: _Row, record: Record) -> None:
         self._last = product_id
         earlier = self._rows.get(product_id)
         if earlier is None:
@@ -414,10 +414,10 @@ class _Rows:
         elif earlier.units == row.units:
             self._counts["rows that say again what another said"] += 1
         else:
-            self._at_odds[product_id] = row.place
+            self._at_odds.add(product_id)
             raise _bad(
                 self._format.quantity[0],
-                f"is at odds with {earlier.place}, which has the same product",
+                f"is at odds with {record.unit} {earlier.number}, which has the same product",
                 str(row.units),
             )
 
@@ -440,8 +440,8 @@ def _added(one: _Row, other: _Row) -> _Row:
     acked = [row.acked_through for row in (one, other) if row.acked_through is not None]
     return _Row(
         one.page,
-        one.place,
-        max(one.units, Decimal(0)) + max(other.units, Decimal(0)),
+        one.number,
+        max(one.units, 0) + max(other.units, 0),
         one.name or other.name,
         min(dates, default=None),
         min(acked, default=None),

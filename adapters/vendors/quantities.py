@@ -25,6 +25,9 @@ _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " "})
 _AT_LEAST = re.compile(r"(?:[>\u2265]=?\s*)(?P<after>.+)|(?P<before>.+?)\s*\+")
 _MAX_DIGITS = 20
 
+# Whole, or with a part of one.
+Units = Decimal | int
+
 
 class Quantities:
     """Reads quantities; InvalidValue for what is none."""
@@ -41,19 +44,24 @@ class Quantities:
         self._thousands = thousands
         self._words = {_folded(word): Decimal(units) for word, units in (words or {}).items()}
 
-    def read(self, value: object) -> Decimal | None:
+    def read(self, value: object) -> Units | None:
         """So many units, perhaps a part of one, perhaps below 0; None where nothing is said."""
         if isinstance(value, bool):
             raise _no_number()
-        if isinstance(value, int | float):
+        if isinstance(value, int):
+            return _limited(value)
+        if isinstance(value, float):
             return _limited(Decimal(value))
         if value is None:
             return None
         if not isinstance(value, str):
             raise _no_number()
+        if value.isdigit() and value.isascii() and len(value) <= _MAX_DIGITS:
+            # Nearly all are: a tenth of the time that any other takes.
+            return _limited(int(value))
         return self._from_text(value.translate(_SPACES).strip())
 
-    def _from_text(self, text: str) -> Decimal | None:
+    def _from_text(self, text: str) -> Units | None:
         if not text:
             return None
         if (units := self._words.get(_folded(text))) is not None:
@@ -69,8 +77,8 @@ class Quantities:
         return _limited(Decimal(f"{sign}{whole}.{part or 0}"))
 
 
-def _limited(units: Decimal) -> Decimal:
-    if not units.is_finite() or units > MAX_QUANTITY:
+def _limited(units: Units) -> Units:
+    if (isinstance(units, Decimal) and not units.is_finite()) or units > MAX_QUANTITY:
         raise InvalidValue("quantity", f"must be at most {MAX_QUANTITY}")
     return units
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import reprlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 from xml.etree.ElementTree import Element
 
@@ -22,17 +21,26 @@ KEY, VALUE = "$key", "$value"
 DELIMITERS = ",;\t|~"
 # A title may stand above the headings.
 HEADINGS_WITHIN = 20
+# Behind the last column.
+NOWHERE = 1_000_000
 
 
 @attrs.frozen
 class Record:
     """One row or item, and where it stands."""
 
-    place: str
+    # "line" or "item", from 1.
+    unit: str
+    number: int
     # All values at a place: none, one, or several where it leads through lists.
     look_up: Callable[[str], list[Any]]
     # The same, without what only stands around it.
     own: Callable[[str], list[Any]]
+
+    @property
+    def place(self) -> str:
+        """Such as "line 3"."""
+        return f"{self.unit} {self.number}"
 
     def first(self, path: str) -> Any:
         """The first value there, or None."""
@@ -62,7 +70,7 @@ def read_ndjson(text: str) -> Document:
     def records() -> Iterator[Record]:
         for number, line in enumerate(text.splitlines(), start=1):
             if line.strip():
-                yield _record(f"line {number}", (load_json(line),))
+                yield _record("line", number, (load_json(line),))
 
     return Document(records=records())
 
@@ -123,7 +131,7 @@ def _local(name: str) -> str:
 def _nested(document: object, items: str | None, *, keyed: bool, lone: bool) -> Document:
     def records() -> Iterator[Record]:
         for number, scopes in enumerate(found, start=1):
-            yield _record(f"item {number}", scopes)
+            yield _record("item", number, scopes)
 
     path = items or ""
     if items is not None and not _leads_on(document, items):
@@ -137,7 +145,7 @@ def _nested(document: object, items: str | None, *, keyed: bool, lone: bool) -> 
 Scopes = tuple[object, ...]
 
 
-def _record(place: str, scopes: Scopes) -> Record:
+def _record(unit: str, number: int, scopes: Scopes) -> Record:
     """What an item lacks, the object around it may have."""
 
     def look_up(path: str) -> list[Any]:
@@ -147,7 +155,7 @@ def _record(place: str, scopes: Scopes) -> Record:
                 return found
         return []
 
-    return Record(place, look_up, lambda path: list(_values(scopes[0], path)))
+    return Record(unit, number, look_up, lambda path: list(_values(scopes[0], path)))
 
 
 def _items(document: object, path: str, *, keyed: bool, lone: bool) -> Iterator[Scopes]:
@@ -262,7 +270,7 @@ def _sniffed(text: str, wanted: Sequence[str], *, header: bool) -> str:
 
 def _rows(text: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
     """Each row that is not blank, with the number of the line it ends on."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
     while True:
         try:
             row = next(reader)
@@ -275,13 +283,23 @@ def _rows(text: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list[s
             yield reader.line_num + skipped, row
 
 
+def _lines(text: str) -> Iterator[str]:
+    """Each with its end. A StringIO would take four times the room of the text."""
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    start = 0
+    while (end := text.find("\n", start) + 1) > 0:
+        yield text[start:end]
+        start = end
+    if start < len(text):
+        yield text[start:]
+
+
 def _heading(cell: str) -> str:
     return " ".join(cell.split()).casefold()
 
 
-def _columns(
-    rows: Iterator[tuple[int, list[str]]], wanted: Sequence[str]
-) -> tuple[Mapping[str, int], int]:
+def _columns(rows: Iterator[tuple[int, list[str]]], wanted: Sequence[str]) -> tuple[_Columns, int]:
     """At which index each heading stands, and how many columns there are."""
     first: list[str] | None = None
     for _, (_, row) in zip(range(HEADINGS_WITHIN), rows, strict=False):
@@ -292,14 +310,14 @@ def _columns(
             if twice:
                 raise InvalidValue("header", f"must name {twice[0]!r} once")
             last = max((index for index, name in enumerate(headings) if name), default=-1)
-            return {name: index for index, name in enumerate(headings) if name}, last + 1
+            return _Columns({name: i for i, name in enumerate(headings) if name}), last + 1
     have = {_heading(cell) for cell in first or []}
     lacking = next((name for name in wanted if _heading(name) not in have), wanted[0])
     raise InvalidValue("header", f"must have a column {lacking!r}, but is {show(first or [])}")
 
 
 def _headed(
-    rows: Iterator[tuple[int, list[str]]], columns: Mapping[str, int], width: int
+    rows: Iterator[tuple[int, list[str]]], columns: _Columns, width: int
 ) -> Iterator[Record]:
     for line, row in rows:
         if row[0].startswith("#") and not any(row[1:]):
@@ -309,13 +327,24 @@ def _headed(
             look_up = _misfit(len(row), width)
         else:
             look_up = _cells(row, columns)
-        yield Record(f"line {line}", look_up, look_up)
+        yield Record("line", line, look_up, look_up)
 
 
-def _cells(row: list[str], columns: Mapping[str, int]) -> Callable[[str], list[Any]]:
+class _Columns(dict[str, int]):
+    """At which index a place stands, however it is written; far behind the last where it does not.
+
+    Each is worked out once for all rows.
+    """
+
+    def __missing__(self, place: str) -> int:
+        self[place] = self.get(_heading(place), NOWHERE)
+        return self[place]
+
+
+def _cells(row: list[str], columns: _Columns) -> Callable[[str], list[Any]]:
     def look_up(path: str) -> list[Any]:
-        index = columns.get(_heading(path))
-        return [] if index is None or index >= len(row) else [row[index]]
+        index = columns[path]
+        return [row[index]] if index < len(row) else []
 
     return look_up
 
@@ -328,6 +357,9 @@ def _misfit(cells: int, width: int) -> Callable[[str], list[Any]]:
 
 
 def _numbered(rows: Iterator[tuple[int, list[str]]]) -> Iterator[Record]:
+    columns = _Columns()
     for line, row in rows:
-        look_up = _cells(row, {str(n): n - 1 for n in range(1, len(row) + 1)})
-        yield Record(f"line {line}", look_up, look_up)
+        for number in range(len(columns), len(row)):
+            columns[str(number + 1)] = number
+        look_up = _cells(row, columns)
+        yield Record("line", line, look_up, look_up)
