@@ -337,8 +337,18 @@ class _Columns(dict[str, int]):
     """
 
     def __missing__(self, place: str) -> int:
-        self[place] = self.get(_heading(place), NOWHERE)
+        self[place] = self._find(place)
         return self[place]
+
+    def _find(self, place: str) -> int:
+        return self.get(_heading(place), NOWHERE)
+
+
+class _NumberedColumns(_Columns):
+    """Places are numbers, from 1."""
+
+    def _find(self, place: str) -> int:
+        return int(place) - 1 if place.isdecimal() and int(place) > 0 else NOWHERE
 
 
 def _cells(row: list[str], columns: _Columns) -> Callable[[str], list[Any]]:
@@ -357,9 +367,7 @@ def _misfit(cells: int, width: int) -> Callable[[str], list[Any]]:
 
 
 def _numbered(rows: Iterator[tuple[int, list[str]]]) -> Iterator[Record]:
-    columns = _Columns()
+    columns = _NumberedColumns()
     for line, row in rows:
-        for number in range(len(columns), len(row)):
-            columns[str(number + 1)] = number
         look_up = _cells(row, columns)
         yield Record("line", line, look_up, look_up)

@@ -13,7 +13,6 @@ from order_aggregator.domain.allocation import highest_first
 from order_aggregator.domain.counting import CountsOrders, parse_counts_orders
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders
-from order_aggregator.domain.use_cases.retire_vendor import RetireVendor
 from order_aggregator.domain.use_cases.sync_vendor import CAUSE, CHUNK
 from order_aggregator.domain.vendor_sync import (
     Snapshot,
@@ -346,15 +345,3 @@ def test_a_clock_that_was_set_back_bars_no_report(shop: Shop) -> None:
     shop.clock.advance(timedelta(hours=-1))
     assert not shop.sync("acme", {"apple": 4}).outdated
     assert shop.balance("apple") == (4, 0)
-
-
-def test_a_vendor_that_comes_back_is_taken_in_whatever_its_date(shop: Shop) -> None:
-    earlier = shop.clock.now()
-    shop.pass_time(minutes=1)
-    shop.sync("acme", {"apple": 5})
-    retire = RetireVendor(shop.storage.unit_of_work, shop.sync_vendor)
-    result = retire(Vendor(id="acme", name="Acme"))
-    assert _deltas(result.adjustments) == {"apple": -5}
-    assert shop.balance("apple") == (0, 0)
-    assert not shop.sync("acme", {"apple": 5}, earlier).outdated
-    assert shop.balance("apple") == (5, 0)
