@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Event, Timer
 from time import monotonic
 
@@ -13,7 +14,7 @@ from order_aggregator.entrypoints.runtime.retry import ShutdownRequested, retry_
 
 @pytest.mark.parametrize("error", [StorageUnavailable("away"), Conflict("crossed")])
 def test_it_is_called_until_it_answers(error: Exception) -> None:
-    answers = iter([error, error, 7])
+    answers: Iterator[Exception | int] = iter([error, error, 7])
 
     def call() -> int:
         answer = next(answers)
