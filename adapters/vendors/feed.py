@@ -178,6 +178,8 @@ class FeedReader:
             next_page = _next_page(document, self._format)
         except InvalidValue as error:
             raise InvalidSnapshot(self._vendor.id, f"{place}{error}") from error
+        except RecursionError as error:
+            raise InvalidSnapshot(self._vendor.id, f"{place}nested too deeply") from error
         if encoding not in ("utf-8", self._format.encoding):
             self._findings[f"encoding {encoding}"] += 1
         self._findings.update(document.findings)
@@ -398,7 +400,7 @@ class _Rows:
             return None
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
             value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
             raise _bad(place, "must be a whole number from 0 up", value)
         return value
 

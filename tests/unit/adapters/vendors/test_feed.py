@@ -224,6 +224,23 @@ class TestJson:
         problem = _problem(json.dumps({"rows": [], "at": as_of}).encode(), feed_format)
         assert problem.startswith("at: must be a moment in ISO 8601 with a UTC offset")
 
+    @pytest.mark.parametrize("depth", [300, 900, 990, 3000])
+    def test_however_deep_it_is_read_or_refused(self, depth: int) -> None:
+        keys = FeedFormat(kind="json", items=".".join(["a"] * 30))
+        for form, body in (
+            (JSON, b"[" * depth + b"]" * depth),
+            (keys, b'{"a":' * depth + b"[]" + b"}" * depth),
+            (FeedFormat(kind="xml", items="a.a"), b"<a>" * depth + b"</a>" * depth),
+        ):
+            with suppress(InvalidSnapshot):
+                _read(body, form)
+
+    @pytest.mark.parametrize("sequence", ["-1", "1e3", "true", str(2**63)])
+    def test_a_sequence_is_a_number_that_can_be_kept(self, sequence: str) -> None:
+        feed_format = FeedFormat(kind="json", acked_through="seen")
+        items = f'{{"product_id": "a", "quantity": 1, "seen": {sequence}}}'
+        assert "seen: must be a whole number from 0 up" in _problem(_json_of(items), feed_format)
+
 
 class TestXml:
     FORMAT = FeedFormat(kind="xml", product_id="@sku", quantity="n", items="shop.item")
