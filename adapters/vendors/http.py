@@ -79,7 +79,7 @@ class HttpVendorGateway:
     # Seconds for the whole feed, all pages and attempts together.
     timeout: float = 60.0
     # A JSON document to POST; None: the feed is fetched with GET.
-    body: Any = None
+    body: Any = attrs.field(default=None, repr=False)
     paging: Paging = attrs.field(factory=Paging)
     auth: httpx.Auth | None = attrs.field(default=None, repr=False, eq=False)
 
