@@ -33,6 +33,7 @@ from .authorization import authorization, secret
 from .feed import FeedFormat, values_at, words_told, zone_named
 from .file import FileVendorGateway
 from .http import HttpVendorGateway
+from .ids import read_ids
 from .paging import Paging
 from .quantities import USUAL_STYLE, Quantities
 from .records import load_json
@@ -54,6 +55,7 @@ _WRITING = {
     "sellable_when",
     "sum_rows",
     "max_bad_rows",
+    "ids",
 }
 _TERMS = {"max_age", "max_cut", "confirm_after"}
 _OPTIONAL = {"fields", "counts_orders", "clock_tolerance", *_TERMS, *_WRITING}
@@ -138,7 +140,7 @@ def _gateway(entry: object, folder: Path) -> VendorGateway:
     required = _REQUIRED | _REQUIRED_BY_TYPE[kind]
     _check_keys(entry, required, required | _OPTIONAL | _OPTIONAL_BY_TYPE[kind])
     vendor = Vendor(id=entry["id"], name=entry["name"])
-    feed_format = _feed_format(entry)
+    feed_format = _feed_format(entry, folder)
     if kind == "http":
         return HttpVendorGateway(
             vendor=vendor,
@@ -175,11 +177,11 @@ def _check_keys(given: Iterable[str], required: Iterable[str], allowed: Iterable
         raise InvalidValue(repr(key), f"is no key here; there are {', '.join(sorted(allowed))}")
 
 
-def _feed_format(entry: dict[str, Any]) -> FeedFormat:
+def _feed_format(entry: dict[str, Any], folder: Path) -> FeedFormat:
     fields = entry.get("fields", {})
     if not isinstance(fields, dict):
         raise InvalidValue("fields", "must be an object")
-    writing = _writing(entry)
+    writing = _writing(entry, folder)
     if not writing["header"]:
         # Columns by number.
         fields = {key: _numbers_as_text(value) for key, value in fields.items()}
@@ -198,7 +200,7 @@ def _numbers_as_text(place: object) -> object:
     return str(place) if isinstance(place, int) else place
 
 
-def _writing(entry: dict[str, Any]) -> dict[str, Any]:
+def _writing(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
     words = words_told(entry.get("words", {}))
     return {
         "encoding": _encoding(entry.get("encoding")),
@@ -210,6 +212,7 @@ def _writing(entry: dict[str, Any]) -> dict[str, Any]:
         "sellable_when": values_at(entry.get("sellable_when", {}), "sellable_when"),
         "sum_rows": _flag(entry, "sum_rows", default=False),
         "max_bad_rows": _max_bad_rows(entry.get("max_bad_rows")),
+        "ids": None if "ids" not in entry else read_ids(folder / _text(entry, "ids")),
     }
 
 

@@ -106,6 +106,8 @@ class FeedFormat:
     # Of dates without an offset.
     timezone: ZoneInfo | None = None
     quantities: Quantities = attrs.field(factory=Quantities, eq=False, repr=False)
+    # The vendor's ids, and ours for them; what is not among them is left out. None: they are ours.
+    ids: Mapping[str, str] | None = attrs.field(default=None, repr=False)
     # Rows that have none of these values at a place are not the vendor's stock.
     where: Values = attrs.field(factory=dict)
     # Rows that have none of these can not be sold now: they count 0.
@@ -235,7 +237,8 @@ class FeedReader:
         allowed = self._format.max_bad_rows
         if allowed is None:
             allowed = max(MAX_BAD_ROWS, rows * MAX_BAD_SHARE // 100)
-        bad = len(rejections)
+        # Those that are not mapped may be many, and are well written.
+        bad, rows = len(rejections) - self._rows.unmapped, rows - self._rows.unmapped
         if not bad or (bad <= allowed and bad < rows):
             return
         told = "; ".join(map(str, rejections[:TOLD_REJECTIONS]))
@@ -277,6 +280,7 @@ class _Rows:
         self._last: str | None = None
         self._page = ""
         self.count = 0
+        self.unmapped = 0
         self.rejections: list[Rejection] = []
         self.shifted = False
         # Whether a row has a date of its own.
@@ -346,7 +350,12 @@ class _Rows:
             raise _bad(place, error.expected, value) from error
         if _DESTROYED.fullmatch(cleaned):
             raise _bad(place, "must be a code, not what a spreadsheet has made of it", value)
-        return str(cleaned)
+        if self._format.ids is None:
+            return str(cleaned)
+        if cleaned not in self._format.ids:
+            self.unmapped += 1
+            raise _bad(place, "is not among the ids that are mapped", cleaned)
+        return self._format.ids[cleaned]
 
     def _row(self, record: Record) -> _Row | None:
         """None where no quantity is said."""

@@ -87,6 +87,38 @@ def test_how_far_a_vendor_is_believed_may_be_told(tmp_path: Path) -> None:
     assert gateway.terms == VendorTerms(max_cut=0.5, confirm_after=timedelta(hours=1))
 
 
+def test_a_vendors_ids_may_be_mapped_to_ours(tmp_path: Path) -> None:
+    (tmp_path / "stock").mkdir()
+    (tmp_path / "stock" / "b.csv").write_text("product_id,quantity\n1001,5\n1002,7\n1003,9\n")
+    (tmp_path / "ids.csv").write_text("vendor_sku;product_id\n1001;tea\n 1002 ;cup\n")
+    path = _write(tmp_path, [FILE | {"ids": "ids.csv", "max_bad_rows": 0}])
+    [gateway] = vendors_from_file(path)
+    snapshot = gateway.fetch()
+    assert {r.product_id: r.quantity for r in snapshot.reports} == {"tea": 5, "cup": 7}
+    [rejection] = snapshot.rejections
+    assert "line 4, product_id: is not among the ids that are mapped" in str(rejection)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "No such file"),
+        ("vendor_sku\n1\n", "must have a column 'product_id'"),
+        ("vendor_sku,product_id\n1,\n", "line 2: must have 1 to 100 characters"),
+        ("vendor_sku,product_id\n1,a\n1,b\n", "line 3: is the second for '1'"),
+    ],
+)
+def test_a_file_of_ids_that_is_wrong_says_where(
+    tmp_path: Path, content: str | None, problem: str
+) -> None:
+    if content is not None:
+        (tmp_path / "ids.csv").write_text(content)
+    with pytest.raises(InvalidValue) as caught:
+        vendors_from_file(_write(tmp_path, [FILE | {"ids": "ids.csv"}]))
+    assert "vendor 1, ids: " in str(caught.value)
+    assert problem in str(caught.value)
+
+
 def test_a_file_may_be_toml(tmp_path: Path) -> None:
     path = tmp_path / "vendors.toml"
     path.write_text("""
