@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     Connection,
     Engine,
     Select,
@@ -98,24 +99,16 @@ def _vendor_available() -> Select[Any]:
     return _differences(union_all(supply, demand, levels).subquery(), "vendor_id", "product_id")
 
 
-def _on_hand() -> Select[Any]:
-    vendors = select(
-        vendor_stock.c.product_id,
-        vendor_stock.c.available.label("expected"),
-        _NOTHING.label("found"),
-    )
-    central = select(central_stock.c.product_id, _NOTHING, central_stock.c.on_hand)
-    return _differences(union_all(vendors, central).subquery(), "product_id")
+def _sum_over_vendors(levels: Select[Any], central: Column[int]) -> Select[Any]:
+    found = select(central_stock.c.product_id, _NOTHING, central)
+    return _differences(union_all(levels, found).subquery(), "product_id")
 
 
-def _stale() -> Select[Any]:
-    vendors = select(
-        vendor_stock.c.product_id,
-        vendor_stock.c.available.label("expected"),
-        _NOTHING.label("found"),
-    ).where(vendor_stock.c.stale)
-    central = select(central_stock.c.product_id, _NOTHING, central_stock.c.stale)
-    return _differences(union_all(vendors, central).subquery(), "product_id")
+_VENDOR_LEVELS = select(
+    vendor_stock.c.product_id,
+    vendor_stock.c.available.label("expected"),
+    _NOTHING.label("found"),
+)
 
 
 def _reserved() -> Select[Any]:
@@ -183,8 +176,8 @@ def _has_lines() -> Select[Any]:
 
 _CHECKS = {
     "vendor_available": _vendor_available(),
-    "on_hand": _on_hand(),
-    "stale": _stale(),
+    "on_hand": _sum_over_vendors(_VENDOR_LEVELS, central_stock.c.on_hand),
+    "stale": _sum_over_vendors(_VENDOR_LEVELS.where(vendor_stock.c.stale), central_stock.c.stale),
     "reserved": _reserved(),
     "vendor_allocated": _vendor_allocated(),
     "allocated": _allocated(),

@@ -257,12 +257,12 @@ def _terms(entry: dict[str, Any]) -> VendorTerms:
     counts_orders = CountsOrders(clock_tolerance=tolerance)
     if "counts_orders" in entry:
         counts_orders = parse_counts_orders(entry["counts_orders"], tolerance)
-    durations = {
+    told: dict[str, Any] = {
         key: parse_duration(entry[key], key) for key in ("max_age", "confirm_after") if key in entry
     }
-    return VendorTerms(
-        counts_orders=counts_orders, max_cut=_max_cut(entry.get("max_cut", 0.5)), **durations
-    )
+    if "max_cut" in entry:
+        told["max_cut"] = _max_cut(entry["max_cut"])
+    return VendorTerms(counts_orders=counts_orders, **told)
 
 
 def _max_cut(share: object) -> float | None:

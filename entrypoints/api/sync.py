@@ -26,6 +26,17 @@ from .services import app_state
 PARALLEL = 8
 REFUSED = (VendorUnavailable, InvalidSnapshot, OutdatedReport, QuarantinedReport, Conflict)
 
+# What may keep a vendor's feed from being taken in.
+PULL_REFUSALS = (
+    refusals.UNKNOWN_VENDOR,
+    refusals.VENDOR_UNAVAILABLE,
+    refusals.INVALID_SNAPSHOT,
+    refusals.OUTDATED_REPORT,
+    refusals.OVERLOADED,
+    refusals.CONFLICT,
+    refusals.SYNC_INTERRUPTED,
+)
+
 blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefix="/v1/api")
 
 
@@ -33,16 +44,7 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
     "POST",
     "/vendor/<id:vendor_id>/sync",
     response=(200, SyncSchema()),
-    refusals=(
-        refusals.UNKNOWN_VENDOR,
-        refusals.VENDOR_UNAVAILABLE,
-        refusals.INVALID_SNAPSHOT,
-        refusals.OUTDATED_REPORT,
-        refusals.QUARANTINED_REPORT,
-        refusals.OVERLOADED,
-        refusals.CONFLICT,
-        refusals.SYNC_INTERRUPTED,
-    ),
+    refusals=(*PULL_REFUSALS, refusals.QUARANTINED_REPORT),
 )
 def sync_vendor(vendor_id: str) -> dict[str, Any]:
     """Pull one vendor's stock now."""

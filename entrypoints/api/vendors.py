@@ -18,7 +18,7 @@ from .schemas import PageQuery, RejectionSchema, SyncSchema, VendorStatusSchema
 from .services import app_state, current_request
 from .stock import Listing
 from .stock_requests import REQUEST_BODY, PushedStock, parse_stock
-from .sync import changes, pull
+from .sync import PULL_REFUSALS, changes, pull
 
 blueprint = ApiBlueprint("vendors", __name__, description="Vendors", url_prefix="/v1/api")
 
@@ -70,16 +70,7 @@ def list_rejections(query: dict[str, Any], vendor_id: str) -> Listing:
     "POST",
     "/vendor/<id:vendor_id>/approve",
     response=(200, SyncSchema()),
-    refusals=(
-        refusals.UNKNOWN_VENDOR,
-        refusals.NOT_QUARANTINED,
-        refusals.VENDOR_UNAVAILABLE,
-        refusals.INVALID_SNAPSHOT,
-        refusals.OUTDATED_REPORT,
-        refusals.OVERLOADED,
-        refusals.CONFLICT,
-        refusals.SYNC_INTERRUPTED,
-    ),
+    refusals=(*PULL_REFUSALS, refusals.NOT_QUARANTINED),
 )
 def approve_report(vendor_id: str) -> dict[str, Any]:
     """Believe a vendor's next report though it takes away much, and pull it now."""
