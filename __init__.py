@@ -77,9 +77,10 @@ from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
+from .domain.use_cases.report_intake import SyncResult
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.separate_orders import RequeueIndividually
-from .domain.use_cases.sync_vendor import SyncResult, SyncVendor
+from .domain.use_cases.sync_vendor import SyncVendor
 from .domain.vendor_sync import Snapshot, StockAdjustment, StockReport, VendorTerms
 
 __version__ = "0.1.0"

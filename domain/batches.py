@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def batches_of(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+def batches_of(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """All items in their order, so many at a time."""
-    for begin in range(0, len(items), size):
-        yield items[begin : begin + size]
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -46,14 +46,23 @@ class Snapshot:
     )
     # Whether the vendor itself says so: not a file's date, nor a header of HTTP.
     stated: bool = False
-    reports: tuple[StockReport, ...] = attrs.field()
+    # A tuple, or more than fit into memory: then in the order of product ids, as often as asked.
+    reports: Collection[StockReport] = attrs.field()
+    # What it has of all products together.
+    units: int = attrs.field()
     # Rows that could not be understood. What is known of the products that they name stays.
     rejections: tuple[Rejection, ...] = ()
     # How it was understood, for people.
     findings: tuple[str, ...] = ()
 
+    @units.default
+    def _sum(self) -> int:
+        return sum(report.quantity for report in self.reports)
+
     @reports.validator
     def _each_product_once(self, _attribute: Any, reports: Collection[StockReport]) -> None:
+        if not isinstance(reports, tuple):
+            return
         seen = set()
         for report in reports:
             if report.product_id in seen:
@@ -138,6 +147,25 @@ def is_known(report: StockReport, known: VendorStock | None, product: Product | 
     return (
         (known.reported, known.stated_at, known.counted) == (report.quantity, report.as_of, counted)
     ) and report.name in (None, product.name)
+
+
+def with_missing(reports: Iterable[StockReport], known: Iterable[str]) -> Iterator[StockReport]:
+    """The reports, and one of zero units for each product that is known and not among them.
+
+    Both are, and come, in the order of product ids.
+    """
+    rest = iter(known)
+    next_known = next(rest, None)
+    for report in reports:
+        while next_known is not None and next_known < report.product_id:
+            yield StockReport(product_id=next_known, quantity=0)
+            next_known = next(rest, None)
+        if next_known == report.product_id:
+            next_known = next(rest, None)
+        yield report
+    while next_known is not None:
+        yield StockReport(product_id=next_known, quantity=0)
+        next_known = next(rest, None)
 
 
 def reconcile(

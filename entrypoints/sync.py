@@ -16,7 +16,7 @@ from ..domain.errors import InvalidSnapshot, UnknownVendor, VendorUnavailable
 from ..domain.ports.read_model import ReadModel
 from ..domain.ports.vendor_gateway import VendorGateway
 from ..domain.stock import Vendor
-from ..domain.use_cases.sync_vendor import SyncResult
+from ..domain.use_cases.report_intake import SyncResult
 from ..domain.values import timestamp_text
 from .runtime.retry import ShutdownRequested, retry_until_available
 
@@ -106,7 +106,7 @@ def _sync(sync_vendor: SyncVendor, gateway: VendorGateway) -> SyncResult | Excep
         "vendor.synced",
         vendor_id=vendor_id,
         products=result.products,
-        changed=len(result.adjustments),
+        changed=result.changed,
         rejected=len(result.rejections),
     )
     return result

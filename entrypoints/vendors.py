@@ -8,7 +8,8 @@ from itertools import islice
 from ..domain.errors import InvalidSnapshot, StorageUnavailable, UnknownVendor, VendorUnavailable
 from ..domain.ports.read_model import ReadModel, VendorStatus
 from ..domain.ports.vendor_gateway import VendorGateway
-from ..domain.use_cases.sync_vendor import SyncResult, SyncVendor
+from ..domain.use_cases.report_intake import SyncResult
+from ..domain.use_cases.sync_vendor import SyncVendor
 from ..domain.values import timestamp_text
 from ..domain.vendor_sync import Snapshot
 
@@ -76,10 +77,9 @@ def check(gateway: VendorGateway, sync_vendor: SyncVendor) -> tuple[list[str], b
 
 
 def _understood(gateway: VendorGateway, snapshot: Snapshot) -> Iterator[str]:
-    units = sum(report.quantity for report in snapshot.reports)
     date = timestamp_text(snapshot.as_of) if snapshot.as_of else "now"
     whose = "by its own word" if snapshot.stated else "by the evidence"
-    yield f"{len(snapshot.reports)} products, {units} units, as of {date} {whose}"
+    yield f"{len(snapshot.reports)} products, {snapshot.units} units, as of {date} {whose}"
     yield f"orders count: {gateway.terms.counts_orders}"
     yield from snapshot.findings
     for report in islice(snapshot.reports, SHOWN_ROWS):
@@ -97,7 +97,5 @@ def _effect(result: SyncResult) -> Iterator[str]:
         cut = result.quarantined
         yield f"would wait for approval: {cut.after} units instead of {cut.before}"
     else:
-        up = sum(max(0, entry.delta) for entry in result.adjustments)
-        down = sum(max(0, -entry.delta) for entry in result.adjustments)
-        products = len(result.adjustments)
-        yield f"would change {products} products: {up} units more, {down} units less"
+        change = f"{result.added} units more, {result.removed} units less"
+        yield f"would change {result.changed} products: {change}"

@@ -229,13 +229,16 @@ def test_whatever_a_retired_vendor_reports_next_is_newer(storage: Storage) -> No
 def test_a_vendors_products_are_those_of_which_it_last_reported_more_than_nothing(
     storage: Storage,
 ) -> None:
-    def step(uow: UnitOfWork) -> set[str]:
+    def step(uow: UnitOfWork) -> None:
         sold_out = VendorStock(vendor_id="acme", product_id="apple", available=0, reported=5)
         uow.stock.upsert_vendor_stock([sold_out, level("acme", "pear", 0)])
-        return uow.stock.products_of("acme")
 
-    assert work(storage, step) == {"apple"}
-    assert work(storage, lambda uow: uow.stock.products_of("stranger")) == set()
+    stock_up(storage, "acme", fig=2)
+    work(storage, step)
+    assert work(storage, lambda uow: uow.stock.products_of("acme", "", 100)) == ["apple", "fig"]
+    assert work(storage, lambda uow: uow.stock.products_of("acme", "", 1)) == ["apple"]
+    assert work(storage, lambda uow: uow.stock.products_of("acme", "apple", 9)) == ["fig"]
+    assert work(storage, lambda uow: uow.stock.products_of("stranger", "", 100)) == []
 
 
 HOUR = timedelta(hours=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
 from itertools import groupby, islice
 from operator import attrgetter
 
@@ -136,12 +137,11 @@ class MemoryStock:
         for adjustment in adjustments:
             self._tables.adjustments[self._database.next_id()] = adjustment
 
-    def products_of(self, vendor_id: str) -> set[str]:
+    def products_of(self, vendor_id: str, after: str, limit: int) -> list[str]:
         """By a scan."""
         levels = self._tables.vendor_stock.values()
-        return {
-            level.product_id for level in levels if level.vendor_id == vendor_id and level.reported
-        }
+        found = (x.product_id for x in levels if x.vendor_id == vendor_id and x.reported)
+        return nsmallest(limit, (product_id for product_id in found if product_id > after))
 
     def accept_report(
         self, vendor: Vendor, as_of: datetime, now: datetime, max_age: timedelta | None = None

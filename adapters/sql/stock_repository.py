@@ -75,8 +75,15 @@ class StockStatements:
         self.vendor_levels = self.lock_vendor_stock.where(
             vendor_stock.c.vendor_id == bindparam("vendor_id")
         )
-        self.products_of = select(vendor_stock.c.product_id).where(
-            vendor_stock.c.vendor_id == bindparam("vendor_id"), vendor_stock.c.reported > 0
+        self.products_of = (
+            select(vendor_stock.c.product_id)
+            .where(
+                vendor_stock.c.vendor_id == bindparam("vendor_id"),
+                vendor_stock.c.product_id > bindparam("after"),
+                vendor_stock.c.reported > 0,
+            )
+            .order_by(vendor_stock.c.product_id)
+            .limit(bindparam("limit", type_=BigInteger))
         )
         self._build_highest(dialect)
         self._build_changes(dialect)
@@ -398,10 +405,11 @@ class SqlStock:
         rows = [(a.vendor_id, a.product_id, a.delta, a.cause, a.at) for a in adjustments]
         self._transaction.enqueue(statements.record, statements.adjustments.bind(rows))
 
-    def products_of(self, vendor_id: str) -> set[str]:
-        """By the index on vendors."""
-        rows = self._transaction.fetch_all(self._statements.products_of, {"vendor_id": vendor_id})
-        return {product_id for (product_id,) in rows}
+    def products_of(self, vendor_id: str, after: str, limit: int) -> list[str]:
+        """By the primary key."""
+        parameters = {"vendor_id": vendor_id, "after": after, "limit": limit}
+        rows = self._transaction.fetch_all(self._statements.products_of, parameters)
+        return [product_id for (product_id,) in rows]
 
     def reported_units(self, vendor_id: str) -> int:
         """Summed up by the database."""

@@ -60,8 +60,8 @@ class StockRepository(Protocol):
     def record(self, adjustments: Sequence[StockAdjustment]) -> None:
         """Write the supply side of the ledger."""
 
-    def products_of(self, vendor_id: str) -> set[str]:
-        """The products of which the vendor last reported more than nothing."""
+    def products_of(self, vendor_id: str, after: str, limit: int) -> list[str]:
+        """So many products, by id after this one, of which it last reported more than nothing."""
 
     def accept_report(
         self, vendor: Vendor, as_of: datetime, now: datetime, max_age: timedelta | None = None

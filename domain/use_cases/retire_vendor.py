@@ -7,7 +7,8 @@ import attrs
 from ..ports.unit_of_work import UnitOfWorkFactory
 from ..stock import Vendor
 from ..vendor_sync import Snapshot, VendorTerms
-from .sync_vendor import SyncResult, SyncVendor
+from .report_intake import SyncResult
+from .sync_vendor import SyncVendor
 
 
 class RetireVendor:

@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-
-import attrs
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 
 from ..batches import batches_of
-from ..errors import InvalidSnapshot, Rejection
+from ..errors import InvalidSnapshot
 from ..ports.clock import Clock
-from ..ports.stock_repository import StockRepository
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_gateway import VendorGateway
-from ..stock import Product, StockDelta, Vendor, VendorStock
-from ..vendor_sync import (
-    Cut,
-    Snapshot,
-    StockAdjustment,
-    StockReport,
-    VendorTerms,
-    is_known,
-    is_outdated,
-    new_products,
-    reconcile,
-    renamed_products,
-    suspicious_cut,
-)
+from ..vendor_sync import Snapshot, StockReport, VendorTerms, suspicious_cut, with_missing
+from .report_intake import Intake, Outdated, Suspicious, SyncResult, Tally, select_news
 
-# Products a transaction: orders for them wait while it runs.
-CHUNK = 1000
-CAUSE = "snapshot"
+# Products that are compared at a time.
+COMPARED = 1000
+# Those of them that change, a transaction: orders for them wait while it runs.
+CHUNK = 250
+
+# Told with how many products a report has been compared so far.
+Progress = Callable[[int], None]
+# What is done in the transaction that ends a sync, and lasts only if that does.
+AtEnd = Callable[[UnitOfWork, SyncResult], None]
 
 
-@attrs.frozen(kw_only=True)
-class SyncResult:
-    """What a vendor's report changed."""
-
-    vendor_id: str
-    as_of: datetime
-    products: int
-    adjustments: tuple[StockAdjustment, ...] = ()
-    # Rows that were left out, while the others were taken in.
-    rejections: tuple[Rejection, ...] = ()
-    # A newer report came before this one was taken in completely.
-    outdated: bool = False
-    # It takes away so much that somebody has to look at it; nothing was taken in.
-    quarantined: Cut | None = None
+def ignore_progress(_compared: int) -> None:
+    """For those who wait in silence."""
 
 
 class SyncVendor:
@@ -61,297 +40,116 @@ class SyncVendor:
         self._unit_of_work = unit_of_work
         self._clock = clock
 
-    def __call__(self, gateway: VendorGateway) -> SyncResult:
+    def __call__(
+        self,
+        gateway: VendorGateway,
+        *,
+        progress: Progress = ignore_progress,
+        at_end: AtEnd | None = None,
+    ) -> SyncResult:
         """Raises VendorUnavailable, InvalidSnapshot, StorageUnavailable or Conflict."""
         asked = self._clock.now()
-        return self._take_in(self._fetch(gateway), gateway.terms, asked, keep=True)
+        snapshot = self._fetch(gateway)
+        intake = Intake.of(snapshot, gateway.terms, asked)
+        result = self._take_in(snapshot, intake, progress, at_end)
+        if result.quarantined:
+            with self._unit_of_work() as uow:
+                uow.stock.begin_quarantine(gateway.vendor.id, self._clock.now())
+                uow.commit()
+        return result
 
-    def preview(self, snapshot: Snapshot, terms: VendorTerms) -> SyncResult:
-        """What taking it in would change, which is then undone. StorageUnavailable or Conflict."""
-        return self._take_in(snapshot, terms, self._clock.now(), keep=False)
-
-    def _take_in(
-        self, snapshot: Snapshot, terms: VendorTerms, asked: datetime, *, keep: bool
+    def preview(
+        self, snapshot: Snapshot, terms: VendorTerms, progress: Progress = ignore_progress
     ) -> SyncResult:
-        # What a vendor says of the future cannot have counted what we do until then.
-        as_of = asked if snapshot.as_of is None else min(asked, snapshot.as_of)
-        intake = _Intake(snapshot=snapshot, terms=terms, asked=asked, as_of=as_of, keep=keep)
-        adjustments: list[StockAdjustment] = []
-        rejections = [*snapshot.rejections]
-        outdated, quarantined = False, None
-        try:
-            for chunk in batches_of(self._all_reports(intake), CHUNK):
-                adjusted, rejected = self._apply(intake, chunk)
-                adjustments += adjusted
-                rejections += rejected
-            if keep:
-                self._record_rejections(snapshot.vendor.id, rejections)
-        except _Outdated:
-            outdated = True
-        except _Suspicious as error:
-            quarantined = error.cut
-            if keep:
-                self._quarantine(intake)
-        return SyncResult(
-            vendor_id=snapshot.vendor.id,
-            as_of=as_of,
-            products=len(snapshot.reports),
-            adjustments=tuple(adjustments),
-            rejections=tuple(rejections),
-            outdated=outdated,
-            quarantined=quarantined,
-        )
+        """What taking it in would change, which is then undone. StorageUnavailable or Conflict."""
+        intake = Intake.of(snapshot, terms, self._clock.now(), keep=False)
+        return self._take_in(snapshot, intake, progress, None)
 
     def _fetch(self, gateway: VendorGateway) -> Snapshot:
         try:
             return gateway.fetch()
         except InvalidSnapshot as error:
             if error.rejections:
-                self._record_rejections(gateway.vendor.id, error.rejections)
+                with self._unit_of_work() as uow:
+                    uow.stock.replace_rejections(gateway.vendor.id, error.rejections)
+                    uow.commit()
             raise
 
-    def _record_rejections(self, vendor_id: str, rejections: Sequence[Rejection]) -> None:
-        with self._unit_of_work() as uow:
-            uow.stock.replace_rejections(vendor_id, rejections)
-            uow.commit()
+    def _take_in(
+        self, snapshot: Snapshot, intake: Intake, progress: Progress, at_end: AtEnd | None
+    ) -> SyncResult:
+        tally = Tally(intake, products=len(snapshot.reports), rejections=snapshot.rejections)
+        compared = 0
+        try:
+            self._begin(snapshot, intake)
+            for batch in batches_of(self._all_reports(snapshot, intake), COMPARED):
+                self._apply(intake, batch, tally)
+                compared += len(batch)
+                progress(compared)
+            self._end(intake, tally.result(), at_end)
+        except Outdated:
+            return tally.result(outdated=True)
+        except Suspicious as error:
+            return tally.result(quarantined=error.cut)
+        return tally.result()
 
-    def _quarantine(self, intake: _Intake) -> None:
+    def _begin(self, snapshot: Snapshot, intake: Intake) -> None:
+        """Note that the report has come, unless it is outdated or takes away too much."""
+        vendor_id = intake.vendor.id
+        unread = _unread(snapshot)
         with self._unit_of_work() as uow:
-            uow.stock.begin_quarantine(intake.vendor.id, self._clock.now())
-            uow.commit()
-
-    def _all_reports(self, intake: _Intake) -> list[StockReport]:
-        """The reports, and one of zero units for each product that the vendor no longer names."""
-        with self._unit_of_work() as uow:
-            quarantine = uow.stock.quarantine(intake.vendor.id)
-            self._accept(uow, intake)
-            known = uow.stock.products_of(intake.vendor.id)
-            before = uow.stock.reported_units(intake.vendor.id)
-            after = intake.units + _reported(uow.stock, intake.vendor.id, known & intake.unread)
+            quarantine = uow.stock.quarantine(vendor_id)
+            intake.accept(uow, self._clock)
+            before = uow.stock.reported_units(vendor_id)
+            kept = uow.stock.vendor_levels(vendor_id, unread) if unread else []
+            after = snapshot.units + sum(level.reported for level in kept)
             cut = suspicious_cut(before, after, intake.terms)
             if cut and not (quarantine and quarantine.is_over(intake.terms, intake.asked)):
-                raise _Suspicious(cut)
+                raise Suspicious(cut)
             intake.commit(uow)
-        reports = intake.reports()
-        named = {report.product_id for report in reports}
-        gone = sorted(known - named - intake.unread)
-        return [*reports, *(StockReport(product_id=key, quantity=0) for key in gone)]
 
-    def _apply(
-        self, intake: _Intake, chunk: Sequence[StockReport]
-    ) -> tuple[list[StockAdjustment], list[Rejection]]:
-        vendor_id = intake.vendor.id
-        product_ids = [report.product_id for report in chunk]
+    def _all_reports(self, snapshot: Snapshot, intake: Intake) -> Iterator[StockReport]:
+        """By product; of those that the vendor no longer names, one of zero units."""
+        unread = _unread(snapshot)
+        known = (key for key in self._known_products(intake.vendor.id) if key not in unread)
+        reports = snapshot.reports
+        if isinstance(reports, tuple):
+            reports = sorted(reports, key=attrgetter("product_id"))
+        return map(intake.not_of_the_future, with_missing(reports, known))
+
+    def _known_products(self, vendor_id: str) -> Iterator[str]:
+        last = ""
+        while True:
+            with self._unit_of_work() as uow:
+                product_ids = uow.stock.products_of(vendor_id, last, COMPARED)
+            yield from product_ids
+            if len(product_ids) < COMPARED:
+                return
+            last = product_ids[-1]
+
+    def _apply(self, intake: Intake, batch: Sequence[StockReport], tally: Tally) -> None:
+        """Only what is news locks and writes anything."""
         with self._unit_of_work() as uow:
-            # It keeps other reports of the vendor out.
-            self._accept(uow, intake)
-            products = uow.stock.products(product_ids)
-            chunk = _news(uow.stock, vendor_id, chunk, products)
-            if not chunk:
-                return [], []
-            product_ids = [report.product_id for report in chunk]
-            uow.stock.add_products(new_products(vendor_id, chunk, products), intake.asked)
-            levels = uow.stock.lock_vendor_stock(product_ids)
-            # Whatever is seen now was committed by now.
-            now = self._clock.now()
-            known = {level.product_id: level for level in levels if level.vendor_id == vendor_id}
-            reports, rejections = intake.sift(chunk, known, now)
-            uow.stock.rename_products(renamed_products(vendor_id, reports, products, levels))
-            counted = _counted(uow.stock, intake, reports, known, now)
-            changed = reconcile(vendor_id, reports, known, counted)
-            adjustments = _adjustments(changed, known, now)
-            uow.stock.upsert_vendor_stock(changed)
-            uow.stock.record(adjustments)
-            uow.stock.change(_central_changes(changed, known), now)
-            intake.commit(uow)
-        return adjustments, rejections
+            news = select_news(uow.stock, intake.vendor.id, batch)
+        for chunk in batches_of(news, CHUNK):
+            with self._unit_of_work() as uow:
+                # It keeps other reports of the vendor out.
+                intake.accept(uow, self._clock)
+                applied = intake.apply(uow, chunk, self._clock)
+                intake.commit(uow)
+            tally.add(applied)
 
-    def _accept(self, uow: UnitOfWork, intake: _Intake) -> None:
-        now = self._clock.now()
-        if not uow.stock.accept_report(intake.vendor, intake.as_of, now, intake.terms.max_age):
-            raise _Outdated
-
-
-class _Outdated(Exception):
-    """A newer report of the vendor has been taken in, perhaps while this one was being."""
-
-
-class _Suspicious(Exception):
-    """The report takes away more than is believed at once."""
-
-    def __init__(self, cut: Cut) -> None:
-        super().__init__()
-        self.cut = cut
-
-
-@attrs.frozen(kw_only=True)
-class _Intake:
-    """A snapshot that is being taken in."""
-
-    snapshot: Snapshot
-    terms: VendorTerms
-    asked: datetime
-    as_of: datetime
-    # Whether it is to last.
-    keep: bool
-
-    def commit(self, uow: UnitOfWork) -> None:
-        """Unless everything is to be undone."""
-        if self.keep:
+    def _end(self, intake: Intake, result: SyncResult, at_end: AtEnd | None) -> None:
+        if not intake.keep:
+            return
+        with self._unit_of_work() as uow:
+            intake.accept(uow, self._clock)
+            uow.stock.replace_rejections(intake.vendor.id, result.rejections)
+            if at_end:
+                at_end(uow, result)
             uow.commit()
 
-    @property
-    def vendor(self) -> Vendor:
-        return self.snapshot.vendor
 
-    @property
-    def units(self) -> int:
-        """What the vendor says it has, of all products together."""
-        return sum(report.quantity for report in self.snapshot.reports)
-
-    @property
-    def unread(self) -> set[str]:
-        """Products whose rows were bad: what is known of them stays."""
-        return {r.product_id for r in self.snapshot.rejections if r.product_id is not None}
-
-    def reports(self) -> list[StockReport]:
-        """None is of the future."""
-        return [
-            attrs.evolve(report, as_of=self.asked)
-            if report.as_of is not None and report.as_of > self.asked
-            else report
-            for report in self.snapshot.reports
-        ]
-
-    def sift(
-        self, reports: Sequence[StockReport], known: Mapping[str, VendorStock], now: datetime
-    ) -> tuple[list[StockReport], list[Rejection]]:
-        """Those to take in, and why the others are not."""
-        good = []
-        rejections = []
-        for report in reports:
-            found = self._rejection(report, known.get(report.product_id), now)
-            if found is None:
-                good.append(report)
-            else:
-                field, reason = found
-                rejection = Rejection(
-                    place=f"product {report.product_id}",
-                    product_id=report.product_id,
-                    field=field,
-                    reason=reason,
-                )
-                rejections.append(rejection)
-        return good, rejections
-
-    def _rejection(
-        self, report: StockReport, known: VendorStock | None, now: datetime
-    ) -> tuple[str, str] | None:
-        if is_outdated(report, self.as_of, known, now):
-            return "as_of", "is older than what is known"
-        if not self.terms.counts_orders.by_sequence:
-            return None
-        allocated = 0 if known is None else known.allocated
-        if report.acked_through is not None and report.acked_through > allocated:
-            return "acked_through", f"must be at most {allocated}, as no more was ordered"
-        return None
-
-    def counted_before(self, report: StockReport) -> datetime | None:
-        """Which marks count for a report."""
-        own_date = report.as_of or (self.as_of if self.snapshot.stated else None)
-        return self.terms.counts_orders.counted_before(own_date, self.as_of)
-
-    def acked_through(self, report: StockReport) -> int | None:
-        """By its sequence, where that counts."""
-        return report.acked_through if self.terms.counts_orders.by_sequence else None
-
-
-def _news(
-    stock: StockRepository,
-    vendor_id: str,
-    reports: Sequence[StockReport],
-    products: Mapping[str, Product],
-) -> list[StockReport]:
-    """Of a vendor that nobody else reports of now, what is not known yet; no product is locked."""
-    product_ids = [report.product_id for report in reports]
-    known = {level.product_id: level for level in stock.vendor_levels(vendor_id, product_ids)}
-    return [
-        report
-        for report in reports
-        if not is_known(report, known.get(report.product_id), products.get(report.product_id))
-    ]
-
-
-def _reported(stock: StockRepository, vendor_id: str, product_ids: set[str]) -> int:
-    """What the vendor last reported of these products."""
-    if not product_ids:
-        return 0
-    levels = stock.lock_vendor_stock(product_ids)
-    return sum(level.reported for level in levels if level.vendor_id == vendor_id)
-
-
-def _counted(
-    stock: StockRepository,
-    intake: _Intake,
-    reports: Sequence[StockReport],
-    known: Mapping[str, VendorStock],
-    now: datetime,
-) -> dict[str, int]:
-    """By product, how much of what was ever allocated its report has counted.
-
-    What was once counted stays so, unless the vendor itself says otherwise.
-    """
-    counted = {}
-    timestamps = {}
-    for report in reports:
-        level = known.get(report.product_id)
-        acked_through = intake.acked_through(report)
-        counted[report.product_id] = 0 if level is None else level.counted
-        if acked_through is not None:
-            counted[report.product_id] = acked_through
-        elif level is not None and level.counted < level.allocated:
-            timestamp = intake.counted_before(report)
-            if timestamp is not None:
-                timestamps[report.product_id] = timestamp
-    if timestamps:
-        stock.mark_allocated([known[product_id] for product_id in timestamps], now)
-        for product_id, units in stock.allocated_by(intake.vendor.id, timestamps).items():
-            counted[product_id] = max(counted[product_id], units)
-    return counted
-
-
-def _central_changes(
-    changed: Sequence[VendorStock], known: Mapping[str, VendorStock]
-) -> list[StockDelta]:
-    """What is reported is not stale any more."""
-    changes = []
-    for level in changed:
-        before = known.get(level.product_id)
-        available = 0 if before is None else before.available
-        stale = available if before is not None and before.stale else 0
-        if level.available != available or stale:
-            changes.append(
-                StockDelta(
-                    product_id=level.product_id,
-                    on_hand=level.available - available,
-                    stale=-stale,
-                )
-            )
-    return changes
-
-
-def _adjustments(
-    changed: Sequence[VendorStock], known: Mapping[str, VendorStock], now: datetime
-) -> list[StockAdjustment]:
-    before = {product_id: level.available for product_id, level in known.items()}
-    return [
-        StockAdjustment(
-            vendor_id=level.vendor_id,
-            product_id=level.product_id,
-            delta=delta,
-            cause=CAUSE,
-            at=now,
-        )
-        for level in changed
-        if (delta := level.available - before.get(level.product_id, 0))
-    ]
+def _unread(snapshot: Snapshot) -> set[str]:
+    """Products whose rows were bad: what is known of them stays."""
+    return {r.product_id for r in snapshot.rejections if r.product_id is not None}

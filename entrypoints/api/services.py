@@ -12,7 +12,7 @@ from flask import Flask, Request, current_app, request
 from ...domain.errors import UnknownVendor
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
-from ...domain.use_cases.sync_vendor import SyncResult
+from ...domain.use_cases.report_intake import SyncResult
 from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
 from .scheduling import Scheduler, ThreadScheduler

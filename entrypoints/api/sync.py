@@ -15,7 +15,7 @@ from ...domain.errors import (
     VendorUnavailable,
 )
 from ...domain.ports.vendor_gateway import VendorGateway
-from ...domain.use_cases.sync_vendor import SyncResult
+from ...domain.use_cases.report_intake import SyncResult
 from . import refusals
 from .blueprint import ApiBlueprint
 from .problems import SyncInterrupted

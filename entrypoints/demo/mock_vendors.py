@@ -95,7 +95,7 @@ class MockVendors:
 
     def stock(self, vendor_id: str) -> tuple[StockReport, ...]:
         """What the vendor has. Raises UnknownVendor."""
-        return self._shelf(vendor_id).look().reports
+        return tuple(self._shelf(vendor_id).look().reports)
 
     def change_stock(self, vendor_id: str, product_id: str, change: int) -> None:
         """So many units more or fewer, but never below 0. Its `as_of` stays.
@@ -205,7 +205,7 @@ def _paged_json(snapshot: Snapshot, query: str) -> _Answer | None:
     if given not in map(str, range(1, last + 1)):
         return None
     page = int(given)
-    chosen = snapshot.reports[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+    chosen = tuple(snapshot.reports)[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     return _json(
         {
             "meta": {"vendor": snapshot.vendor.name, "generated_at": _iso(snapshot)},

@@ -10,7 +10,7 @@ import pytest
 from order_aggregator.domain.errors import InvalidSnapshot, NotQuarantined, Rejection
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.approve_report import ApproveReport
-from order_aggregator.domain.use_cases.sync_vendor import SyncResult
+from order_aggregator.domain.use_cases.report_intake import SyncResult
 from order_aggregator.domain.vendor_sync import Cut, Snapshot, VendorTerms
 from order_aggregator.testing.shop import SAME_CLOCK, Feed, Shop, snapshot
 
