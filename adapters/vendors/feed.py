@@ -1,42 +1,39 @@
-"""What a feed says: from the bytes of a document to reports, and to what is wrong in it. No I/O."""
+"""What a feed says: from the bytes of a document to reports, and to what is wrong in it."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from time import monotonic
+from typing import IO, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
-from ...domain.errors import InvalidSnapshot, InvalidValue, Rejection
+from ...domain.errors import InvalidSnapshot, InvalidValue
 from ...domain.stock import Vendor
 from ...domain.values import (
-    MAX_NAME_LENGTH,
-    MAX_QUANTITY,
-    check_id,
     check_text,
-    clean_id,
-    sanitize,
 )
-from ...domain.vendor_sync import Snapshot, StockReport
-from .quantities import Quantities, Units
-from .records import (
-    KEY,
-    Document,
-    Record,
-    read_csv,
-    read_json,
-    read_ndjson,
-    read_xml,
-    show,
-)
-from .text import decode, unpack
+from ...domain.vendor_sync import Snapshot
+from ..system.log import Log
+from .csv_rows import read_csv
+from .feed_rows import FeedRows, moment, value_text
+from .large_documents import LARGE, stream_json, stream_xml
+from .quantities import Quantities
+from .records import KEY, Document, read_json, read_ndjson, read_xml
+from .text import Source, opened
+
+log = Log()
+
+# Progress is told of feeds that take longer than so many seconds.
+TELL_EVERY = 5.0
+TELL_ROWS = 1000
 
 # Of a whole feed, all its pages together.
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 1024 * 1024 * 1024
 TOO_LARGE = f"larger than {MAX_BYTES} bytes"
 MAX_LINK_LENGTH = 4000
 # So many rows may be bad, or a tenth of all if that is more.
@@ -46,11 +43,6 @@ MAX_BAD_SHARE = 10
 TOLD_REJECTIONS = 20
 
 KINDS = ("json", "csv", "ndjson", "xml")
-# The last row of an export, where its quantity is the sum of all others.
-_TOTALS = {"total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "totaal"}
-# What spreadsheets do to a code that they take for a number, and how people guard it from that.
-_DESTROYED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]+")
-_GUARDED = re.compile(r'="(.*)"|\'(.+)')
 
 Values = Mapping[str, Sequence[str]]
 
@@ -152,75 +144,81 @@ class FeedReader:
     def __init__(self, feed_format: FeedFormat, vendor: Vendor) -> None:
         self._format = feed_format
         self._vendor = vendor
-        self._rows = _Rows(feed_format)
+        self._rows = FeedRows(feed_format)
         self._dates: list[datetime | None] = []
         self._findings: Counter[str] = Counter()
-        # Whether pages have changed while they were read.
-        self.shifted = False
+        self._told_at = monotonic()
 
     @property
     def rows(self) -> int:
         """How many rows there were so far, bad ones too."""
         return self._rows.count
 
-    def read(self, body: bytes, place: str = "") -> PageRead:
-        """One document.
+    @contextmanager
+    def read(self, file: IO[bytes], place: str = "") -> Iterator[PageRead]:
+        """One document, of which more may be looked up until the block is left.
 
         InvalidSnapshot, which begins with `place`, where it is none at all.
         """
         try:
-            text, encoding = decode(unpack(body, MAX_BYTES), self._format.encoding)
-            document = _READERS[self._format.kind](text, self._format)
-            self._rows.begin_page(place)
-            before = self.rows
-            for record in document.records:
-                self._rows.take(record)
-            self.shifted = self.shifted or self._rows.shifted
-            self._dates.append(self._date(document))
-            next_page = _next_page(document, self._format)
+            with opened(file, MAX_BYTES, self._format.encoding) as source:
+                document = self._take(source, place)
+                next_page = _next_page(document, self._format)
+                yield PageRead(
+                    rows=self.rows - self._rows.before_page,
+                    next_page=next_page,
+                    look_up=document.look_up,
+                )
         except InvalidValue as error:
             raise InvalidSnapshot(self._vendor.id, f"{place}{error}") from error
         except RecursionError as error:
             raise InvalidSnapshot(self._vendor.id, f"{place}nested too deeply") from error
-        if encoding not in ("utf-8", self._format.encoding):
-            self._findings[f"encoding {encoding}"] += 1
+
+    def _take(self, source: Source, place: str) -> Document:
+        document = _read(source, self._format)
+        self._rows.begin_page(place)
+        for record in document.records:
+            self._rows.take(record)
+            if self.rows % TELL_ROWS == 0:
+                self._tell_progress()
+        self._dates.append(self._date(document))
+        if source.encoding not in ("utf-8", self._format.encoding):
+            self._findings[f"encoding {source.encoding}"] += 1
         self._findings.update(document.findings)
-        return PageRead(rows=self.rows - before, next_page=next_page, look_up=document.look_up)
+        return document
+
+    def finish(self) -> bool:
+        """All documents are read. False where a product was on two pages: they have changed."""
+        self._rows.finish()
+        return not self._rows.shifted
 
     def snapshot(self, evidence: datetime | None) -> Snapshot:
         """What all documents say: as of the earliest, where each has a date, else as of `evidence`.
 
-        InvalidSnapshot where too many rows are bad.
+        InvalidSnapshot where too many rows are bad. To be called after `finish`.
         """
         self._refuse_many()
-        reports = self._rows.reports()
         stated = [date for date in self._dates if date is not None]
-        dates = {report.as_of for report in reports}
-        if len(stated) == len(self._dates) > 0:
-            as_of, is_stated = min(stated), True
-        elif len(dates) == 1 and (date := dates.pop()) is not None:
-            # Each row has the date of the whole.
-            as_of, is_stated = date, True
-            reports = [attrs.evolve(report, as_of=None) for report in reports]
-        else:
-            return self._snapshot(reports, evidence, stated=False)
-        return self._snapshot(reports, as_of, stated=is_stated)
+        # Each row may have the date of the whole.
+        as_of = min(stated) if len(stated) == len(self._dates) > 0 else self._rows.only_date()
+        return Snapshot(
+            vendor=self._vendor,
+            as_of=evidence if as_of is None else as_of,
+            stated=as_of is not None,
+            reports=self._rows.reports(),
+            units=self._rows.units,
+            rejections=tuple(self._rows.rejections),
+            findings=tuple(self.findings()),
+        )
 
     def findings(self) -> list[str]:
         """How the feed was understood, for people."""
         return [*self._findings, *self._rows.findings()]
 
-    def _snapshot(
-        self, reports: Iterable[StockReport], as_of: datetime | None, *, stated: bool
-    ) -> Snapshot:
-        return Snapshot(
-            vendor=self._vendor,
-            as_of=as_of,
-            stated=stated,
-            reports=tuple(reports),
-            rejections=tuple(self._rows.rejections),
-            findings=tuple(self.findings()),
-        )
+    def _tell_progress(self) -> None:
+        if monotonic() - self._told_at > TELL_EVERY:
+            self._told_at = monotonic()
+            log.info("vendor.reading", vendor_id=self._vendor.id, rows=self.rows)
 
     def _date(self, document: Document) -> datetime | None:
         """What the document says that it is of, as a whole."""
@@ -230,7 +228,7 @@ class FeedReader:
         stated = next(iter(document.look_up(place)), None)
         if stated is None and self._rows.are_dated:
             return None
-        return _moment(stated, place, self._format.timezone)
+        return moment(stated, place, self._format.timezone)
 
     def _refuse_many(self) -> None:
         rejections, rows = self._rows.rejections, self._rows.count
@@ -257,241 +255,25 @@ def _next_page(document: Document, feed_format: FeedFormat) -> str | None:
     return str(link)
 
 
-@attrs.define
-class _Row:
-    """A product's stock, of one row or of several."""
-
-    page: str
-    number: int
-    units: Units
-    name: str | None
-    as_of: datetime | None
-    acked_through: int | None
-
-
-class _Rows:
-    """Takes rows, one after the other, and makes a report for each product of them."""
-
-    def __init__(self, feed_format: FeedFormat) -> None:
-        self._format = feed_format
-        self._rows: dict[str, _Row] = {}
-        self._at_odds: set[str] = set()
-        self._counts: Counter[str] = Counter()
-        self._last: str | None = None
-        self._page = ""
-        self.count = 0
-        self.unmapped = 0
-        self.rejections: list[Rejection] = []
-        self.shifted = False
-        # Whether a row has a date of its own.
-        self.are_dated = False
-
-    def begin_page(self, place: str) -> None:
-        """What is taken from now on stands there."""
-        self._page = place
-
-    def take(self, record: Record) -> None:
-        """One more row."""
-        self.count += 1
-        product_id = None
-        try:
-            if self._format.where and not self._is_among(record, self._format.where):
-                self._counts["rows that are not this vendor's stock"] += 1
-                return
-            product_id = self._product_id(record)
-            row = self._row(record)
-            if row is not None:
-                self._add(product_id, row, record)
-        except InvalidValue as error:
-            rejection = Rejection(
-                place=f"{self._page}{record.place}",
-                product_id=product_id,
-                field=error.field,
-                reason=error.expected,
-            )
-            self.rejections.append(rejection)
-
-    def reports(self) -> list[StockReport]:
-        """A report for each product that was understood."""
-        self._drop_total()
-        return [
-            StockReport(
-                product_id=product_id,
-                name=row.name,
-                quantity=max(0, min(int(row.units), MAX_QUANTITY)),
-                as_of=row.as_of,
-                acked_through=row.acked_through,
-            )
-            for product_id, row in self._rows.items()
-            if product_id not in self._at_odds
-        ]
-
-    def findings(self) -> list[str]:
-        """What may be worth knowing."""
-        return [f"{count} {what}" for what, count in self._counts.items()]
-
-    def _is_among(self, record: Record, values: Values) -> bool:
-        return all(
-            any(_text(value) in wanted for value in record.look_up(place))
-            for place, wanted in values.items()
-        )
-
-    def _product_id(self, record: Record) -> str:
-        place = self._format.product_id
-        value = record.first(place)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
-        if isinstance(value, str) and (guarded := _GUARDED.fullmatch(value.strip())):
-            value = guarded[1] or guarded[2]
-        cleaned = clean_id(value.strip() if isinstance(value, str) else value)
-        try:
-            check_id(cleaned, place)
-        except InvalidValue as error:
-            raise _bad(place, error.expected, value) from error
-        if _DESTROYED.fullmatch(cleaned):
-            raise _bad(place, "must be a code, not what a spreadsheet has made of it", value)
-        if self._format.ids is None:
-            return str(cleaned)
-        if cleaned not in self._format.ids:
-            self.unmapped += 1
-            raise _bad(place, "is not among the ids that are mapped", cleaned)
-        return self._format.ids[cleaned]
-
-    def _row(self, record: Record) -> _Row | None:
-        """None where no quantity is said."""
-        units = self._units(record)
-        if units is None:
-            self._counts["rows without a quantity"] += 1
-            return None
-        if units < 0:
-            self._counts["quantities below 0, taken for 0"] += 1
-        sellable = self._format.sellable_when
-        if sellable and not self._is_among(record, sellable):
-            units = 0
-            self._counts["rows that cannot be sold now"] += 1
-        as_of = None
-        if self._format.as_of is not None:
-            as_of = self._as_of(record, self._format.as_of)
-        return _Row(
-            self._page, record.number, units, self._name(record), as_of, self._acked_through(record)
-        )
-
-    def _units(self, record: Record) -> Units | None:
-        parts = []
-        for place in self._format.quantity:
-            for value in record.look_up(place):
-                try:
-                    parts.append(self._format.quantities.read(value))
-                except InvalidValue as error:
-                    raise _bad(place, error.expected, value) from error
-        said = [part for part in parts if part is not None]
-        if not parts and self._format.kind != "csv":
-            raise _bad(self._format.quantity[0], "must be a number of units", None)
-        return sum(said) if said else None
-
-    def _name(self, record: Record) -> str | None:
-        value = record.first(self._format.name)
-        text = sanitize(str(value).strip()) if isinstance(value, str | int) else ""
-        return text[:MAX_NAME_LENGTH] or None
-
-    def _as_of(self, record: Record, place: str) -> datetime | None:
-        value = next(iter(record.own(place)), None)
-        if value is None and self._format.kind != "csv":
-            # It may stand in the document.
-            return None
-        self.are_dated = True
-        return _moment(value, place, self._format.timezone)
-
-    def _acked_through(self, record: Record) -> int | None:
-        place = self._format.acked_through
-        value = None if place is None else record.first(place)
-        if place is None or value in (None, ""):
-            return None
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-            raise _bad(place, "must be a whole number from 0 up", value)
-        return value
-
-    def _add(self, product_id: str, row: _Row, record: Record) -> None:
-        self._last = product_id
-        earlier = self._rows.get(product_id)
-        if earlier is None:
-            self._rows[product_id] = row
-        elif self._format.sum_rows:
-            self._rows[product_id] = _added(earlier, row)
-        elif earlier.page != row.page:
-            self.shifted = True
-        elif earlier.units == row.units:
-            self._counts["rows that say again what another said"] += 1
-        else:
-            self._at_odds.add(product_id)
-            raise _bad(
-                self._format.quantity[0],
-                f"is at odds with {record.unit} {earlier.number}, which has the same product",
-                str(row.units),
-            )
-
-    def _drop_total(self) -> None:
-        """The last row may be the sum of all others."""
-        if self._last is None or self._last.casefold() not in _TOTALS:
-            return
-        others = sum(row.units for key, row in self._rows.items() if key != self._last)
-        if self._rows[self._last].units == others:
-            del self._rows[self._last]
-            self._counts["line with the total"] += 1
-
-
-def _bad(field: str, expected: str, value: object) -> InvalidValue:
-    return InvalidValue(field, f"{expected}, but is {show(value)}")
-
-
-def _added(one: _Row, other: _Row) -> _Row:
-    dates = [row.as_of for row in (one, other) if row.as_of is not None]
-    acked = [row.acked_through for row in (one, other) if row.acked_through is not None]
-    return _Row(
-        one.page,
-        one.number,
-        max(one.units, 0) + max(other.units, 0),
-        one.name or other.name,
-        min(dates, default=None),
-        min(acked, default=None),
-    )
-
-
-def _text(value: object) -> str:
-    """As it is compared with what the vendors file says."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value).strip()
-
-
-def _moment(value: object, place: str, timezone: ZoneInfo | None) -> datetime:
-    zone = "" if timezone else " with a UTC offset"
-    expected = f"must be a moment in ISO 8601{zone}, but is {show(value)}"
-    try:
-        timestamp = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
-        if timestamp is not None and timestamp.tzinfo is None and timezone is not None:
-            timestamp = timestamp.replace(tzinfo=timezone)
-        if timestamp is None or timestamp.tzinfo is None:
-            raise InvalidValue(place, expected)
-        return timestamp.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise InvalidValue(place, expected) from error
-
-
 def _is_keyed(feed_format: FeedFormat) -> bool:
     return feed_format.product_id == KEY
 
 
-_READERS: Mapping[str, Callable[[str, FeedFormat], Document]] = {
-    "json": lambda text, form: read_json(text, form.items, keyed=_is_keyed(form)),
-    "ndjson": lambda text, _form: read_ndjson(text),
-    "xml": lambda text, form: read_xml(text, form.items, keyed=_is_keyed(form)),
-    "csv": lambda text, form: read_csv(
-        text, form.wanted, delimiter=form.delimiter, header=form.header
-    ),
-}
+def _read(source: Source, form: FeedFormat) -> Document:
+    is_large = source.size > LARGE and not _is_keyed(form)
+    document = None
+    match form.kind:
+        case "csv":
+            document = read_csv(source, form.wanted, delimiter=form.delimiter, header=form.header)
+        case "ndjson":
+            document = read_ndjson(source)
+        case "json":
+            document = stream_json(source, form.items) if is_large else None
+            document = document or read_json(source, form.items, keyed=_is_keyed(form))
+        case "xml":
+            document = stream_xml(source, form.items) if is_large else None
+            document = document or read_xml(source, form.items, keyed=_is_keyed(form))
+    return document
 
 
 def zone_named(name: object) -> ZoneInfo:
@@ -512,7 +294,7 @@ def values_at(told: object, field: str) -> Values:
     for place, values in told.items():
         check_text(place, field)
         each: Iterable[object] = values if isinstance(values, list) else [values]
-        found[place] = tuple(_text(value) for value in each)
+        found[place] = tuple(value_text(value) for value in each)
         if not found[place]:
             raise InvalidValue(f"{field}.{place}", "must have a value at least")
     return found

@@ -36,27 +36,32 @@ class FileVendorGateway:
 
     def fetch(self) -> Snapshot:
         """Read the file. Raises VendorUnavailable or InvalidSnapshot."""
+        reader = FeedReader(self.feed_format, self.vendor)
         try:
-            body, changed = self._read()
+            changed = self._read(reader)
         except OSError as error:
             problem = f"{self.path}: {error.strerror or error}"
             raise VendorUnavailable(self.vendor.id, problem) from error
-        reader = FeedReader(self.feed_format, self.vendor)
-        reader.read(body)
+        reader.finish()
         return reader.snapshot(changed)
 
-    def _read(self) -> tuple[bytes, datetime]:
+    def _read(self, reader: FeedReader) -> datetime:
+        """When it was last changed."""
         with open(self.path, "rb", opener=_without_waiting) as file:
             before = os.fstat(file.fileno())
             if not S_ISREG(before.st_mode):
                 raise OSError("not a file")
-            body = file.read(MAX_BYTES + 1)
-            after = os.fstat(file.fileno())
-        if len(body) > MAX_BYTES:
-            raise InvalidSnapshot(self.vendor.id, TOO_LARGE)
-        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, len(body)):
-            raise VendorUnavailable(self.vendor.id, f"{self.path}: changed while being read")
-        return body, _EPOCH + timedelta(microseconds=after.st_mtime_ns // 1000)
+            if before.st_size > MAX_BYTES:
+                raise InvalidSnapshot(self.vendor.id, TOO_LARGE)
+            try:
+                with reader.read(file):
+                    pass
+            finally:
+                after = os.fstat(file.fileno())
+                if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+                    problem = f"{self.path}: changed while being read"
+                    raise VendorUnavailable(self.vendor.id, problem)
+        return _EPOCH + timedelta(microseconds=after.st_mtime_ns // 1000)
 
 
 def _without_waiting(path: str, flags: int) -> int:

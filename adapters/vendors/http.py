@@ -10,7 +10,7 @@ from functools import cache
 from http import HTTPStatus
 from ipaddress import ip_address
 from ssl import SSLContext
-from typing import Any
+from typing import IO, Any
 
 import attrs
 import httpx
@@ -29,6 +29,7 @@ from ..system.log import Log
 from .deadline import Deadline
 from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, FeedReader
 from .paging import PageRequest, Paging
+from .text import temporary_file
 
 log = Log()
 
@@ -92,7 +93,7 @@ class HttpVendorGateway:
                     reader = download.read()
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
                     raise VendorUnavailable(self.vendor.id, download.describe(error)) from error
-                if not reader.shifted:
+                if reader.finish() and download.is_whole(reader):
                     return reader.snapshot(min(download.evidence, default=None))
                 log.warning("vendor.pages_shifted", vendor_id=self.vendor.id)
         raise VendorUnavailable(self.vendor.id, "products move from page to page while it is read")
@@ -128,6 +129,7 @@ class _Download:
         self._client = client
         self._deadline = deadline
         self._bytes_left = MAX_BYTES
+        self._total: int | None = None
         # How old the pages are at least, by the headers that came with them.
         self.evidence: list[datetime] = []
 
@@ -137,25 +139,25 @@ class _Download:
         reader = FeedReader(self._gateway.feed_format, self._gateway.vendor)
         request: PageRequest | None = PageRequest(url=self._gateway.url, body=self._gateway.body)
         seen: set[tuple[str, str]] = set()
-        total = None
         while request is not None:
             many = seen or self._gateway.feed_format.next_page or paging.by != "link"
             place = f"page {len(seen) + 1}, " if many else ""
             seen.add(request.key)
             response, body = self._get(request, place)
-            self.evidence += _dates(response)
-            page = reader.read(body, place)
-            total = paging.total_in(page)
-            place += self._gateway.feed_format.next_page or paging.by
-            try:
-                request = paging.following(request, response, page, len(seen), reader.rows)
-            except InvalidValue as error:
-                raise self._invalid(f"{place}: {error.expected}") from error
+            with body, reader.read(body, place) as page:
+                self.evidence += _dates(response)
+                self._total = paging.total_in(page)
+                place += self._gateway.feed_format.next_page or paging.by
+                try:
+                    request = paging.following(request, response, page, len(seen), reader.rows)
+                except InvalidValue as error:
+                    raise self._invalid(f"{place}: {error.expected}") from error
             self._check_next(request, seen, place)
-        if total is not None and total != reader.rows:
-            # Something came or went meanwhile.
-            reader.shifted = True
         return reader
+
+    def is_whole(self, reader: FeedReader) -> bool:
+        """Whether nothing has come or gone meanwhile."""
+        return self._total in (None, reader.rows)
 
     def describe(self, error: BaseException) -> str:
         """What went wrong, in one line that shows no secret."""
@@ -164,7 +166,7 @@ class _Download:
             detail = f"no whole answer within {self._gateway.timeout:g} seconds"
         return f"{self._gateway.url.netloc.decode()}: {detail}"
 
-    def _get(self, request: PageRequest, place: str) -> tuple[httpx.Response, bytes]:
+    def _get(self, request: PageRequest, place: str) -> tuple[httpx.Response, IO[bytes]]:
         """Download one page, in a few attempts."""
         retrying = Retrying(
             retry=retry_if_exception(self._is_retryable),
@@ -207,7 +209,7 @@ class _Download:
             seconds=round(state.upcoming_sleep, 1),
         )
 
-    def _follow(self, request: PageRequest, place: str) -> tuple[httpx.Response, bytes]:
+    def _follow(self, request: PageRequest, place: str) -> tuple[httpx.Response, IO[bytes]]:
         """One attempt; redirects are followed as long as they stay on this origin."""
         url = request.url
         method = "GET" if request.body is None else "POST"
@@ -225,7 +227,7 @@ class _Download:
                     )
         raise httpx.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects")
 
-    def _read(self, response: httpx.Response, place: str) -> bytes:
+    def _read(self, response: httpx.Response, place: str) -> IO[bytes]:
         status = response.status_code
         # Nothing but 200 is the whole feed: 206, say, is a part of it.
         if status != HTTPStatus.OK:
@@ -234,16 +236,26 @@ class _Download:
                 f"answered {answer}", request=response.request, response=response
             )
         self._require_framed_body(response, place)
-        body = bytearray()
+        body = temporary_file()
+        try:
+            self._bytes_left -= self._copy(response, body, place)
+        except BaseException:
+            body.close()
+            raise
+        return body
+
+    def _copy(self, response: httpx.Response, body: IO[bytes], place: str) -> int:
+        """How many bytes there were."""
+        length = 0
         for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > self._bytes_left:
+            body.write(chunk)
+            length += len(chunk)
+            if length > self._bytes_left:
                 raise self._invalid(f"{place}{TOO_LARGE}")
         if self._deadline.expired:
             # Breaking the connection looks like the end of a body that states no length.
             raise httpx.ReadTimeout("", request=response.request)
-        self._bytes_left -= len(body)
-        return bytes(body)
+        return length
 
     def _require_framed_body(self, response: httpx.Response, place: str) -> None:
         """Refuse CSV of which nobody can tell if it is all there; JSON shows its end itself."""

@@ -7,18 +7,20 @@ from pathlib import Path
 
 from ...domain.errors import InvalidValue
 from ...domain.values import check_id, clean_id
-from .records import Record, read_csv
-from .text import decode
+from .csv_rows import read_csv
+from .records import Record
+from .text import opened
 
+MAX_BYTES = 64 * 1024 * 1024
 THEIRS, OURS = "vendor_sku", "product_id"
 
 
 def read_ids(path: Path) -> dict[str, str]:
     """By their id, from a CSV file with the columns `vendor_sku` and `product_id`. InvalidValue."""
     try:
-        text, _ = decode(path.read_bytes())
-        document = read_csv(text, [THEIRS, OURS], delimiter=None, header=True)
-        return _mapped(document.records)
+        with path.open("rb") as file, opened(file, MAX_BYTES) as source:
+            document = read_csv(source, [THEIRS, OURS], delimiter=None, header=True)
+            return _mapped(document.records)
     except OSError as error:
         raise InvalidValue("ids", f"{path}: {error.strerror or error}") from error
     except InvalidValue as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ class ReadFeed(Protocol):
     def gateway(self) -> VendorGateway: ...
 
     @property
-    def reports(self) -> tuple[StockReport, ...]: ...
+    def reports(self) -> Collection[StockReport]: ...
 
     @property
     def as_of(self) -> datetime | None: ...

@@ -210,9 +210,10 @@ class TestBrokenAnswers:
         assert "larger than" in _refused(_gateway(server))
 
     def test_a_small_answer_that_grows_when_decompressed_is_refused(
-        self, server: FeedServer
+        self, server: FeedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        bomb = gzip.compress(bytes(65 * 1024 * 1024))
+        monkeypatch.setattr(http, "MAX_BYTES", 1024 * 1024)
+        bomb = gzip.compress(bytes(2 * 1024 * 1024))
         server.serve("/stock", Answer(bomb, headers={"Content-Encoding": "gzip"}))
         assert "larger than" in _refused(_gateway(server))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import attrs
@@ -33,7 +34,9 @@ def _report(product_id: str, quantity: int, name: str | None = None) -> StockRep
 
 def _read(body: bytes, feed_format: FeedFormat, *, evidence: datetime | None = None) -> Snapshot:
     reader = FeedReader(feed_format, VENDOR)
-    reader.read(body)
+    with reader.read(BytesIO(body)):
+        pass
+    reader.finish()
     return reader.snapshot(evidence)
 
 
@@ -76,7 +79,9 @@ class TestJson:
             "links": {"next": "/2"},
         }
         reader = FeedReader(feed_format, VENDOR)
-        assert reader.read(json.dumps(body).encode()).next_page == "/2"
+        with reader.read(BytesIO(json.dumps(body).encode())) as page:
+            assert page.next_page == "/2"
+        assert reader.finish()
         snapshot = reader.snapshot(LATER)
         assert snapshot.reports == (_report("a", 3, "A"),)
         assert (snapshot.as_of, snapshot.stated) == (NEW_YEAR, True)
@@ -104,7 +109,8 @@ class TestJson:
     def test_the_last_page_has_no_next(self, last: str) -> None:
         feed_format = FeedFormat(kind="json", items="rows", next_page="next")
         body = json.dumps({"rows": []} | json.loads(last)).encode()
-        assert FeedReader(feed_format, VENDOR).read(body).next_page is None
+        with FeedReader(feed_format, VENDOR).read(BytesIO(body)) as page:
+            assert page.next_page is None
 
     @pytest.mark.parametrize(
         ("name", "expected"),
@@ -412,30 +418,35 @@ class TestPages:
             reader = FeedReader(self.FORMAT, VENDOR)
         for number, (ids, at) in enumerate(pages, start=1):
             rows = [{"product_id": key, "quantity": number} for key in ids]
-            reader.read(json.dumps({"rows": rows, "at": at}).encode(), f"page {number}, ")
+            page = json.dumps({"rows": rows, "at": at}).encode()
+            with reader.read(BytesIO(page), f"page {number}, "):
+                pass
         return reader
 
     def test_all_of_them_as_of_the_earliest(self) -> None:
         reader = self._reader(
             (["a"], "2026-01-02T00:00:00Z"), (["b"], "2026-01-01T00:00:00Z"), ([], "2026-01-03T00Z")
         )
+        assert reader.finish()
         whole = reader.snapshot(None)
         assert whole.reports == (_report("a", 1), _report("b", 2))
         assert (whole.as_of, whole.stated) == (NEW_YEAR, True)
-        assert not reader.shifted
 
     def test_as_of_the_evidence_where_they_say_nothing(self) -> None:
-        whole = self._reader((["a"], None), (["b"], None)).snapshot(NEW_YEAR)
+        reader = self._reader((["a"], None), (["b"], None))
+        assert reader.finish()
+        whole = reader.snapshot(NEW_YEAR)
         assert (whole.as_of, whole.stated) == (NEW_YEAR, False)
 
     def test_a_product_on_two_of_them_shows_that_they_shifted(self) -> None:
-        assert self._reader((["a"], None), (["a"], None)).shifted
+        assert self._reader((["a"], None), (["a"], None)).finish() is False
 
     def test_unless_its_rows_are_to_be_added_up(self) -> None:
         reader = FeedReader(FeedFormat(kind="json", sum_rows=True), VENDOR)
         for _ in range(2):
-            reader.read(b'[{"product_id": "a", "quantity": 2.5}]')
-        assert not reader.shifted
+            with reader.read(BytesIO(b'[{"product_id": "a", "quantity": 2.5}]')):
+                pass
+        assert reader.finish()
         assert reader.snapshot(None).reports == (_report("a", 5),)
 
 
