@@ -136,17 +136,17 @@ def is_outdated(
     return (report.as_of or as_of) < known.stated_at
 
 
-def is_known(report: StockReport, known: VendorStock | None, product: Product | None) -> bool:
+def is_known(report: StockReport, known: VendorStock | None, name: str | None) -> bool:
     """Whether a report says nothing new, so that taking it in would change nothing.
 
     That stays so while orders are allocated: they are not counted by it.
     """
-    if known is None or product is None or known.stale:
+    if known is None or name is None or known.stale:
         return False
     counted = known.allocated if report.acked_through is None else report.acked_through
     return (
         (known.reported, known.stated_at, known.counted) == (report.quantity, report.as_of, counted)
-    ) and report.name in (None, product.name)
+    ) and report.name in (None, name)
 
 
 def with_missing(reports: Iterable[StockReport], known: Iterable[str]) -> Iterator[StockReport]:

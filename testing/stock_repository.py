@@ -416,6 +416,7 @@ def test_products_are_found_and_renamed(storage: Storage) -> None:
     named = Product(id="fig", name="Fig", named_by="acme")
     work(storage, lambda uow: uow.stock.add_products([named], NOW))
     found = work(storage, lambda uow: uow.stock.products(["fig", "apple", "unknown"]))
+    assert work(storage, lambda uow: uow.stock.names(["fig", "unknown"])) == {"fig": "Fig"}
     assert found == {"fig": named, "apple": Product(id="apple", name="apple")}
     renamed = [
         Product(id="apple", name="Apple", named_by="globex"),

@@ -218,6 +218,10 @@ class MemoryStock:
         known = self._tables.products
         return {key: known[key] for key in product_ids if key in known}
 
+    def names(self, product_ids: Collection[str]) -> Mapping[str, str]:
+        """Look up."""
+        return {key: product.name for key, product in self.products(product_ids).items()}
+
     def rename_products(self, products: Sequence[Product]) -> None:
         """Replace."""
         for product in products:

@@ -290,6 +290,7 @@ class StockStatements:
             .where(products.c.id == self.products.c.id)
         )
         self.known_products = select(*products.c).where(self.ids.contain(products.c.id))
+        self.names = select(products.c.id, products.c.name).where(self.ids.contain(products.c.id))
         self.add_central = (
             self._upsert(central_stock)
             .from_select(
@@ -500,6 +501,12 @@ class SqlStock:
             statements.known_products, statements.ids.bind(product_ids)
         )
         return {key: Product(id=key, name=name, named_by=by) for key, name, by in rows}
+
+    def names(self, product_ids: Collection[str]) -> Mapping[str, str]:
+        """By the primary key."""
+        statements = self._statements
+        rows = self._transaction.fetch_all(statements.names, statements.ids.bind(product_ids))
+        return dict(map(tuple, rows))
 
     def rename_products(self, products: Sequence[Product]) -> None:
         """One statement."""

@@ -17,7 +17,7 @@ from ...domain.values import MAX_NAME_LENGTH, check_id, clean_id, sanitize
 from ...domain.vendor_sync import StockReport
 from .quantities import Units
 from .records import Record, show
-from .row_spool import Row, RowSpool, to_report
+from .row_spool import Row, RowSpool
 
 if TYPE_CHECKING:
     from .feed import FeedFormat, Values
@@ -91,7 +91,7 @@ class FeedRows:
         """A report for each product that was understood."""
         if len(self._spool) > IN_MEMORY:
             return self._spool
-        return tuple(map(to_report, self._spool.rows()))
+        return tuple(self._spool.reports())
 
     @property
     def units(self) -> int:

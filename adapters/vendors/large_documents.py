@@ -46,10 +46,17 @@ def stream_xml(source: Source, items: str | None) -> Document | None:
     roots: list[Element] = []
 
     def records() -> Iterator[Record]:
+        parent: Element | None = None
+        scopes: tuple[object, ...] = ()
         with no_xml():
-            for number, around in enumerate(_elements(source, wanted, roots), start=1):
-                yield nested_record("item", number, tuple(map(from_element, around)))
-                around[1].remove(around[0])
+            for number, (item, *around) in enumerate(_elements(source, wanted, roots), start=1):
+                if parent is not around[0]:
+                    parent = around[0]
+                    # What stands before the first item: what comes later is not read yet.
+                    pairs = zip(around, reversed(wanted), strict=True)
+                    scopes = tuple(from_element(each, without=name) for each, name in pairs)
+                yield nested_record("item", number, (from_element(item), *scopes))
+                parent.remove(item)
 
     def look_up(path: str) -> list[Any]:
         # What is left of it, once its items are read.

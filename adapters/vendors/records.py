@@ -109,11 +109,17 @@ def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def from_element(element: Element) -> object:
-    """Text, or an object whose values are lists where a name stands several times."""
+def from_element(element: Element, without: str | None = None) -> object:
+    """Text, or an object whose values are lists where a name stands several times.
+
+    `without` names elements that are left out.
+    """
     found: dict[str, Any] = {f"@{local_name(name)}": value for name, value in element.items()}
     for child in element:
-        name, value = local_name(str(child.tag)), from_element(child)
+        name = local_name(str(child.tag))
+        if name == without:
+            continue
+        value = from_element(child)
         if name not in found:
             found[name] = value
         elif isinstance(found[name], list):

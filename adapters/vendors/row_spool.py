@@ -18,7 +18,7 @@ from .quantities import Units
 
 _BATCH = 1000
 _COLUMNS = "sequence, product_id, page, number, unit, units, quantity, name, as_of, acked_through"
-_BY_PRODUCT = f"SELECT {_COLUMNS} FROM rows INDEXED BY by_product ORDER BY product_id"  # noqa: S608
+_REPORTS = "SELECT product_id, name, quantity, as_of, acked_through FROM rows ORDER BY "
 _TWICE = "SELECT product_id FROM rows GROUP BY product_id HAVING count(*) > 1"
 _INSERT = f"INSERT INTO rows ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
@@ -104,6 +104,10 @@ class RowSpool:
         """All of them, in their order."""
         return self._select(f"SELECT {_COLUMNS} FROM rows ORDER BY sequence")  # noqa: S608
 
+    def reports(self) -> Iterator[StockReport]:
+        """The same, as the domain is told, once each product has one row."""
+        return self._reports("sequence")
+
     def _flush(self) -> None:
         self._db.executemany(_INSERT, self._waiting)
         self._waiting.clear()
@@ -111,7 +115,17 @@ class RowSpool:
     def _select(self, query: str) -> Iterator[Row]:
         return map(_from_columns, self._db.execute(query))
 
-    # The reports of these rows, once each product has one.
+    def _reports(self, order: str) -> Iterator[StockReport]:
+        for product_id, name, quantity, as_of, acked_through in self._db.execute(_REPORTS + order):
+            yield StockReport(
+                product_id=product_id,
+                name=name,
+                quantity=quantity,
+                as_of=_moment(as_of),
+                acked_through=acked_through,
+            )
+
+    # A collection of reports, by product.
 
     def __len__(self) -> int:
         [(count,)] = self._db.execute("SELECT count(*) FROM rows")
@@ -124,21 +138,10 @@ class RowSpool:
         return int(units)
 
     def __iter__(self) -> Iterator[StockReport]:
-        return map(to_report, self._select(_BY_PRODUCT))
+        return self._reports("product_id")
 
     def __contains__(self, report: object) -> bool:
         return any(report == each for each in self)
-
-
-def to_report(row: Row) -> StockReport:
-    """What the domain is told."""
-    return StockReport(
-        product_id=row.product_id,
-        name=row.name,
-        quantity=row.quantity,
-        as_of=row.as_of,
-        acked_through=row.acked_through,
-    )
 
 
 def _to_columns(row: Row) -> tuple[Any, ...]:

@@ -114,6 +114,9 @@ class StockRepository(Protocol):
     def products(self, product_ids: Collection[str]) -> dict[str, Product]:
         """These products, not locked; unknown ones are left out."""
 
+    def names(self, product_ids: Collection[str]) -> Mapping[str, str]:
+        """What these products are called, not locked; unknown ones are left out."""
+
     def add_products(self, products: Sequence[Product], at: datetime) -> None:
         """Add those products that are not known yet, with no stock; known ones stay as they are."""
 

@@ -251,12 +251,12 @@ def select_news(
 ) -> list[StockReport]:
     """Those that say what is not known yet; nothing is locked."""
     product_ids = [report.product_id for report in reports]
-    products = stock.products(product_ids)
+    names = stock.names(product_ids)
     known = {level.product_id: level for level in stock.vendor_levels(vendor_id, product_ids)}
     return [
         report
         for report in reports
-        if not is_known(report, known.get(report.product_id), products.get(report.product_id))
+        if not is_known(report, known.get(report.product_id), names.get(report.product_id))
     ]
 
 
