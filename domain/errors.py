@@ -52,10 +52,14 @@ class UnknownProducts(OrderRefused):
 
 
 class IdempotencyKeyReused(OrderRefused):
-    """The idempotency key belongs to an earlier order with other lines."""
+    """The idempotency key belongs to an earlier request, which asked for something else.
 
-    def __init__(self, key: str, order_id: UUID) -> None:
-        super().__init__(f"idempotency key {key!r} belongs to order {order_id} with other lines")
+    `order_id` is the order that it placed, if it placed one.
+    """
+
+    def __init__(self, key: str, order_id: UUID | None = None) -> None:
+        whose = f"order {order_id} with other lines" if order_id else "another request"
+        super().__init__(f"idempotency key {key!r} belongs to {whose}")
         self.key = key
         self.order_id = order_id
 
@@ -147,6 +151,28 @@ class NotQuarantined(OrderAggregatorError):
     def __init__(self, vendor_id: str) -> None:
         super().__init__(f"no report of vendor {vendor_id} waits for approval")
         self.vendor_id = vendor_id
+
+
+@attrs.frozen(kw_only=True)
+class StockConflict:
+    """An update that does not fit what its vendor last reported. In units."""
+
+    product_id: str
+    reported: int
+    # What the vendor believed; None where the figure would be none.
+    expected: int | None
+
+    def __str__(self) -> str:
+        believed = "too much changes" if self.expected is None else f"{self.expected} expected"
+        return f"{self.product_id}: {believed}, {self.reported} reported"
+
+
+class StockChanged(OrderAggregatorError):
+    """Vendor stock is not what the writer believes; nothing was changed."""
+
+    def __init__(self, conflicts: Sequence[StockConflict]) -> None:
+        super().__init__("; ".join(map(str, conflicts)))
+        self.conflicts = tuple(conflicts)
 
 
 class UnknownVendor(OrderAggregatorError):

@@ -107,6 +107,11 @@ def stock_level(_instance: object, attribute: Any, value: Any) -> None:
     check_quantity(value, attribute.name, minimum=0)
 
 
+def stock_change(_instance: object, attribute: Any, value: Any) -> None:
+    """Validate an attrs field as a number of units that come or go."""
+    check_quantity(value, attribute.name, minimum=-MAX_QUANTITY)
+
+
 def sequence(_instance: object, attribute: Any, value: Any) -> None:
     """Validate an attrs field as a running total of units."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:

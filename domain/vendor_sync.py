@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
@@ -13,6 +13,9 @@ from . import values
 from .counting import CountsOrders
 from .errors import InvalidSnapshot, Rejection
 from .stock import Product, Vendor, VendorStock
+
+# Of what a vendor is that has not reported anything.
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @attrs.frozen(kw_only=True)
@@ -115,6 +118,15 @@ class Quarantine:
         return self.approved or now - self.since >= terms.confirm_after
 
 
+@attrs.frozen(kw_only=True)
+class ReportState:
+    """How old a vendor's last whole report is, and whether its stock is withheld."""
+
+    as_of: datetime
+    # Silent for too long, or in quarantine.
+    stale: bool
+
+
 def suspicious_cut(before: int, after: int, terms: VendorTerms) -> Cut | None:
     """The cut, if it takes away more of the units than the vendor's terms allow."""
     if terms.max_cut is None or before == 0:
@@ -173,11 +185,14 @@ def reconcile(
     reports: Iterable[StockReport],
     known: Mapping[str, VendorStock],
     counted: Mapping[str, int],
+    *,
+    keep_stale: bool = False,
 ) -> list[VendorStock]:
     """The vendor stock that changes by these reports, by product id.
 
     `counted` says how much of what was ever allocated a report's quantity knows of. The rest the
-    vendor still has in its figure, so it is subtracted.
+    vendor still has in its figure, so it is subtracted. What is reported is not stale any more,
+    unless it is to be kept so.
     """
     changed = []
     for report in sorted(reports, key=attrgetter("product_id")):
@@ -191,6 +206,7 @@ def reconcile(
             allocated=allocated,
             counted=counted[report.product_id],
             stated_at=report.as_of,
+            stale=keep_stale and before is not None and before.stale,
         )
         if after != before:
             changed.append(after)

@@ -8,6 +8,7 @@ from itertools import islice
 from ..domain.errors import InvalidSnapshot, StorageUnavailable, UnknownVendor, VendorUnavailable
 from ..domain.ports.read_model import ReadModel, VendorStatus
 from ..domain.ports.vendor_gateway import VendorGateway
+from ..domain.stock_updates import StockUpdates
 from ..domain.use_cases.report_intake import SyncResult
 from ..domain.use_cases.sync_vendor import SyncVendor
 from ..domain.values import timestamp_text
@@ -76,18 +77,31 @@ def check(gateway: VendorGateway, sync_vendor: SyncVendor) -> tuple[list[str], b
     return lines, True
 
 
-def _understood(gateway: VendorGateway, snapshot: Snapshot) -> Iterator[str]:
-    date = timestamp_text(snapshot.as_of) if snapshot.as_of else "now"
-    whose = "by its own word" if snapshot.stated else "by the evidence"
-    yield f"{len(snapshot.reports)} products, {snapshot.units} units, as of {date} {whose}"
+def _understood(gateway: VendorGateway, report: Snapshot | StockUpdates) -> Iterator[str]:
+    date = timestamp_text(report.as_of) if report.as_of else "now"
+    whose = "by its own word" if report.stated else "by the evidence"
+    yield f"{_extent(report)}, as of {date} {whose}"
     yield f"orders count: {gateway.terms.counts_orders}"
-    yield from snapshot.findings
-    for report in islice(snapshot.reports, SHOWN_ROWS):
-        yield f"{report.product_id}: {report.quantity} ({report.name or 'without a name'})"
-    if len(snapshot.reports) > SHOWN_ROWS:
+    yield from report.findings
+    rows = _rows(report)
+    for product_id, units, name in islice(rows, SHOWN_ROWS):
+        yield f"{product_id}: {units} ({name or 'without a name'})"
+    if next(rows, None) is not None:
         yield "…"
-    for rejection in snapshot.rejections[:SHOWN_REJECTIONS]:
+    for rejection in report.rejections[:SHOWN_REJECTIONS]:
         yield f"rejected: {rejection}"
+
+
+def _rows(report: Snapshot | StockUpdates) -> Iterator[tuple[str, str, str | None]]:
+    if isinstance(report, Snapshot):
+        return ((row.product_id, str(row.quantity), row.name) for row in report.reports)
+    return ((row.product_id, f"{row.change:+}", row.name) for row in report.updates)
+
+
+def _extent(report: Snapshot | StockUpdates) -> str:
+    if isinstance(report, Snapshot):
+        return f"{len(report.reports)} products, {report.units} units"
+    return f"changes of {len(report.updates)} products"
 
 
 def _effect(result: SyncResult) -> Iterator[str]:

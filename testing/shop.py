@@ -21,6 +21,7 @@ from ..domain.ports.outbox import OutboxMessage
 from ..domain.ports.read_model import StockLevel
 from ..domain.ports.storage import Storage
 from ..domain.stock import Vendor
+from ..domain.stock_updates import StockUpdates
 from ..domain.use_cases.fail_orders import FailOrders
 from ..domain.use_cases.find_suspects import FindSuspects
 from ..domain.use_cases.fulfil_orders import FulfilOrders, Outcome
@@ -31,6 +32,7 @@ from ..domain.use_cases.report_intake import SyncResult
 from ..domain.use_cases.resend_orders import ResendOrders
 from ..domain.use_cases.separate_orders import RequeueIndividually
 from ..domain.use_cases.sync_vendor import SyncVendor
+from ..domain.use_cases.update_vendor_stock import UpdateVendorStock
 from ..domain.use_cases.withhold_stale_stock import WithholdStaleStock
 from ..domain.vendor_sync import Snapshot, StockReport, VendorTerms
 
@@ -95,6 +97,12 @@ def snapshot(vendor_id: str, quantities: Mapping[str, int], as_of: datetime) -> 
     )
 
 
+def whole(report: Snapshot | StockUpdates) -> Snapshot:
+    """The report, which must be of all that the vendor has."""
+    assert isinstance(report, Snapshot), report
+    return report
+
+
 class Shop:
     """The use cases on a storage, in memory unless another is given."""
 
@@ -117,6 +125,7 @@ class Shop:
         self.resend_orders = ResendOrders(unit_of_work, self.clock, RESEND_AFTER)
         self.separate_orders = RequeueIndividually(unit_of_work, self.clock)
         self.sync_vendor = SyncVendor(unit_of_work, self.clock)
+        self.update_vendor_stock = UpdateVendorStock(unit_of_work, self.clock)
         self.withhold_stale_stock = WithholdStaleStock(unit_of_work, self.clock)
 
     def pass_time(self, **span: float) -> None:

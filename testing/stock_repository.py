@@ -23,7 +23,7 @@ from ..domain.stock import (
     VendorStockChange,
 )
 from ..domain.values import MAX_QUANTITY
-from ..domain.vendor_sync import Quarantine
+from ..domain.vendor_sync import Quarantine, ReportState
 from .shop_work import NOW, central, level, stock_up, work
 
 LATER = NOW + timedelta(seconds=1)
@@ -269,7 +269,10 @@ def test_a_silent_vendor_is_made_stale_once_and_heard_of_again(storage: Storage)
         return work(storage, lambda uow: uow.stock.make_stale("acme", now))
 
     def is_stale() -> bool:
-        return work(storage, lambda uow: uow.stock.lock_stale("acme"))
+        state = work(storage, lambda uow: uow.stock.lock_vendor("acme"))
+        assert state is not None
+        assert state.as_of in (NOW, late)
+        return state.stale
 
     assert (make(NOW), is_stale()) == (False, False)
     assert (make(late), is_stale()) == (True, True)
@@ -277,7 +280,28 @@ def test_a_silent_vendor_is_made_stale_once_and_heard_of_again(storage: Storage)
     _hear(storage, "acme", late, HOUR)
     assert (make(late), is_stale()) == (False, False)
     assert not work(storage, lambda uow: uow.stock.make_stale("stranger", late))
-    assert not work(storage, lambda uow: uow.stock.lock_stale("stranger"))
+    assert work(storage, lambda uow: uow.stock.lock_vendor("stranger")) is None
+
+
+def test_a_vendor_in_quarantine_is_withheld_and_one_that_retired_is_unknown(
+    storage: Storage,
+) -> None:
+    _hear(storage, "acme", NOW, None)
+    work(storage, lambda uow: uow.stock.begin_quarantine("acme", NOW))
+    state = work(storage, lambda uow: uow.stock.lock_vendor("acme"))
+    assert state == ReportState(as_of=NOW, stale=True)
+    work(storage, lambda uow: uow.stock.retire("acme"))
+    assert work(storage, lambda uow: uow.stock.lock_vendor("acme")) is None
+
+
+def test_a_vendor_that_tells_of_some_of_its_stock_is_not_silent(storage: Storage) -> None:
+    _hear(storage, "acme", NOW, HOUR)
+    later = NOW + HOUR
+    work(storage, lambda uow: uow.stock.note_heard("acme", later, HOUR))
+    assert work(storage, lambda uow: uow.stock.silent_vendors(later + HOUR)) == []
+    assert work(storage, lambda uow: uow.stock.silent_vendors(later + 2 * HOUR)) == ["acme"]
+    work(storage, lambda uow: uow.stock.note_heard("acme", later, None))
+    assert work(storage, lambda uow: uow.stock.silent_vendors(later + 9 * HOUR)) == []
 
 
 def _stale(vendor_id: str, product_id: str, available: int) -> VendorStock:

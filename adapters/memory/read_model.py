@@ -20,8 +20,9 @@ from ...domain.ports.read_model import (
     VendorStockLevel,
 )
 from ...domain.stock import VendorStock
+from ...domain.vendor_sync import NEVER
 from .database import Database
-from .tables import Tables
+from .tables import SyncState, Tables
 
 T = TypeVar("T")
 
@@ -159,17 +160,25 @@ def _vendor_stock_level(tables: Tables, level: VendorStock) -> VendorStockLevel:
 
 def _vendor_status(tables: Tables, vendor_id: str) -> VendorStatus:
     levels = [level for level in tables.vendor_stock.values() if level.vendor_id == vendor_id]
-    quarantine = tables.quarantines[vendor_id]
+    quarantine = tables.quarantines.get(vendor_id)
+    as_of = tables.reported_at[vendor_id]
+    state = tables.sync_states.get(vendor_id, SyncState())
     return VendorStatus(
         vendor_id=vendor_id,
         name=tables.vendors[vendor_id].name,
-        as_of=tables.reported_at[vendor_id],
-        reported_at=tables.heard_at[vendor_id],
+        as_of=None if as_of == NEVER else as_of,
+        reported_at=tables.heard_at.get(vendor_id),
         products=sum(level.reported > 0 for level in levels),
         rejected=len(tables.rejections.get(vendor_id, ())),
-        stale=tables.stale[vendor_id],
-        retired=tables.retired[vendor_id],
+        stale=tables.stale.get(vendor_id, False),
+        retired=tables.retired.get(vendor_id, False),
         quarantined_at=None if quarantine is None else quarantine.since,
+        enabled=tables.enabled.get(vendor_id, True),
+        attempted_at=state.attempted_at,
+        next_sync_at=state.next_sync_at,
+        problem=state.problem,
+        failures=state.failures,
+        outdated=state.outdated,
     )
 
 

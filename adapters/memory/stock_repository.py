@@ -19,7 +19,7 @@ from ...domain.stock import (
     VendorStock,
     VendorStockChange,
 )
-from ...domain.vendor_sync import Quarantine, StockAdjustment
+from ...domain.vendor_sync import NEVER, Quarantine, ReportState, StockAdjustment
 from .database import Database
 from .tables import Tables
 
@@ -198,9 +198,18 @@ class MemoryStock:
             self._tables.stale[vendor_id] = True
         return begun
 
-    def lock_stale(self, vendor_id: str) -> bool:
+    def lock_vendor(self, vendor_id: str) -> ReportState | None:
         """The unit of work holds the one lock already."""
-        return self._tables.stale.get(vendor_id, False)
+        as_of = self._tables.reported_at.get(vendor_id, NEVER)
+        if as_of == NEVER or self._tables.retired.get(vendor_id):
+            return None
+        quarantined = self._tables.quarantines.get(vendor_id) is not None
+        return ReportState(as_of=as_of, stale=self._tables.stale[vendor_id] or quarantined)
+
+    def note_heard(self, vendor_id: str, now: datetime, max_age: timedelta | None) -> None:
+        """Replace."""
+        self._tables.heard_at[vendor_id] = now
+        self._tables.silent_at[vendor_id] = FOREVER if max_age is None else now + max_age
 
     def fresh_products(self, vendor_id: str, limit: int) -> list[str]:
         """By a scan."""

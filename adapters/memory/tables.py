@@ -12,6 +12,8 @@ import attrs
 
 from ...domain.errors import Rejection
 from ...domain.order import Order
+from ...domain.ports.idempotency_keys import Remembered
+from ...domain.ports.vendor_directory import DeclaredVendor
 from ...domain.stock import CentralStock, Product, Vendor, VendorStock
 from ...domain.vendor_sync import Quarantine, StockAdjustment
 
@@ -24,6 +26,25 @@ class QueuedMessage:
     created_at: datetime
     # None: at once.
     due_at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class KeyRow:
+    """A request that was carried out, and when its key was last of use."""
+
+    request: Remembered
+    used_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class SyncState:
+    """How syncing a vendor is getting on."""
+
+    attempted_at: datetime | None = None
+    problem: str | None = None
+    failures: int = 0
+    outdated: int = 0
+    next_sync_at: datetime | None = None
 
 
 @attrs.define
@@ -40,6 +61,11 @@ class Tables:
     quarantines: MutableMapping[str, Quarantine | None] = attrs.Factory(dict)
     rejections: MutableMapping[str, tuple[Rejection, ...]] = attrs.Factory(dict)
     retired: MutableMapping[str, bool] = attrs.Factory(dict)
+    declared: MutableMapping[str, DeclaredVendor | None] = attrs.Factory(dict)
+    enabled: MutableMapping[str, bool] = attrs.Factory(dict)
+    sync_states: MutableMapping[str, SyncState] = attrs.Factory(dict)
+    # By scope and key. None where it was forgotten.
+    idempotency_keys: MutableMapping[tuple[str, str], KeyRow | None] = attrs.Factory(dict)
     central: MutableMapping[str, CentralStock] = attrs.Factory(dict)
     changed_at: MutableMapping[str, datetime] = attrs.Factory(dict)
     vendor_stock: MutableMapping[tuple[str, str], VendorStock] = attrs.Factory(dict)
@@ -67,6 +93,8 @@ class Tables:
             table.update(getattr(overlay, name).maps[0])
         _drop_removed(self.outbox)
         _drop_removed(self.marks)
+        _drop_removed(self.declared)
+        _drop_removed(self.idempotency_keys)
 
 
 def _drop_removed(rows: MutableMapping[Any, Any]) -> None:

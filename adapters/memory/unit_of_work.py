@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Self
 
 from .database import Database
+from .idempotency_keys import MemoryIdempotencyKeys
 from .order_repository import MemoryOrders
 from .outbox import MemoryOutbox
 from .stock_repository import MemoryStock
+from .vendor_directory import MemoryVendorDirectory
 
 
 class MemoryUnitOfWork:
@@ -18,6 +20,8 @@ class MemoryUnitOfWork:
     stock: MemoryStock
     orders: MemoryOrders
     outbox: MemoryOutbox
+    vendors: MemoryVendorDirectory
+    idempotency_keys: MemoryIdempotencyKeys
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,6 +32,8 @@ class MemoryUnitOfWork:
         self.stock = MemoryStock(self._database, self._tables)
         self.orders = MemoryOrders(self._tables)
         self.outbox = MemoryOutbox(self._database, self._tables)
+        self.vendors = MemoryVendorDirectory(self._tables)
+        self.idempotency_keys = MemoryIdempotencyKeys(self._tables)
         return self
 
     def __exit__(

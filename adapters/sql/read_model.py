@@ -34,6 +34,7 @@ from ...domain.ports.read_model import (
     VendorStatus,
     VendorStockLevel,
 )
+from ...domain.vendor_sync import NEVER
 from .bulk import bulk_keys
 from .errors import read_errors_translated
 from .order_repository import ORDER_COLUMNS, ended_ids, orders_from, select_allocations
@@ -311,13 +312,19 @@ def _vendor_status(row: AnyRow) -> VendorStatus:
     return VendorStatus(
         vendor_id=row.id,
         name=row.name,
-        as_of=row.as_of,
+        as_of=None if row.as_of == NEVER else row.as_of,
         reported_at=row.heard_at,
         products=row.products,
         rejected=row.rejected,
         stale=row.stale,
         retired=row.retired,
         quarantined_at=row.quarantined_at,
+        enabled=row.enabled,
+        attempted_at=row.attempted_at,
+        next_sync_at=row.next_sync_at,
+        problem=row.problem,
+        failures=row.failures,
+        outdated=row.outdated,
     )
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Uuid,
     false,
     literal_column,
+    true,
 )
 
 from ...domain.order import OrderStatus
@@ -79,7 +80,7 @@ vendors = Table(
     metadata,
     Column("id", TEXT_ID, primary_key=True),
     Column("name", Text, nullable=False),
-    # Of the newest report.
+    # Of the newest report; the year 1 where there was none.
     Column("as_of", TIMESTAMP, nullable=False),
     Column("retired", Boolean, nullable=False, server_default=false()),
     # When it will have been silent for too long; null: never.
@@ -90,6 +91,20 @@ vendors = Table(
     # Since when its reports cut too much; and whether the next is to be believed.
     Column("quarantined_at", TIMESTAMP),
     Column("approved", Boolean, nullable=False, server_default=false()),
+    # How its feed is read, as a vendors file says it; null: nothing declares it.
+    Column("entry", Text),
+    # Where the paths in it begin.
+    Column("folder", Text),
+    Column("from_file", Boolean, nullable=False, server_default=false()),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    # When syncing was last tried, why it failed, and how often in a row; and how many reports were
+    # refused as outdated, ever.
+    Column("attempted_at", TIMESTAMP),
+    Column("problem", Text),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("outdated", Integer, nullable=False, server_default="0"),
+    Column("next_sync_at", TIMESTAMP),
+    CheckConstraint("(problem IS NULL) = (failures = 0)", name="failures_have_a_problem"),
     sqlite_with_rowid=False,
 )
 
@@ -288,6 +303,21 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     # A number is never given twice, so that a late settlement cannot hit another message.
     sqlite_autoincrement=True,
+)
+
+# Requests that were carried out, with what was answered.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("scope", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("used_at", TIMESTAMP, nullable=False),
+    PrimaryKeyConstraint("scope", "key"),
+    # For forgetting the oldest.
+    Index(None, "used_at"),
+    sqlite_with_rowid=False,
 )
 
 # When each machine that a SQLite file was on was started, by its wall clock at the time.

@@ -35,7 +35,7 @@ from ...domain.stock import (
     VendorStock,
     VendorStockChange,
 )
-from ...domain.vendor_sync import Quarantine, StockAdjustment
+from ...domain.vendor_sync import NEVER, Quarantine, ReportState, StockAdjustment
 from .bulk import bulk_keys, bulk_rows, upsert
 from .schema import (
     TEXT_ID,
@@ -180,7 +180,16 @@ class StockStatements:
             .where(this, vendors.c.silent_at < now, ~vendors.c.stale)
             .returning(vendors.c.id)
         )
-        self.lock_stale = select(vendors.c.stale).where(this).with_for_update(key_share=True)
+        self.lock_vendor = (
+            select(vendors.c.as_of, vendors.c.stale, vendors.c.quarantined_at)
+            .where(this, vendors.c.as_of != literal(NEVER, TIMESTAMP), ~vendors.c.retired)
+            .with_for_update(key_share=True)
+        )
+        self.note_heard = (
+            update(vendors)
+            .values(heard_at=now, silent_at=bindparam("silent_at", type_=TIMESTAMP))
+            .where(this)
+        )
         self.fresh_products = (
             select(vendor_stock.c.product_id)
             .where(
@@ -456,10 +465,20 @@ class SqlStock:
         parameters = {"vendor_id": vendor_id, "now": now}
         return bool(self._transaction.fetch_all(self._statements.make_stale, parameters))
 
-    def lock_stale(self, vendor_id: str) -> bool:
+    def lock_vendor(self, vendor_id: str) -> ReportState | None:
         """By the row that a report writes."""
-        rows = self._transaction.fetch_all(self._statements.lock_stale, {"vendor_id": vendor_id})
-        return any(stale for (stale,) in rows)
+        rows = self._transaction.fetch_all(self._statements.lock_vendor, {"vendor_id": vendor_id})
+        states = (
+            ReportState(as_of=as_of, stale=bool(stale) or quarantined_at is not None)
+            for as_of, stale, quarantined_at in rows
+        )
+        return next(states, None)
+
+    def note_heard(self, vendor_id: str, now: datetime, max_age: timedelta | None) -> None:
+        """One statement."""
+        silent_at = None if max_age is None else now + max_age
+        parameters = {"vendor_id": vendor_id, "now": now, "silent_at": silent_at}
+        self._transaction.enqueue(self._statements.note_heard, parameters)
 
     def fresh_products(self, vendor_id: str, limit: int) -> list[str]:
         """By the primary key."""

@@ -9,10 +9,12 @@ import attrs
 from sqlalchemy import Connection, Engine
 
 from .claim_cursor import ClaimCursor
+from .idempotency_keys import KeyStatements, SqlIdempotencyKeys
 from .order_repository import OrderStatements, SqlOrders
 from .outbox import OutboxStatements, SqlOutbox
 from .stock_repository import SqlStock, StockStatements
 from .transaction import Transaction
+from .vendor_directory import DirectoryStatements, SqlVendorDirectory
 
 
 @attrs.frozen
@@ -22,6 +24,8 @@ class Statements:
     stock: StockStatements
     orders: OrderStatements
     outbox: OutboxStatements
+    vendors: DirectoryStatements
+    idempotency_keys: KeyStatements
 
     @classmethod
     def for_engine(cls, engine: Engine) -> Statements:
@@ -30,6 +34,8 @@ class Statements:
             StockStatements(engine.dialect),
             OrderStatements(engine.dialect),
             OutboxStatements(engine.dialect),
+            DirectoryStatements(engine.dialect),
+            KeyStatements(engine.dialect),
         )
 
 
@@ -47,6 +53,8 @@ class SqlUnitOfWork:
         self.stock = SqlStock(self._transaction, statements.stock)
         self.orders = SqlOrders(self._transaction, statements.orders)
         self.outbox = SqlOutbox(self._transaction, statements.outbox, cursor)
+        self.vendors = SqlVendorDirectory(self._transaction, statements.vendors)
+        self.idempotency_keys = SqlIdempotencyKeys(self._transaction, statements.idempotency_keys)
 
     def __enter__(self) -> Self:
         self._transaction.__enter__()

@@ -54,6 +54,7 @@ _WRITING = {
     "where",
     "sellable_when",
     "sum_rows",
+    "changes",
     "max_bad_rows",
     "ids",
 }
@@ -210,6 +211,7 @@ def _writing(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
         "quantities": Quantities(entry.get("numbers", USUAL_STYLE), words),
         "where": values_at(entry.get("where", {}), "where"),
         "sellable_when": values_at(entry.get("sellable_when", {}), "sellable_when"),
+        "changes": _flag(entry, "changes", default=False),
         "sum_rows": _flag(entry, "sum_rows", default=False),
         "max_bad_rows": _max_bad_rows(entry.get("max_bad_rows")),
         "ids": None if "ids" not in entry else read_ids(folder / _text(entry, "ids")),

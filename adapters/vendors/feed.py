@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from hashlib import sha256
 from time import monotonic
 from typing import IO, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,6 +15,7 @@ import attrs
 
 from ...domain.errors import InvalidSnapshot, InvalidValue
 from ...domain.stock import Vendor
+from ...domain.stock_updates import StockUpdates
 from ...domain.values import (
     check_text,
 )
@@ -104,6 +106,8 @@ class FeedFormat:
     where: Values = attrs.field(factory=dict)
     # Rows that have none of these can not be sold now: they count 0.
     sellable_when: Values = attrs.field(factory=dict)
+    # Whether quantities say by how much the stock has changed since the feed before.
+    changes: bool = False
     # Whether a product may have several rows, which are added up.
     sum_rows: bool = False
     # None: see MAX_BAD_ROWS.
@@ -148,6 +152,7 @@ class FeedReader:
         self._dates: list[datetime | None] = []
         self._findings: Counter[str] = Counter()
         self._told_at = monotonic()
+        self._digest = sha256()
 
     @property
     def rows(self) -> int:
@@ -175,6 +180,8 @@ class FeedReader:
             raise InvalidSnapshot(self._vendor.id, f"{place}nested too deeply") from error
 
     def _take(self, source: Source, place: str) -> Document:
+        if self._format.changes:
+            self._digest.update(source.digest())
         document = _read(source, self._format)
         self._rows.begin_page(place)
         for record in document.records:
@@ -209,6 +216,25 @@ class FeedReader:
             units=self._rows.units,
             rejections=tuple(self._rows.rejections),
             findings=tuple(self.findings()),
+        )
+
+    def updates(self, evidence: datetime | None, version: str) -> StockUpdates:
+        """The changes that all documents tell of. `version` tells two apart that read the same.
+
+        InvalidSnapshot where too many rows are bad. To be called after `finish`.
+        """
+        self._refuse_many()
+        stated = [date for date in self._dates if date is not None]
+        as_of = min(stated) if len(stated) == len(self._dates) > 0 else None
+        self._digest.update(version.encode())
+        return StockUpdates(
+            vendor=self._vendor,
+            as_of=evidence if as_of is None else as_of,
+            stated=as_of is not None,
+            key=self._digest.hexdigest(),
+            updates=self._rows.updates(),
+            rejections=tuple(self._rows.rejections),
+            findings=("changes since the feed before", *self.findings()),
         )
 
     def findings(self) -> list[str]:

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from ...domain.errors import InvalidValue, Rejection
-from ...domain.values import MAX_NAME_LENGTH, check_id, clean_id, sanitize
+from ...domain.stock_updates import StockUpdate
+from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY, check_id, clean_id, sanitize
 from ...domain.vendor_sync import StockReport
 from .quantities import Units
 from .records import Record, show
@@ -93,6 +94,19 @@ class FeedRows:
             return self._spool
         return tuple(self._spool.reports())
 
+    def updates(self) -> tuple[StockUpdate, ...]:
+        """A change for each product, where quantities are changes."""
+        return tuple(
+            StockUpdate(
+                product_id=row.product_id,
+                name=row.name,
+                change=max(-MAX_QUANTITY, min(int(row.units), MAX_QUANTITY)),
+                as_of=row.as_of,
+                acked_through=row.acked_through,
+            )
+            for row in self._spool.rows()
+        )
+
     @property
     def units(self) -> int:
         """What all reports come to."""
@@ -151,7 +165,7 @@ class FeedRows:
         if units is None:
             self._counts["rows without a quantity"] += 1
             return None
-        if units < 0:
+        if units < 0 and not self._format.changes:
             self._counts["quantities below 0, taken for 0"] += 1
         sellable = self._format.sellable_when
         if sellable and not self._is_among(record, sellable):
@@ -212,9 +226,9 @@ class FeedRows:
     def _merged(self, rows: Sequence[Row]) -> Row | None:
         """One row for several of the same product; None where they are at odds."""
         first, *others = rows
-        if self._format.sum_rows:
+        if self._format.sum_rows or self._format.changes:
             for other in others:
-                first = _added(first, other)
+                first = _added(first, other, least=None if self._format.changes else 0)
             return first
         at_odds = False
         for other in others:
@@ -252,12 +266,13 @@ def _bad(field: str, expected: str, value: object) -> InvalidValue:
     return InvalidValue(field, f"{expected}, but is {show(value)}")
 
 
-def _added(one: Row, other: Row) -> Row:
+def _added(one: Row, other: Row, least: int | None) -> Row:
+    """Two rows as one. Of each no less than `least` counts."""
     dates = [row.as_of for row in (one, other) if row.as_of is not None]
     acked = [row.acked_through for row in (one, other) if row.acked_through is not None]
     return attrs.evolve(
         one,
-        units=max(one.units, 0) + max(other.units, 0),
+        units=sum(row.units if least is None else max(row.units, least) for row in (one, other)),
         name=one.name or other.name,
         as_of=min(dates, default=None),
         acked_through=min(acked, default=None),

@@ -11,6 +11,7 @@ import attrs
 
 from ...domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
 from ...domain.stock import Vendor
+from ...domain.stock_updates import StockUpdates
 from ...domain.vendor_sync import Snapshot, VendorTerms
 from .feed import MAX_BYTES, TOO_LARGE, FeedFormat, FeedReader
 
@@ -34,7 +35,7 @@ class FileVendorGateway:
         if feed_format.next_page is not None:
             raise InvalidValue("next_page", "means nothing in a file")
 
-    def fetch(self) -> Snapshot:
+    def fetch(self) -> Snapshot | StockUpdates:
         """Read the file. Raises VendorUnavailable or InvalidSnapshot."""
         reader = FeedReader(self.feed_format, self.vendor)
         try:
@@ -43,6 +44,8 @@ class FileVendorGateway:
             problem = f"{self.path}: {error.strerror or error}"
             raise VendorUnavailable(self.vendor.id, problem) from error
         reader.finish()
+        if self.feed_format.changes:
+            return reader.updates(changed, changed.isoformat())
         return reader.snapshot(changed)
 
     def _read(self, reader: FeedReader) -> datetime:

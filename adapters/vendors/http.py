@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -24,6 +24,7 @@ from tenacity import (
 
 from ...domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
 from ...domain.stock import Vendor
+from ...domain.stock_updates import StockUpdates
 from ...domain.vendor_sync import Snapshot, VendorTerms
 from ..system.log import Log
 from .deadline import Deadline
@@ -47,6 +48,7 @@ CONNECT_TIMEOUT = 10.0
 _GROWING_PAUSE = wait_exponential_jitter(multiplier=0.1, jitter=0.1)
 _ACCEPTED = {"json": "application/json, */*;q=0.5", "csv": "text/csv, */*;q=0.5"}
 _ANY = "*/*"
+_IF_NONE_MATCH, _IF_MODIFIED = "If-None-Match", "If-Modified-Since"
 _OFF_ORIGIN = "leads away from the configured scheme, host and port"
 
 
@@ -83,20 +85,33 @@ class HttpVendorGateway:
     body: Any = attrs.field(default=None, repr=False)
     paging: Paging = attrs.field(factory=Paging)
     auth: httpx.Auth | None = attrs.field(default=None, repr=False, eq=False)
+    # What was read last of a feed of one page that says how to ask if it has changed.
+    _last: list[_Unchanged] = attrs.field(factory=list, init=False, repr=False, eq=False)
 
-    def fetch(self) -> Snapshot:
+    def fetch(self) -> Snapshot | StockUpdates:
         """Download and read the feed. Raises VendorUnavailable or InvalidSnapshot."""
         with Deadline(self.timeout) as deadline, self._client() as client:
             for _ in range(READINGS):
-                download = _Download(self, client, deadline)
+                last = self._last[0] if self._last else None
+                download = _Download(self, client, deadline, last)
                 try:
                     reader = download.read()
+                except _NotModified as answer:
+                    return answer.unchanged.as_of(answer.dates)
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
                     raise VendorUnavailable(self.vendor.id, download.describe(error)) from error
                 if reader.finish() and download.is_whole(reader):
-                    return reader.snapshot(min(download.evidence, default=None))
+                    return self._report(reader, download)
                 log.warning("vendor.pages_shifted", vendor_id=self.vendor.id)
         raise VendorUnavailable(self.vendor.id, "products move from page to page while it is read")
+
+    def _report(self, reader: FeedReader, download: _Download) -> Snapshot | StockUpdates:
+        evidence = min(download.evidence, default=None)
+        if self.feed_format.changes:
+            return reader.updates(evidence, download.version)
+        snapshot = reader.snapshot(evidence)
+        self._last[:] = [_Unchanged(snapshot, download.validators)] if download.validators else []
+        return snapshot
 
     def _client(self) -> httpx.Client:
         # A client of its own for each call: none is left open, and none is shared by threads.
@@ -119,17 +134,50 @@ class HttpVendorGateway:
         return httpx.BasicAuth(self.url.username, self.url.password)
 
 
+@attrs.frozen
+class _Unchanged:
+    """A snapshot, and what to ask with if it has changed since."""
+
+    snapshot: Snapshot
+    validators: Mapping[str, str]
+
+    def as_of(self, dates: Sequence[datetime]) -> Snapshot:
+        """The same, as it is still; `dates` are those of the answer that says so."""
+        modified = _http_date(self.validators.get(_IF_MODIFIED, ""))
+        evidence = min([*dates, *filter(None, [modified])], default=None)
+        if self.snapshot.stated:
+            return self.snapshot
+        return attrs.evolve(self.snapshot, as_of=evidence)
+
+
+class _NotModified(Exception):
+    """The feed is as it was."""
+
+    def __init__(self, unchanged: _Unchanged, dates: Sequence[datetime]) -> None:
+        super().__init__()
+        self.unchanged = unchanged
+        self.dates = dates
+
+
 class _Download:
     """One call's way through the pages of a feed."""
 
     def __init__(
-        self, gateway: HttpVendorGateway, client: httpx.Client, deadline: Deadline
+        self,
+        gateway: HttpVendorGateway,
+        client: httpx.Client,
+        deadline: Deadline,
+        last: _Unchanged | None = None,
     ) -> None:
         self._gateway = gateway
         self._client = client
         self._deadline = deadline
         self._bytes_left = MAX_BYTES
         self._total: int | None = None
+        self._last = last
+        # What the pages are of, by their own words; and how to ask if the only one has changed.
+        self.version = ""
+        self.validators: dict[str, str] = {}
         # How old the pages are at least, by the headers that came with them.
         self.evidence: list[datetime] = []
 
@@ -144,6 +192,8 @@ class _Download:
             place = f"page {len(seen) + 1}, " if many else ""
             seen.add(request.key)
             response, body = self._get(request, place)
+            self.version += response.headers.get("Last-Modified", "")
+            self.validators = _validators(response) if len(seen) == 1 else {}
             with body, reader.read(body, place) as page:
                 self.evidence += _dates(response)
                 self._total = paging.total_in(page)
@@ -215,9 +265,13 @@ class _Download:
         method = "GET" if request.body is None else "POST"
         for _ in range(MAX_REDIRECTS + 1):
             extensions = {"trace": self._deadline.trace}
+            is_first = not place and request.body is None
+            headers = self._last.validators if self._last and is_first else {}
             with self._client.stream(
-                method, url, json=request.body, extensions=extensions
+                method, url, json=request.body, headers=headers, extensions=extensions
             ) as response:
+                if self._last and headers and response.status_code == HTTPStatus.NOT_MODIFIED:
+                    raise _NotModified(self._last, _dates(response))
                 if response.next_request is None:
                     return response, self._read(response, place)
                 url = response.next_request.url
@@ -306,6 +360,15 @@ def _dates(response: httpx.Response) -> list[datetime]:
     if sent is not None and re.fullmatch(r"[0-9]{1,9}", age):
         sent -= timedelta(seconds=int(age))
     return [date for date in (modified, sent) if date is not None]
+
+
+def _validators(response: httpx.Response) -> dict[str, str]:
+    """What to send when the same is asked for again (RFC 9110, 13.1)."""
+    given = {
+        _IF_NONE_MATCH: response.headers.get("ETag"),
+        _IF_MODIFIED: response.headers.get("Last-Modified"),
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 def _http_date(value: str) -> datetime | None:

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from hashlib import sha256
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
@@ -54,6 +55,14 @@ class Source:
     def size(self) -> int:
         """In bytes."""
         return self.file.seek(0, os.SEEK_END)
+
+    def digest(self) -> bytes:
+        """Of all bytes."""
+        self.file.seek(0)
+        digest = sha256()
+        while chunk := self.file.read(_CHUNK):
+            digest.update(chunk)
+        return digest.digest()
 
     def lines(self) -> Iterator[str]:
         """Each line with its end; raises InvalidValue for one without an end in sight."""

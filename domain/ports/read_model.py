@@ -56,8 +56,8 @@ class VendorStatus:
 
     vendor_id: str
     name: str
-    # Of its last report; and when that was taken in, unless it was long ago.
-    as_of: datetime
+    # Of its last report; and when that was taken in, unless it was long ago. None: there was none.
+    as_of: datetime | None
     reported_at: datetime | None
     # Of which it reported more than nothing.
     products: int
@@ -66,6 +66,15 @@ class VendorStatus:
     stale: bool
     retired: bool
     quarantined_at: datetime | None
+    # Whether it is synced, when that was last tried, and when it will be tried next.
+    enabled: bool = True
+    attempted_at: datetime | None = None
+    next_sync_at: datetime | None = None
+    # Why it could not be synced, and how often in a row.
+    problem: str | None = None
+    failures: int = 0
+    # How many of its reports were refused as outdated, ever.
+    outdated: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -112,7 +121,7 @@ class ReadModel(Protocol):
         """Vendor stock by vendor id, then product id."""
 
     def vendors(self, offset: int, limit: int, vendor_id: str | None = None) -> Page[VendorStatus]:
-        """Vendors that have reported something, by id."""
+        """Vendors that are declared or have reported something, by id."""
 
     def rejections(self, vendor_id: str, offset: int, limit: int) -> Page[Rejection]:
         """What was left out of a vendor's last report, in its order."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..errors import Rejection
 from ..stock import CentralStock, Product, StockDelta, Vendor, VendorStock, VendorStockChange
-from ..vendor_sync import Quarantine, StockAdjustment
+from ..vendor_sync import Quarantine, ReportState, StockAdjustment
 
 
 class StockRepository(Protocol):
@@ -99,8 +99,14 @@ class StockRepository(Protocol):
     def make_stale(self, vendor_id: str, now: datetime) -> bool:
         """Note that the vendor is stale; False if it was so before, or is not silent any more."""
 
-    def lock_stale(self, vendor_id: str) -> bool:
-        """Whether the vendor is stale; it is locked until the unit of work ends, as by a report."""
+    def lock_vendor(self, vendor_id: str) -> ReportState | None:
+        """What is known of its reports; it is locked until the unit of work ends, as by a report.
+
+        None, and nothing is locked, where it has reported nothing, or has retired since.
+        """
+
+    def note_heard(self, vendor_id: str, now: datetime, max_age: timedelta | None) -> None:
+        """The vendor, which is locked and not stale, has told some of its stock."""
 
     def fresh_products(self, vendor_id: str, limit: int) -> list[str]:
         """So many of the products, not locked, of which the vendor has some that is not stale."""

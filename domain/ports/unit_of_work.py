@@ -6,9 +6,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from .idempotency_keys import IdempotencyKeys
 from .order_repository import OrderRepository
 from .outbox import Outbox
 from .stock_repository import StockRepository
+from .vendor_directory import VendorDirectory
 
 
 class UnitOfWork(Protocol):
@@ -32,6 +34,14 @@ class UnitOfWork(Protocol):
     @property
     def outbox(self) -> Outbox:
         """The outbox, inside this transaction."""
+
+    @property
+    def vendors(self) -> VendorDirectory:
+        """Which vendors there are, inside this transaction."""
+
+    @property
+    def idempotency_keys(self) -> IdempotencyKeys:
+        """Which requests were carried out, inside this transaction."""
 
     def __enter__(self) -> Self: ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..stock import Vendor
+from ..stock_updates import StockUpdates
 from ..vendor_sync import Snapshot, VendorTerms
 
 
@@ -19,8 +20,8 @@ class VendorGateway(Protocol):
     def terms(self) -> VendorTerms:
         """How its reports are to be understood."""
 
-    def fetch(self) -> Snapshot:
-        """The vendor's stock now. Raises VendorUnavailable or InvalidSnapshot.
+    def fetch(self) -> Snapshot | StockUpdates:
+        """The vendor's stock now, or what has changed in it. VendorUnavailable or InvalidSnapshot.
 
         `as_of` is the vendor's own statement, else the earliest that there is evidence of, else
         None. It may lie in the future: vendors' clocks are not ours.

@@ -27,6 +27,8 @@ from ..vendor_sync import (
 )
 
 CAUSE = "snapshot"
+# Products that change in one transaction: orders for them wait while it runs.
+CHUNK = 250
 # Of more changes a result has no more than their sums.
 MAX_LISTED = 10_000
 
@@ -85,6 +87,10 @@ class Intake:
     stated: bool
     # Whether it is to last.
     keep: bool = True
+    # Whether it tells of some products only: then it makes no stale stock fresh.
+    partial: bool = False
+    # When the last whole report was of, which a part must not undo.
+    not_before: datetime | None = None
 
     @classmethod
     def of(
@@ -109,6 +115,10 @@ class Intake:
         if not uow.stock.accept_report(self.vendor, self.as_of, clock.now(), self.terms.max_age):
             raise Outdated
 
+    def after(self, whole: datetime) -> Self:
+        """The same, where the last whole report was of then."""
+        return attrs.evolve(self, not_before=min(whole, self.asked))
+
     def commit(self, uow: UnitOfWork) -> None:
         """Unless everything is to be undone."""
         if self.keep:
@@ -132,7 +142,7 @@ class Intake:
         good, rejections = self._sift(reports, known, now)
         uow.stock.rename_products(renamed_products(self.vendor.id, good, products, levels))
         counted = self._counted(uow.stock, good, known, now)
-        changed = reconcile(self.vendor.id, good, known, counted)
+        changed = reconcile(self.vendor.id, good, known, counted, keep_stale=self.partial)
         adjustments = _adjustments(changed, known, now)
         uow.stock.upsert_vendor_stock(changed)
         uow.stock.record(adjustments)
@@ -156,7 +166,8 @@ class Intake:
     def _rejection(
         self, report: StockReport, known: VendorStock | None, now: datetime
     ) -> tuple[str, str] | None:
-        if is_outdated(report, self.as_of, known, now):
+        is_undone = self.not_before is not None and (report.as_of or self.as_of) < self.not_before
+        if is_undone or is_outdated(report, self.as_of, known, now):
             return "as_of", "is older than what is known"
         if not self.terms.counts_orders.by_sequence:
             return None
@@ -263,18 +274,18 @@ def select_news(
 def _central_changes(
     changed: Sequence[VendorStock], known: Mapping[str, VendorStock]
 ) -> list[StockDelta]:
-    """What is reported is not stale any more."""
     changes = []
     for level in changed:
         before = known.get(level.product_id)
         available = 0 if before is None else before.available
-        stale = available if before is not None and before.stale else 0
+        was_stale = available if before is not None and before.stale else 0
+        stale = (level.available if level.stale else 0) - was_stale
         if level.available != available or stale:
             changes.append(
                 StockDelta(
                     product_id=level.product_id,
                     on_hand=level.available - available,
-                    stale=-stale,
+                    stale=stale,
                 )
             )
     return changes

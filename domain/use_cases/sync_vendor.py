@@ -10,13 +10,13 @@ from ..errors import InvalidSnapshot
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_gateway import VendorGateway
+from ..stock_updates import StockUpdates
 from ..vendor_sync import Snapshot, StockReport, VendorTerms, suspicious_cut, with_missing
-from .report_intake import Intake, Outdated, Suspicious, SyncResult, Tally, select_news
+from .report_intake import CHUNK, Intake, Outdated, Suspicious, SyncResult, Tally, select_news
+from .update_vendor_stock import UpdateVendorStock
 
 # Products that are compared at a time.
 COMPARED = 1000
-# Those of them that change, a transaction: orders for them wait while it runs.
-CHUNK = 250
 
 # Told with how many products a report has been compared so far.
 Progress = Callable[[int], None]
@@ -39,6 +39,7 @@ class SyncVendor:
         """`clock` is the one that all processes share, where there is one."""
         self._unit_of_work = unit_of_work
         self._clock = clock
+        self._update = UpdateVendorStock(unit_of_work, clock)
 
     def __call__(
         self,
@@ -50,6 +51,8 @@ class SyncVendor:
         """Raises VendorUnavailable, InvalidSnapshot, StorageUnavailable or Conflict."""
         asked = self._clock.now()
         snapshot = self._fetch(gateway)
+        if isinstance(snapshot, StockUpdates):
+            return self._update.take_in(snapshot, gateway.terms, asked)
         intake = Intake.of(snapshot, gateway.terms, asked)
         result = self._take_in(snapshot, intake, progress, at_end)
         if result.quarantined:
@@ -59,13 +62,18 @@ class SyncVendor:
         return result
 
     def preview(
-        self, snapshot: Snapshot, terms: VendorTerms, progress: Progress = ignore_progress
+        self,
+        snapshot: Snapshot | StockUpdates,
+        terms: VendorTerms,
+        progress: Progress = ignore_progress,
     ) -> SyncResult:
         """What taking it in would change, which is then undone. StorageUnavailable or Conflict."""
+        if isinstance(snapshot, StockUpdates):
+            return self._update.take_in(snapshot, terms, self._clock.now(), keep=False)
         intake = Intake.of(snapshot, terms, self._clock.now(), keep=False)
         return self._take_in(snapshot, intake, progress, None)
 
-    def _fetch(self, gateway: VendorGateway) -> Snapshot:
+    def _fetch(self, gateway: VendorGateway) -> Snapshot | StockUpdates:
         try:
             return gateway.fetch()
         except InvalidSnapshot as error:

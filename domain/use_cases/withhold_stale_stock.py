@@ -7,7 +7,7 @@ import attrs
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import StockDelta
-from .sync_vendor import CHUNK
+from .report_intake import CHUNK
 
 
 class WithholdStaleStock:
@@ -43,7 +43,8 @@ class WithholdStaleStock:
         """Whether there may be more."""
         with self._unit_of_work() as uow:
             # A report that comes meanwhile waits for us, or we see that it has come.
-            if not uow.stock.lock_stale(vendor_id):
+            state = uow.stock.lock_vendor(vendor_id)
+            if state is None or not state.stale:
                 return False
             product_ids = uow.stock.fresh_products(vendor_id, CHUNK)
             if product_ids:

@@ -27,6 +27,7 @@ from order_aggregator.domain.ports.vendor_gateway import VendorGateway
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.vendor_sync import StockReport
 from order_aggregator.entrypoints.demo.seed import SeedVendorGateway, seed_snapshots
+from order_aggregator.testing.shop import whole
 
 VENDOR = Vendor(id="acme", name="Acme Wholesale")
 AS_OF = datetime(2026, 2, 28, 9, 30, tzinfo=UTC)
@@ -228,39 +229,39 @@ def any_feed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReadFee
 
 
 def test_the_whole_feed_is_read(any_feed: ReadFeed) -> None:
-    snapshot = any_feed.gateway.fetch()
+    snapshot = whole(any_feed.gateway.fetch())
     assert snapshot.reports == any_feed.reports
     assert snapshot.vendor == any_feed.gateway.vendor
 
 
 def test_as_of_is_the_vendors_own_statement(any_feed: ReadFeed) -> None:
-    assert any_feed.gateway.fetch().as_of == any_feed.as_of
+    assert whole(any_feed.gateway.fetch()).as_of == any_feed.as_of
 
 
 def test_many_threads_read_the_same(any_feed: ReadFeed) -> None:
     with ThreadPoolExecutor(20) as threads:
-        snapshots = list(threads.map(lambda _: any_feed.gateway.fetch(), range(20)))
+        snapshots = list(threads.map(lambda _: whole(any_feed.gateway.fetch()), range(20)))
     assert [s.reports for s in snapshots] == [any_feed.reports] * 20
     assert {s.as_of for s in snapshots} == {any_feed.as_of}
 
 
 def test_without_a_statement_as_of_is_what_there_is_evidence_of(feed: Feed) -> None:
     feed.publish(REPORTS, None)
-    snapshot = feed.gateway.fetch()
+    snapshot = whole(feed.gateway.fetch())
     assert not snapshot.stated
     assert snapshot.as_of is None or snapshot.as_of <= datetime.now(UTC)
 
 
 def test_an_empty_feed_is_a_vendor_with_nothing(feed: Feed) -> None:
     feed.publish(())
-    assert feed.gateway.fetch().reports == ()
+    assert whole(feed.gateway.fetch()).reports == ()
 
 
 def test_a_product_that_stands_twice_is_not_taken_in(feed: Feed) -> None:
     """The whole is refused, or that product is left out and rejected."""
     feed.publish((*REPORTS, attrs.evolve(REPORTS[0], quantity=99)))
     try:
-        snapshot = feed.gateway.fetch()
+        snapshot = whole(feed.gateway.fetch())
     except (InvalidSnapshot, VendorUnavailable):
         return
     assert [rejection.product_id for rejection in snapshot.rejections] == ["sku-000"]
@@ -270,19 +271,19 @@ def test_a_product_that_stands_twice_is_not_taken_in(feed: Feed) -> None:
 def test_after_a_bad_feed_a_good_one_is_read(feed: Feed) -> None:
     feed.break_off()
     with pytest.raises(VendorUnavailable):
-        feed.gateway.fetch()
+        whole(feed.gateway.fetch())
     feed.publish(REPORTS[:3])
-    assert feed.gateway.fetch().reports == REPORTS[:3]
+    assert whole(feed.gateway.fetch()).reports == REPORTS[:3]
 
 
 def test_a_vendor_that_cannot_be_reached_is_unavailable_until_it_is_back(feed: Feed) -> None:
     feed.break_off()
     with pytest.raises(VendorUnavailable) as caught:
-        feed.gateway.fetch()
+        whole(feed.gateway.fetch())
     assert caught.value.vendor_id == VENDOR.id
     assert "\n" not in str(caught.value)
     feed.publish(REPORTS)
-    assert feed.gateway.fetch().reports == REPORTS
+    assert whole(feed.gateway.fetch()).reports == REPORTS
 
 
 def test_a_feed_that_changes_meanwhile_is_read_before_or_after_but_never_in_between(
@@ -293,4 +294,4 @@ def test_a_feed_that_changes_meanwhile_is_read_before_or_after_but_never_in_betw
         reads = [threads.submit(feed.gateway.fetch) for _ in range(40)]
         for version in range(20):
             feed.publish(REPORTS if version % 2 else after)
-    assert {read.result().reports for read in reads} <= {REPORTS, after}
+    assert {whole(read.result()).reports for read in reads} <= {REPORTS, after}

@@ -28,6 +28,7 @@ from order_aggregator.domain.vendor_sync import Snapshot
 from order_aggregator.entrypoints.demo.gateways import mock_vendor_gateway, mock_vendor_gateways
 from order_aggregator.entrypoints.demo.mock_vendors import CannotListen, MockVendors
 from order_aggregator.entrypoints.demo.seed import seed_snapshots
+from order_aggregator.testing.shop import whole
 from ports import free_ports
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -59,7 +60,7 @@ def _gateways(vendors: MockVendors) -> list[HttpVendorGateway]:
 def test_each_serves_its_seed_data_to_many(vendors: MockVendors) -> None:
     for gateway in _gateways(vendors):
         with ThreadPoolExecutor(20) as threads:
-            snapshots = list(threads.map(lambda _, g=gateway: g.fetch(), range(20)))
+            snapshots = list(threads.map(lambda _, g=gateway: whole(g.fetch()), range(20)))
         assert [*map(_told, snapshots)] == [_told(SEEDS[gateway.vendor.id])] * 20
 
 
@@ -79,7 +80,7 @@ def test_stock_can_be_changed(vendors: MockVendors, vendor_id: str) -> None:
     as_of = NOW - timedelta(minutes=1)
     vendors.set_stock(vendor_id, KETTLE, 7, as_of)
     vendors.set_stock(vendor_id, "sku-new", 3, as_of)
-    snapshot = mock_vendor_gateway(vendor_id, vendors.urls[vendor_id]).fetch()
+    snapshot = whole(mock_vendor_gateway(vendor_id, vendors.urls[vendor_id]).fetch())
     quantities = {report.product_id: report.quantity for report in snapshot.reports}
     seed = {report.product_id: report.quantity for report in SEEDS[vendor_id].reports}
     assert quantities == seed | {KETTLE: 7, "sku-new": 3}
@@ -139,9 +140,9 @@ def test_stopped_they_are_unavailable_and_can_be_started_again() -> None:
     vendors.stop()
     for gateway in gateways:
         with pytest.raises(VendorUnavailable):
-            gateway.fetch()
+            whole(gateway.fetch())
     vendors.start()
-    assert [_told(gateway.fetch()) for gateway in _gateways(vendors)] == [
+    assert [_told(whole(gateway.fetch())) for gateway in _gateways(vendors)] == [
         *map(_told, SEEDS.values())
     ]
     vendors.stop()
@@ -150,7 +151,7 @@ def test_stopped_they_are_unavailable_and_can_be_started_again() -> None:
 def test_ports_in_a_row_are_where_the_gateways_look() -> None:
     first = free_ports()
     with MockVendors(first_port=first):
-        found = [_told(g.fetch()) for g in mock_vendor_gateways("127.0.0.1", first)]
+        found = [_told(whole(g.fetch())) for g in mock_vendor_gateways("127.0.0.1", first)]
     assert found == [*map(_told, SEEDS.values())]
 
 

@@ -20,6 +20,7 @@ from order_aggregator.adapters.vendors.feed import FeedFormat
 from order_aggregator.adapters.vendors.http import HttpVendorGateway
 from order_aggregator.domain.errors import InvalidSnapshot, VendorUnavailable
 from order_aggregator.domain.stock import Vendor
+from order_aggregator.testing.shop import whole
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 JSON = FeedFormat(kind="json")
@@ -62,7 +63,7 @@ def _unavailable(gateway: HttpVendorGateway, within: float = 5) -> str:
     """The problem of a fetch that must end in time."""
     began = monotonic()
     with pytest.raises(VendorUnavailable) as caught:
-        gateway.fetch()
+        whole(gateway.fetch())
     assert monotonic() - began < within
     assert "\n" not in str(caught.value)
     return caught.value.problem
@@ -70,7 +71,7 @@ def _unavailable(gateway: HttpVendorGateway, within: float = 5) -> str:
 
 def _refused(gateway: HttpVendorGateway) -> str:
     with pytest.raises(InvalidSnapshot) as caught:
-        gateway.fetch()
+        whole(gateway.fetch())
     assert "\n" not in str(caught.value)
     return caught.value.problem
 
@@ -170,13 +171,13 @@ class TestBrokenAnswers:
 
     def test_it_is_asked_again(self, server: FeedServer) -> None:
         server.serve("/stock", _raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n["), GOOD)
-        assert len(_gateway(server).fetch().reports) == 1
+        assert len(whole(_gateway(server).fetch()).reports) == 1
 
     def test_json_without_a_length_is_seen_to_be_cut(self, server: FeedServer) -> None:
         server.serve("/stock", _raw(b"HTTP/1.0 200 OK\r\n\r\n" + BODY[:-1]))
         assert "not JSON" in _refused(_gateway(server))
         server.serve("/stock", _raw(b"HTTP/1.0 200 OK\r\n\r\n" + BODY))
-        assert len(_gateway(server).fetch().reports) == 1
+        assert len(whole(_gateway(server).fetch()).reports) == 1
 
     def test_csv_without_a_length_may_be_cut_and_is_refused(self, server: FeedServer) -> None:
         server.serve("/stock", _raw(b"HTTP/1.0 200 OK\r\n\r\n" + CSV_BODY))
@@ -196,7 +197,7 @@ class TestBrokenAnswers:
     def test_a_compressed_feed_is_read_and_a_broken_one_is_not(self, server: FeedServer) -> None:
         headers = {"Content-Encoding": "gzip"}
         server.serve("/stock", Answer(gzip.compress(BODY), headers=headers))
-        assert len(_gateway(server).fetch().reports) == 1
+        assert len(whole(_gateway(server).fetch()).reports) == 1
         server.serve("/stock", Answer(b"this is no gzip", headers=headers))
         _unavailable(_gateway(server))
 
@@ -205,7 +206,7 @@ class TestBrokenAnswers:
     ) -> None:
         monkeypatch.setattr(http, "MAX_BYTES", len(BODY))
         server.serve("/stock", GOOD)
-        _gateway(server).fetch()
+        whole(_gateway(server).fetch())
         server.serve("/stock", Answer(BODY + b" "))
         assert "larger than" in _refused(_gateway(server))
 
@@ -222,7 +223,7 @@ class TestStatus:
     @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
     def test_what_may_pass_is_asked_again(self, server: FeedServer, status: int) -> None:
         server.serve("/stock", Answer(b"", status), Answer(b"", status), GOOD)
-        assert len(_gateway(server).fetch().reports) == 1
+        assert len(whole(_gateway(server).fetch()).reports) == 1
 
     def test_but_only_a_few_times(self, server: FeedServer) -> None:
         server.serve("/stock", Answer(b"", 503))
@@ -233,7 +234,7 @@ class TestStatus:
         answer = Answer(b"", 503, headers={"Retry-After": "0"})
         server.serve("/stock", answer, _raw(b"nonsense\r\n\r\n"), GOOD)
         with capture_logs() as logs:
-            _gateway_at(server.url().replace("//", "//me:s3cret@")).fetch()
+            whole(_gateway_at(server.url().replace("//", "//me:s3cret@")).fetch())
         [asked, broken] = logs
         assert asked == {
             "event": "vendor.waiting",
@@ -261,7 +262,7 @@ class TestStatus:
         headers = {"Retry-After": value, "Date": format_datetime(NOW, usegmt=True)}
         server.serve("/stock", Answer(b"", 429, headers=headers), GOOD)
         began = monotonic()
-        _gateway(server).fetch()
+        whole(_gateway(server).fetch())
         assert 0.9 < monotonic() - began < 2.5
 
     @pytest.mark.parametrize(("value", "timeout"), [("6", 60), ("3600", 60), ("2", 1)])
@@ -275,14 +276,14 @@ class TestStatus:
     @pytest.mark.parametrize("value", ["soon", "-5", "1.5", "Thu, 99 Jan"])
     def test_or_makes_no_sense(self, server: FeedServer, value: str) -> None:
         server.serve("/stock", Answer(b"", 503, headers={"Retry-After": value}), GOOD)
-        assert len(_gateway(server).fetch().reports) == 1
+        assert len(whole(_gateway(server).fetch()).reports) == 1
 
 
 class TestRedirects:
     def test_are_followed_at_home(self, server: FeedServer) -> None:
         server.serve("/stock", Answer(b"", 302, headers={"Location": "/there?x=1"}))
         server.serve("/there?x=1", GOOD)
-        assert len(_gateway(server).fetch().reports) == 1
+        assert len(whole(_gateway(server).fetch()).reports) == 1
 
     def test_are_not_followed_elsewhere(
         self, server: FeedServer, another_server: FeedServer
@@ -303,7 +304,7 @@ class TestPages:
         server.serve("/stock", _page("a", "b", following="?page=2"))
         server.serve("/stock?page=2", _page("c", following=server.url("/third#rows")))
         server.serve("/third", _page("d"))
-        reports = _gateway(server, PAGED).fetch().reports
+        reports = whole(_gateway(server, PAGED).fetch()).reports
         assert [report.product_id for report in reports] == ["a", "b", "c", "d"]
 
     def test_elsewhere_are_not_asked_for(
@@ -349,13 +350,13 @@ class TestPages:
     def test_a_bad_row_says_on_which_it_stands(self, server: FeedServer) -> None:
         server.serve("/stock", _page("a", following="?2"))
         server.serve("/stock?2", Answer(b'{"rows": [{"product_id": "b"}]}'))
-        [rejection] = _gateway(server, PAGED).fetch().rejections
+        [rejection] = whole(_gateway(server, PAGED).fetch()).rejections
         assert str(rejection).startswith("page 2, item 1, quantity: must be")
 
     def test_that_shift_while_they_are_read_are_read_again(self, server: FeedServer) -> None:
         server.serve("/stock", _page("a", following="?2"))
         server.serve("/stock?2", _page("a"), _page("b"))
-        reports = _gateway(server, PAGED).fetch().reports
+        reports = whole(_gateway(server, PAGED).fetch()).reports
         assert [report.product_id for report in reports] == ["a", "b"]
         assert server.paths == ["/stock", "/stock?2"] * 2
 
@@ -376,7 +377,7 @@ class TestPages:
         first, second = _page("a", following="?2"), _page("b")
         server.serve("/stock", attrs.evolve(first, headers={"Last-Modified": later}))
         server.serve("/stock?2", attrs.evolve(second, headers={"Last-Modified": earlier}))
-        assert _gateway(server, PAGED).fetch().as_of == NOW - timedelta(days=1)
+        assert whole(_gateway(server, PAGED).fetch()).as_of == NOW - timedelta(days=1)
 
 
 class TestAge:
@@ -385,7 +386,7 @@ class TestAge:
     def _as_of(self, server: FeedServer, **headers: str) -> datetime:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         server.serve("/stock", Answer(BODY, headers=names))
-        snapshot = _gateway(server).fetch()
+        snapshot = whole(_gateway(server).fetch())
         assert not snapshot.stated
         assert snapshot.as_of is not None
         return snapshot.as_of
@@ -412,7 +413,7 @@ class TestAge:
         body = b'{"rows": [], "at": "2026-02-02T00:00:00Z"}'
         server.serve("/stock", Answer(body, headers={"Last-Modified": "whenever"}))
         feed_format = FeedFormat(kind="json", items="rows", as_of="at")
-        snapshot = _gateway(server, feed_format).fetch()
+        snapshot = whole(_gateway(server, feed_format).fetch())
         assert (snapshot.as_of, snapshot.stated) == (datetime(2026, 2, 2, tzinfo=UTC), True)
 
 
@@ -433,4 +434,58 @@ class TestRequest:
     ) -> None:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
         server.serve("/stock", GOOD)
-        assert len(_gateway(server).fetch().reports) == 1
+        assert len(whole(_gateway(server).fetch()).reports) == 1
+
+
+class TestUnchanged:
+    """A vendor that can say that nothing has changed is asked so."""
+
+    MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
+
+    def _asked(self, server: FeedServer) -> dict[str, str]:
+        _, headers = server.requests[-1]
+        return {name: value for name, value in headers.items() if name.startswith("If-")}
+
+    def test_the_same_is_told_again_without_a_body(self, server: FeedServer) -> None:
+        gateway = _gateway(server)
+        validators = {"ETag": '"v1"', "Last-Modified": self.MODIFIED}
+        server.serve("/stock", Answer(BODY, headers=validators), Answer(status=304))
+        first = gateway.fetch()
+        assert self._asked(server) == {}
+        assert gateway.fetch() == first
+        assert self._asked(server) == {"If-None-Match": '"v1"', "If-Modified-Since": self.MODIFIED}
+
+    def test_without_a_date_it_is_of_when_it_was_said_to_be_unchanged(
+        self, server: FeedServer
+    ) -> None:
+        gateway = _gateway(server)
+        date = "Thu, 01 Jan 2026 00:00:0{} GMT"
+        server.serve(
+            "/stock",
+            Answer(BODY, headers={"ETag": '"v1"', "Date": date.format(1)}),
+            Answer(status=304, headers={"Date": date.format(5)}),
+        )
+        assert [whole(gateway.fetch()).as_of for _ in range(2)] == [
+            datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC) for second in (1, 5)
+        ]
+
+    def test_what_has_changed_is_read(self, server: FeedServer) -> None:
+        gateway = _gateway(server)
+        changed = BODY.replace(b"5", b"6")
+        server.serve("/stock", Answer(BODY, headers={"ETag": "a"}), Answer(changed), GOOD)
+        assert [whole(gateway.fetch()).units for _ in range(3)] == [5, 6, 5]
+        assert self._asked(server) == {}
+
+    def test_nothing_is_unchanged_that_was_not_asked_so(self, server: FeedServer) -> None:
+        server.serve("/stock", Answer(status=304))
+        with pytest.raises(VendorUnavailable, match="304"):
+            _gateway(server).fetch()
+
+    def test_pages_are_read_each_time(self, server: FeedServer) -> None:
+        gateway = _gateway(server, PAGED)
+        tagged = {"ETag": "a"}
+        server.serve("/stock", Answer(b'{"rows": [], "next": "/2"}', headers=tagged))
+        server.serve("/2", Answer(b'{"rows": []}', headers=tagged))
+        for _ in range(2):
+            gateway.fetch()
+            assert self._asked(server) == {}

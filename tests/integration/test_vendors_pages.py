@@ -13,6 +13,7 @@ from feed_server import Answer, FeedServer
 from order_aggregator.adapters.vendors.config import vendors_from_file
 from order_aggregator.domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
 from order_aggregator.domain.ports.vendor_gateway import VendorGateway
+from order_aggregator.testing.shop import whole
 
 FEEDS = Path(__file__).parents[1] / "feeds"
 
@@ -32,7 +33,7 @@ def _gateway(folder: Path, server: FeedServer, **told: Any) -> VendorGateway:
 
 
 def _stock(gateway: VendorGateway) -> dict[str, int]:
-    return {report.product_id: report.quantity for report in gateway.fetch().reports}
+    return {report.product_id: report.quantity for report in whole(gateway.fetch()).reports}
 
 
 def _page(name: str) -> Answer:
@@ -90,7 +91,7 @@ def test_fewer_rows_than_the_total_are_not_the_whole(server: FeedServer, tmp_pat
     server.serve("/stock?offset=2", Answer(b'{"result": [], "paging": {"total": 4}}'))
     gateway = _gateway(tmp_path, server, fields=OFFSET_FIELDS, paging=OFFSET)
     with pytest.raises(VendorUnavailable, match="while it is read"):
-        gateway.fetch()
+        whole(gateway.fetch())
 
 
 def test_pages_by_number_until_an_empty_one(server: FeedServer, tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_a_server_that_does_not_know_of_pages_is_noticed(
     server.serve("/stock?page=3", Answer(b"[]"))
     gateway = _gateway(tmp_path, server, paging={"by": "page", "parameter": "page"})
     with pytest.raises(VendorUnavailable, match="from page to page"):
-        gateway.fetch()
+        whole(gateway.fetch())
 
 
 def test_graphql_is_posted_with_the_cursor_in_its_variables(
@@ -158,7 +159,7 @@ def test_a_token_is_fetched_with_the_clients_credentials(
     }
     gateway = _gateway(tmp_path, server, auth=auth)
     assert "s3cret" not in repr(gateway)
-    assert gateway.fetch().reports == ()
+    assert whole(gateway.fetch()).reports == ()
     assert server.paths == ["/token", "/stock"]
     assert server.requests[1][1]["Authorization"] == "Bearer t0ken"
     assert b"grant_type=client_credentials" in server.bodies[0]
@@ -175,14 +176,14 @@ def test_a_token_that_cannot_be_had_is_the_vendors_fault(
         "client_secret": "s3cret",
     }
     with pytest.raises(VendorUnavailable) as caught:
-        _gateway(tmp_path, server, auth=auth).fetch()
+        whole(_gateway(tmp_path, server, auth=auth).fetch())
     assert "s3cret" not in str(caught.value)
 
 
 def test_name_and_password_are_sent(server: FeedServer, tmp_path: Path) -> None:
     server.serve("/stock", Answer(b"[]"))
     auth = {"type": "basic", "user": "me", "password": "s3cret"}
-    _gateway(tmp_path, server, auth=auth).fetch()
+    whole(_gateway(tmp_path, server, auth=auth).fetch())
     assert server.requests[0][1]["Authorization"].startswith("Basic ")
 
 
@@ -215,4 +216,4 @@ def test_the_next_address_stays_with_the_vendor(server: FeedServer, tmp_path: Pa
     link = {"Link": '<http://127.0.0.1:9/>; rel="next"'}
     server.serve("/stock", Answer(b"[]", headers=link))
     with pytest.raises(InvalidSnapshot, match="leads away from the configured"):
-        _gateway(tmp_path, server).fetch()
+        whole(_gateway(tmp_path, server).fetch())

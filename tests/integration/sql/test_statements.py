@@ -80,7 +80,7 @@ def test_a_batch_of_any_size_takes_as_few_statements(
 
 def test_a_report_of_any_size_takes_as_few_statements(engine: Engine, shop: Shop) -> None:
     counts = []
-    for products in (1, 300):
+    for products in (1, 200):
         names = list(PRODUCTS)[:products]
         shop.pass_time(minutes=1)
         with recorded(engine) as statements:

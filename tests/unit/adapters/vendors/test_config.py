@@ -21,6 +21,7 @@ from order_aggregator.domain.counting import CountsOrders
 from order_aggregator.domain.errors import InvalidValue
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.vendor_sync import VendorTerms
+from order_aggregator.testing.shop import whole
 
 HTTP = {"id": "a", "name": "A", "type": "http", "format": "json", "url": "http://a.example/stock"}
 FILE = {"id": "b", "name": "B", "type": "file", "format": "csv", "path": "stock/b.csv"}
@@ -93,7 +94,7 @@ def test_a_vendors_ids_may_be_mapped_to_ours(tmp_path: Path) -> None:
     (tmp_path / "ids.csv").write_text("vendor_sku;product_id\n1001;tea\n 1002 ;cup\n")
     path = _write(tmp_path, [FILE | {"ids": "ids.csv", "max_bad_rows": 0}])
     [gateway] = vendors_from_file(path)
-    snapshot = gateway.fetch()
+    snapshot = whole(gateway.fetch())
     assert {r.product_id: r.quantity for r in snapshot.reports} == {"tea": 5, "cup": 7}
     [rejection] = snapshot.rejections
     assert "line 4, product_id: is not among the ids that are mapped" in str(rejection)
@@ -149,7 +150,7 @@ def test_the_example_is_right_and_its_files_can_be_read() -> None:
     found = gateways(vendors_from_file(EXAMPLES / "vendors.json"))
     assert list(found) == ["acme", "bayside", "corner-shop", "depot"]
     for vendor_id in ("corner-shop", "depot"):
-        assert len(found[vendor_id].fetch().reports) == 2
+        assert len(whole(found[vendor_id].fetch()).reports) == 2
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:

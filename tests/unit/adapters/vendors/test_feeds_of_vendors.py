@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ import pytest
 from order_aggregator.adapters.vendors.config import vendors_from_file
 from order_aggregator.adapters.vendors.file import FileVendorGateway
 from order_aggregator.domain.errors import InvalidSnapshot
+from order_aggregator.domain.stock_updates import StockUpdates
 from order_aggregator.domain.vendor_sync import Snapshot
+from order_aggregator.testing.shop import whole
 
 FEEDS = Path(__file__).parents[3] / "feeds"
 
@@ -185,7 +189,7 @@ def _read(folder: Path, feed: Feed) -> Snapshot:
     file.write_text(json.dumps([entry | feed.told]))
     [gateway] = vendors_from_file(file)
     assert isinstance(gateway, FileVendorGateway)
-    return gateway.fetch()
+    return whole(gateway.fetch())
 
 
 @pytest.mark.parametrize("feed", FEED_LIST, ids=lambda feed: feed.file)
@@ -210,3 +214,49 @@ def test_a_footer_that_is_no_comment_is_one_bad_row(tmp_path: Path) -> None:
 def test_without_a_rule_what_needs_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSnapshot, match=r"line 2, qty: must be a number.*'1,250'"):
         _read(tmp_path, _csv("30-thousands.csv", {}, fields=PLAIN, max_bad_rows=0))
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "fields"),
+    [
+        (
+            "17-hotwax-deltas.csv",
+            {"A-1": -1, "A-2": 3},
+            {"product_id": "idValue", "quantity": "availableDelta"},
+        ),
+        (
+            "17b-deltas-positive.csv",
+            {"A-2": 3, "A-3": 1},
+            {"product_id": "sku", "quantity": "quantity_change"},
+        ),
+    ],
+)
+def test_changes_are_told_apart_from_stock(
+    file: str, changes: dict[str, int], fields: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "feed.csv"
+    shutil.copy(FEEDS / file, path)
+    entry = {"id": "acme", "name": "Acme", "type": "file", "path": "feed.csv", "format": "csv"}
+    (tmp_path / "vendors.json").write_text(
+        json.dumps([entry | {"fields": fields, "changes": True}])
+    )
+    [gateway] = vendors_from_file(tmp_path / "vendors.json")
+    report = gateway.fetch()
+    assert isinstance(report, StockUpdates)
+    assert {update.product_id: update.change for update in report.updates} == changes
+    assert gateway.fetch() == report
+    # The same again, written later, is another feed.
+    os.utime(path, (1, 1))
+    again = gateway.fetch()
+    assert isinstance(again, StockUpdates)
+    assert again.key != report.key
+
+
+def test_several_changes_of_a_product_add_up(tmp_path: Path) -> None:
+    (tmp_path / "feed.csv").write_text("product_id,quantity\na,2\na,-5\nb,1\n")
+    entry = {"id": "acme", "name": "Acme", "type": "file", "path": "feed.csv", "format": "csv"}
+    (tmp_path / "vendors.json").write_text(json.dumps([entry | {"changes": True}]))
+    [gateway] = vendors_from_file(tmp_path / "vendors.json")
+    report = gateway.fetch()
+    assert isinstance(report, StockUpdates)
+    assert {update.product_id: update.change for update in report.updates} == {"a": -3, "b": 1}

@@ -13,6 +13,7 @@ from order_aggregator.adapters.vendors.feed import FeedFormat
 from order_aggregator.adapters.vendors.file import FileVendorGateway
 from order_aggregator.domain.errors import InvalidSnapshot, InvalidValue, VendorUnavailable
 from order_aggregator.domain.stock import Vendor
+from order_aggregator.testing.shop import whole
 
 
 def _gateway(path: Path) -> FileVendorGateway:
@@ -27,27 +28,27 @@ def test_as_of_is_when_the_file_was_last_changed(tmp_path: Path) -> None:
     path = tmp_path / "stock.csv"
     path.write_text("product_id,quantity\na,1\n")
     os.utime(path, ns=(0, 1_767_225_600_123_456_789))
-    as_of = _gateway(path).fetch().as_of
+    as_of = whole(_gateway(path).fetch()).as_of
     assert as_of == datetime(2026, 1, 1, microsecond=123_456, tzinfo=UTC)
 
 
 def test_a_missing_file_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "stock.csv"
     with pytest.raises(VendorUnavailable) as caught:
-        _gateway(path).fetch()
+        whole(_gateway(path).fetch())
     assert caught.value.problem == f"{path}: No such file or directory"
 
 
 def test_a_folder_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(VendorUnavailable, match="Is a directory"):
-        _gateway(tmp_path).fetch()
+        whole(_gateway(tmp_path).fetch())
 
 
 def test_a_pipe_without_a_writer_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     with pytest.raises(VendorUnavailable, match="not a file"):
-        _gateway(path).fetch()
+        whole(_gateway(path).fetch())
 
 
 def test_a_file_that_is_too_large_is_refused(
@@ -56,10 +57,10 @@ def test_a_file_that_is_too_large_is_refused(
     path = tmp_path / "stock.csv"
     path.write_text("product_id,quantity\na,1\n")
     monkeypatch.setattr(file_module, "MAX_BYTES", path.stat().st_size)
-    assert len(_gateway(path).fetch().reports) == 1
+    assert len(whole(_gateway(path).fetch()).reports) == 1
     monkeypatch.setattr(file_module, "MAX_BYTES", path.stat().st_size - 1)
     with pytest.raises(InvalidSnapshot, match="larger than"):
-        _gateway(path).fetch()
+        whole(_gateway(path).fetch())
 
 
 def test_a_file_that_is_written_meanwhile_is_unavailable(
@@ -77,7 +78,7 @@ def test_a_file_that_is_written_meanwhile_is_unavailable(
 
     monkeypatch.setattr(os, "fstat", fstat_after_a_write)
     with pytest.raises(VendorUnavailable, match="changed while being read"):
-        _gateway(path).fetch()
+        whole(_gateway(path).fetch())
 
 
 def test_a_file_has_no_next_page() -> None:

@@ -13,8 +13,7 @@ from order_aggregator.domain.allocation import highest_first
 from order_aggregator.domain.counting import CountsOrders, parse_counts_orders
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders
-from order_aggregator.domain.use_cases.report_intake import CAUSE
-from order_aggregator.domain.use_cases.sync_vendor import CHUNK
+from order_aggregator.domain.use_cases.report_intake import CAUSE, CHUNK
 from order_aggregator.domain.vendor_sync import (
     Snapshot,
     StockAdjustment,

@@ -8,7 +8,7 @@ import pytest
 
 from order_aggregator.domain.errors import InsufficientStock
 from order_aggregator.domain.order import OrderStatus
-from order_aggregator.domain.use_cases.sync_vendor import CHUNK
+from order_aggregator.domain.use_cases.report_intake import CHUNK
 from order_aggregator.domain.vendor_sync import VendorTerms
 from order_aggregator.testing.shop import Feed, Shop, snapshot, wish
 

@@ -1,0 +1,94 @@
+"""What a vendor tells of single products, all others being as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import attrs
+
+from . import values
+from .errors import InvalidValue, Rejection, StockConflict
+from .stock import Vendor, VendorStock
+from .values import MAX_QUANTITY
+from .vendor_sync import StockReport
+
+
+@attrs.frozen(kw_only=True)
+class StockUpdate:
+    """A product's new figure, or by how much it changes, in units."""
+
+    product_id: str = attrs.field(converter=values.clean_id, validator=values.text_id)
+    name: str | None = attrs.field(default=None, validator=attrs.validators.optional(values.name))
+    quantity: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(values.stock_level)
+    )
+    change: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(values.stock_change)
+    )
+    # What the vendor believes to have told us last; None: whatever it was.
+    expected: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(values.stock_level)
+    )
+    as_of: datetime | None = attrs.field(
+        default=None,
+        converter=values.to_utc,
+        validator=attrs.validators.optional(values.timestamp),
+    )
+    acked_through: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(values.sequence)
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if (self.quantity is None) == (self.change is None):
+            raise InvalidValue("quantity", "must be given, or else change")
+
+    def applied_to(self, reported: int, at: datetime) -> StockReport | StockConflict:
+        """What the vendor has now, if this is what it last reported."""
+        quantity = self.quantity if self.change is None else reported + self.change
+        is_unexpected = self.expected not in (None, reported)
+        if is_unexpected or quantity is None or not 0 <= quantity <= MAX_QUANTITY:
+            return StockConflict(
+                product_id=self.product_id,
+                reported=reported,
+                expected=self.expected if is_unexpected else None,
+            )
+        return StockReport(
+            product_id=self.product_id,
+            name=self.name,
+            quantity=quantity,
+            as_of=at if self.as_of is None else min(self.as_of, at),
+            acked_through=self.acked_through,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class StockUpdates:
+    """A feed of what has changed, to be taken in once."""
+
+    vendor: Vendor
+    # None: nothing tells how old it is.
+    as_of: datetime | None = attrs.field(
+        converter=values.to_utc, validator=attrs.validators.optional(values.timestamp)
+    )
+    stated: bool = False
+    # The same for the same document.
+    key: str
+    updates: tuple[StockUpdate, ...]
+    rejections: tuple[Rejection, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+def apply_updates(
+    updates: Iterable[StockUpdate], known: Mapping[str, VendorStock], at: datetime
+) -> tuple[list[StockReport], list[StockConflict]]:
+    """What the vendor has now, and the updates that do not fit what it last reported."""
+    reports, conflicts = [], []
+    for update in updates:
+        level = known.get(update.product_id)
+        applied = update.applied_to(0 if level is None else level.reported, at)
+        if isinstance(applied, StockConflict):
+            conflicts.append(applied)
+        else:
+            reports.append(applied)
+    return reports, conflicts
