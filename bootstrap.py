@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -23,24 +24,32 @@ from .domain.ports.clock import Clock
 from .domain.ports.message_bus import MessageBus
 from .domain.ports.read_model import ReadModel
 from .domain.ports.storage import Storage
+from .domain.ports.unit_of_work import UnitOfWorkFactory
 from .domain.ports.vendor_gateway import VendorGateway
 from .domain.use_cases.approve_report import ApproveReport
+from .domain.use_cases.declare_vendors import DeclareVendors, EnableVendor, PlanSync
 from .domain.use_cases.fail_orders import FailOrders
 from .domain.use_cases.find_suspects import FindSuspects
 from .domain.use_cases.fulfil_orders import FulfilOrders
+from .domain.use_cases.idempotency import ForgetKeys
 from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
+from .domain.use_cases.replace_vendor_stock import ReplaceVendorStock
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.retire_vendor import RetireVendor
 from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.sync_vendor import SyncVendor
+from .domain.use_cases.update_vendor_stock import UpdateVendorStock
+from .domain.use_cases.vendor_actions import VendorActions
 from .domain.use_cases.watch_outbox import WatchOutbox
 from .domain.use_cases.withhold_stale_stock import WithholdStaleStock
+from .domain.values import fold_ids
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from .adapters.vendors.directory import VendorGateways
     from .entrypoints.api.scheduling import Scheduler
     from .entrypoints.relay import Relay
     from .entrypoints.worker import Worker
@@ -99,23 +108,27 @@ def _bus(settings: Settings, storage: Storage, clock: Clock) -> MessageBus:
     return bus
 
 
+@_blame_setting("MOCK_VENDORS_HOST")
 def _gateways(settings: Settings) -> dict[str, VendorGateway]:
-    from .adapters.vendors.config import gateways, read_vendors
+    """The mock vendors', unless a vendors file says which vendors there are."""
+    from .adapters.vendors.config import gateways
     from .entrypoints.demo.gateways import mock_vendor_gateways
 
     if settings.vendors_file is not None:
-        with _blame_setting("VENDORS_FILE"):
-            found, mistakes = read_vendors(Path(settings.vendors_file))
-            if mistakes and not found:
-                raise mistakes[0]
-            for mistake in mistakes:
-                # One vendor's entry must not keep the others from being synced.
-                log.error("vendor.misconfigured", problem=mistake.expected)
-            return gateways(found)
-    with _blame_setting("MOCK_VENDORS_HOST"):
-        return gateways(
-            mock_vendor_gateways(settings.mock_vendors_host, settings.mock_vendors_port)
-        )
+        return {}
+    return gateways(mock_vendor_gateways(settings.mock_vendors_host, settings.mock_vendors_port))
+
+
+@_blame_setting("VENDORS_FILE")
+def _vendor_gateways(
+    settings: Settings, unit_of_work: UnitOfWorkFactory, own: Mapping[str, VendorGateway]
+) -> VendorGateways:
+    from .adapters.vendors.directory import VendorGateways
+
+    file = None if settings.vendors_file is None else Path(settings.vendors_file)
+    found = VendorGateways(unit_of_work, own, file)
+    found.require_usable_file()
+    return found
 
 
 @_blame_setting("ALLOCATION_POLICY")
@@ -124,12 +137,26 @@ def _policy(
 ) -> AllocationPolicy:
     policy = settings.allocation_policy
     if isinstance(policy, PriorityPolicy):
-        known = gateways()
+        known = [*gateways(), *_vendors_of_file(settings)]
         unknown = [vendor_id for vendor_id in policy.vendor_ids if vendor_id not in known]
-        if unknown:
+        # Without any of these, all vendors are declared in the storage.
+        if unknown and known:
             expected = f"no such vendor: {', '.join(unknown)} (there are: {', '.join(known)})"
             raise InvalidValue("policy", expected)
     return policy
+
+
+def _vendors_of_file(settings: Settings) -> list[str]:
+    from .adapters.vendors.config import read_declared
+
+    if settings.vendors_file is None:
+        return []
+    declared, _ = read_declared(Path(settings.vendors_file))
+    return [each.vendor.id for each in declared]
+
+
+def _forget_keys(settings: Settings, unit_of_work: UnitOfWorkFactory, clock: Clock) -> ForgetKeys:
+    return ForgetKeys(unit_of_work, clock, timedelta(days=settings.idempotency_days))
 
 
 def _seed_gateways() -> dict[str, VendorGateway]:
@@ -176,6 +203,7 @@ def _relay(
     resend_orders: ResendOrders,
     watch_outbox: WatchOutbox,
     withhold_stale_stock: WithholdStaleStock,
+    forget_keys: ForgetKeys,
     stop: Event,
 ) -> Relay:
     from .entrypoints.relay import Relay
@@ -186,6 +214,7 @@ def _relay(
         resend_orders=resend_orders,
         watch_outbox=watch_outbox,
         withhold_stale_stock=withhold_stale_stock,
+        forget_keys=forget_keys,
         stop=stop,
     )
 
@@ -195,10 +224,9 @@ def _api(  # noqa: PLR0913 - its parts, by name
     settings: Settings,
     read_model: ReadModel,
     bus: MessageBus,
-    gateways: Mapping[str, VendorGateway],
+    gateways: VendorGateways,
     place_orders: PlaceOrders,
-    sync_vendor: SyncVendor,
-    approve_report: ApproveReport,
+    vendor_actions: VendorActions,
     relay: Callable[..., Relay],
     scheduler: Scheduler | None = None,
 ) -> AbstractContextManager[Flask]:
@@ -213,9 +241,8 @@ def _api(  # noqa: PLR0913 - its parts, by name
     services = ApiServices(
         read_model=read_model,
         place_orders=place_orders,
-        sync_vendor=sync_vendor,
-        approve_report=approve_report,
         gateways=gateways,
+        vendor_actions=vendor_actions,
         new_order_id=uuid7,
         readiness_checks={"database": read_model.ping, "broker": bus.ping},
         wake_relay=its_relay.wake,
@@ -252,7 +279,22 @@ class Container(containers.DeclarativeContainer):
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, shared_clock)
     withhold_stale_stock = providers.Singleton(WithholdStaleStock, unit_of_work, shared_clock)
     approve_report = providers.Singleton(ApproveReport, unit_of_work)
-    retire_vendor = providers.Singleton(RetireVendor, unit_of_work, sync_vendor)
+    retire_vendor = providers.Singleton(RetireVendor, unit_of_work, sync_vendor, read_model)
+    vendor_gateways = providers.Singleton(_vendor_gateways, settings, unit_of_work, gateways)
+    plan_sync = providers.Singleton(PlanSync, unit_of_work, shared_clock)
+    vendor_actions = providers.Singleton(
+        VendorActions,
+        sync=sync_vendor,
+        approve=approve_report,
+        retire=retire_vendor,
+        replace_stock=providers.Singleton(
+            ReplaceVendorStock, unit_of_work, shared_clock, sync_vendor
+        ),
+        update_stock=providers.Singleton(UpdateVendorStock, unit_of_work, shared_clock),
+        declare=providers.Singleton(DeclareVendors, unit_of_work),
+        enable=providers.Singleton(EnableVendor, unit_of_work),
+    )
+    forget_keys = providers.Singleton(_forget_keys, settings, unit_of_work, shared_clock)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)
     resend_orders = providers.Singleton(
@@ -278,6 +320,7 @@ class Container(containers.DeclarativeContainer):
         resend_orders=resend_orders,
         watch_outbox=watch_outbox,
         withhold_stale_stock=withhold_stale_stock,
+        forget_keys=forget_keys,
     )
     # `with api() as app`: a Flask application, and a relay beside it until the block is left.
     api = providers.Factory(
@@ -285,10 +328,9 @@ class Container(containers.DeclarativeContainer):
         settings=settings,
         read_model=read_model,
         bus=bus,
-        gateways=gateways,
+        gateways=vendor_gateways,
         place_orders=place_orders,
-        sync_vendor=sync_vendor,
-        approve_report=approve_report,
+        vendor_actions=vendor_actions,
         relay=relay.provider,
     )
 
@@ -315,6 +357,8 @@ def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) -> Conta
     if unknown := parts.keys() - Parts.__annotations__.keys():
         known = ", ".join(Parts.__annotations__)
         raise TypeError(f"no such part: {', '.join(sorted(unknown))} (there are: {known})")
-    container = Container(settings=settings or read_settings())
+    chosen = settings or read_settings()
+    fold_ids(fold=chosen.id_case == "lower")
+    container = Container(settings=chosen)
     container.override_providers(**{name: providers.Object(part) for name, part in parts.items()})
     return container

@@ -17,8 +17,8 @@ from flask_smorest import Api, Blueprint  # type: ignore[import-untyped]
 from marshmallow import Schema, fields, validate
 from uuid_utils.compat import uuid7
 
-from order_aggregator.adapters.memory import MemoryStorage
 from order_aggregator.adapters.system.settings import Settings, read_settings
+from order_aggregator.adapters.vendors.directory import VendorGateways
 from order_aggregator.domain.errors import OrderRefused
 from order_aggregator.domain.order import Order
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
@@ -29,6 +29,7 @@ from order_aggregator.entrypoints.api.schemas import OrderSchema
 from order_aggregator.entrypoints.api.services import ApiServices
 from order_aggregator.entrypoints.runtime.logs import configure_logs
 from order_aggregator.entrypoints.serving.processes import serve
+from order_aggregator.testing.shop import Shop
 
 
 class WantedSchema(Schema):
@@ -66,13 +67,13 @@ def echo(_settings: Settings, _turns: GreenletScheduler) -> Iterator[Flask]:
 @contextmanager
 def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flask]:
     """Our own application, without a database."""
+    shop = Shop()
     app = create_app(
         ApiServices(
-            read_model=MemoryStorage().read_model,
+            read_model=shop.storage.read_model,
             place_orders=_accept,
-            sync_vendor=_never,
-            approve_report=_never,
-            gateways={},
+            vendor_actions=shop.vendor_actions,
+            gateways=VendorGateways(shop.storage.unit_of_work, {}),
             new_order_id=uuid7,
             readiness_checks={},
             wake_relay=lambda: None,
@@ -87,10 +88,6 @@ def _accept(commands: Sequence[PlaceOrder], *, recheck: bool = False) -> list[Or
     del recheck
     now = datetime.now(UTC)
     return [Order(id=c.order_id, lines=c.lines, created_at=now, updated_at=now) for c in commands]
-
-
-def _never(anything: object) -> Any:
-    raise NotImplementedError(anything)
 
 
 @click.command()

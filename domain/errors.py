@@ -183,6 +183,14 @@ class UnknownVendor(OrderAggregatorError):
         self.vendor_id = vendor_id
 
 
+class VendorInUse(OrderAggregatorError):
+    """The vendor is declared by a vendors file, or comes with the program."""
+
+    def __init__(self, vendor_id: str) -> None:
+        super().__init__(f"vendor {vendor_id} is still in the vendors file")
+        self.vendor_id = vendor_id
+
+
 class Unavailable(OrderAggregatorError):
     """Something outside does not answer; the same call may succeed later."""
 

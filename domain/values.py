@@ -19,6 +19,8 @@ MAX_QUANTITY = 1_000_000_000
 _INVISIBLE = re.compile("[\u0080-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 # Spaces of any width (Unicode's category Zs).
 _SPACES = " \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
+# One rule for every id of the process, whoever gives it: see `fold_ids`.
+_folding = [False]
 # Control characters (NUL cannot be stored) and lone surrogates (they have no UTF-8 form).
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -33,13 +35,20 @@ def check_text(value: object, field: str, max_length: int = MAX_ID_LENGTH) -> No
         raise InvalidValue(field, "must not contain control characters or lone surrogates")
 
 
+def fold_ids(*, fold: bool) -> None:
+    """Whether ids that differ in case alone are the same, in this process from now on."""
+    _folding[0] = fold
+
+
 def clean_id(value: Any) -> Any:
     """An id as it counts: composed (NFC), and without spaces around it."""
     if not isinstance(value, str):
         return value
     if value.isascii():
-        return value.strip(" ")
-    return unicodedata.normalize("NFC", value).strip(_SPACES)
+        value = value.strip(" ")
+        return value.lower() if _folding[0] else value
+    value = unicodedata.normalize("NFC", value).strip(_SPACES)
+    return unicodedata.normalize("NFC", value.casefold()) if _folding[0] else value
 
 
 def check_id(value: object, field: str) -> None:

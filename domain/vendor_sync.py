@@ -75,9 +75,11 @@ class Snapshot:
 
 @attrs.frozen(kw_only=True)
 class VendorTerms:
-    """How a vendor's reports are to be understood."""
+    """How a vendor is asked, and its reports are to be understood."""
 
     counts_orders: CountsOrders = attrs.field(factory=CountsOrders)
+    # How often it is asked. None: as often as others are.
+    every: timedelta | None = None
     # After so long without a report its stock is stale. None: never.
     max_age: timedelta | None = None
     # A report that takes away more than this share of its units, or all, waits in quarantine. None:

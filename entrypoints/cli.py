@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from ..adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
@@ -19,7 +20,10 @@ from .runtime.retry import ShutdownRequested, retry_until_available
 from .runtime.signals import exit_with_parent, stop_on_signals
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from ..bootstrap import Container
+    from .sync import Vendors
 
 
 class _Commands(click.Group):
@@ -73,8 +77,16 @@ def _preflight(container: Container) -> None:
     """Say here, once, what each process that is to be started would else say."""
     container.storage()
     container.bus()
-    container.gateways()
+    container.vendor_gateways()
     container.policy()
+
+
+def _sync_loop(
+    container: Container, vendors: Vendors, every: timedelta, stop: Event
+) -> AbstractContextManager[None]:
+    from .sync import syncing
+
+    return syncing(container.sync_vendor(), vendors, every, stop, container.plan_sync())
 
 
 def _mock_ports(settings: Settings) -> range:
@@ -113,8 +125,7 @@ def run() -> None:
     retry_until_available(container.migrate, stop, "migrate.waiting")
     run(
         settings,
-        container.sync_vendor(),
-        container.gateways(),
+        _sync_loop(container, container.vendor_gateways(), settings.sync_interval, stop),
         container.read_model(),
         stop,
     )
@@ -155,30 +166,39 @@ def relay() -> None:
 @click.option("--retire", "retired_id", help="Take a former vendor's stock off sale, instead.")
 def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None) -> None:
     """Pull the vendors' stock; exit status 1 if a feed could not be had, or was an older one."""
-    from .sync import is_well, known_vendor, sync_each, syncing
+    from .sync import OneVendor, is_well, sync_each
 
     if vendor_id is not None and retired_id is not None:
         raise click.UsageError("--vendor and --retire each name the only vendor: give one of them")
     _, container, stop = _start()
-    gateways = container.gateways()
+    vendors: Vendors = container.vendor_gateways()
     if vendor_id is not None:
+        gateways = retry_until_available(vendors.enabled, stop, "sync.waiting")
         if vendor_id not in gateways:
             raise click.BadParameter(f"must be one of {', '.join(gateways)}", param_hint="--vendor")
-        gateways = {vendor_id: gateways[vendor_id]}
+        vendors = OneVendor(vendors, vendor_id)
     if retired_id is not None:
-        if retired_id in gateways:
-            raise click.BadParameter("is still in the vendors file", param_hint="--retire")
-        container.retire_vendor()(known_vendor(retired_id, container.read_model()))
+        _retire(container, retired_id, "--retire")
         return
     if every is not None:
-        with syncing(container.sync_vendor(), gateways.values(), every, stop):
+        with _sync_loop(container, vendors, every, stop):
             stop.wait()
         return
     outcomes = retry_until_available(
-        lambda: sync_each(container.sync_vendor(), gateways.values(), stop), stop, "sync.waiting"
+        lambda: sync_each(container.sync_vendor(), vendors.enabled().values(), stop),
+        stop,
+        "sync.waiting",
     )
     if not all(map(is_well, outcomes.values())):
         raise SystemExit(1)
+
+
+def _retire(container: Container, vendor_id: str, hint: str) -> None:
+    if vendor_id in container.gateways():
+        raise click.BadParameter("is one of the program's own", param_hint=hint)
+    # What a vendors file says now counts.
+    container.vendor_gateways().all()
+    container.retire_vendor()(vendor_id)
 
 
 @cli.group()
@@ -193,16 +213,16 @@ def vendor_check(file: Path) -> None:
 
     Nothing is changed. Exit status 1 if a feed could not be read.
     """
-    from ..adapters.vendors.config import gateways, read_vendors
+    from ..adapters.vendors.config import gateway_of, read_declared
     from .vendors import check
 
     _, container = _set_up()
-    found, mistakes = read_vendors(file)
+    found, mistakes = read_declared(file)
     for mistake in mistakes:
         click.echo(mistake.expected, err=True)
     well = not mistakes
-    for gateway in gateways(found).values():
-        lines, readable = check(gateway, container.sync_vendor())
+    for declared in found:
+        lines, readable = check(gateway_of(declared), container.sync_vendor())
         click.echo("\n".join(lines))
         well = well and readable
     if not well:
@@ -234,13 +254,46 @@ def vendor_show(vendor_id: str) -> None:
 @click.argument("vendor_id")
 def vendor_retire(vendor_id: str) -> None:
     """Take a former vendor's stock off sale."""
-    from .sync import known_vendor
+    _, container = _set_up()
+    _retire(container, vendor_id, "VENDOR_ID")
+    click.echo(f"{vendor_id} has nothing any more")
+
+
+@vendor.command("add")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def vendor_add(file: Path) -> None:
+    """Add the vendors of a FILE, or replace how they are read; a running sync does so at once.
+
+    The file is one like VENDORS_FILE names. Unless each entry is well, nothing is changed.
+    """
+    from ..adapters.vendors.config import read_declared
 
     _, container = _set_up()
-    if vendor_id in container.gateways():
-        raise click.BadParameter("is still in the vendors file", param_hint="VENDOR_ID")
-    container.retire_vendor()(known_vendor(vendor_id, container.read_model()))
-    click.echo(f"{vendor_id} has nothing any more")
+    declared, mistakes = read_declared(file)
+    if mistakes:
+        raise click.ClickException("\n".join(mistake.expected for mistake in mistakes))
+    added = [attrs.evolve(each, from_file=False) for each in declared]
+    container.vendor_actions().declare(added)
+    for each in added:
+        click.echo(f"{each.vendor.id} is added")
+
+
+@vendor.command("disable")
+@click.argument("vendor_id")
+def vendor_disable(vendor_id: str) -> None:
+    """Sync a vendor no longer; what it reported stays on sale."""
+    _, container = _set_up()
+    container.vendor_actions().enable(vendor_id, enabled=False)
+    click.echo(f"{vendor_id} is disabled")
+
+
+@vendor.command("enable")
+@click.argument("vendor_id")
+def vendor_enable(vendor_id: str) -> None:
+    """Sync a vendor again."""
+    _, container = _set_up()
+    container.vendor_actions().enable(vendor_id, enabled=True)
+    click.echo(f"{vendor_id} is enabled")
 
 
 @vendor.command("approve")

@@ -28,6 +28,7 @@ LINGER = timedelta(seconds=0.01)
 RESEND_EVERY = timedelta(seconds=30)
 WATCH_EVERY = timedelta(seconds=5)
 WITHHOLD_EVERY = timedelta(seconds=5)
+FORGET_EVERY = timedelta(seconds=10)
 CRASH_BACKOFF = timedelta(seconds=1)
 # Seconds between attempts while the bus, or the storage, does not take or give messages.
 FIRST_BACKOFF = 0.2
@@ -56,6 +57,7 @@ class Relay:
         resend_orders: Callable[[], Sequence[UUID]],
         watch_outbox: Callable[[], Backlog | None],
         withhold_stale_stock: Callable[[], Sequence[str]],
+        forget_keys: Callable[[], int],
         stop: Event,
     ) -> None:
         """`relay_messages` is None where the outbox table itself is the queue."""
@@ -63,6 +65,7 @@ class Relay:
         self._resend = _Periodic(resend_orders, RESEND_EVERY)
         self._watch = _Periodic(watch_outbox, WATCH_EVERY)
         self._withhold = _Periodic(withhold_stale_stock, WITHHOLD_EVERY)
+        self._forget = _Periodic(forget_keys, FORGET_EVERY)
         self._stop = stop
         self._wake = Event()
         self._backoff = _backoff()
@@ -96,6 +99,7 @@ class Relay:
             log.warning("outbox.waiting", messages=backlog.messages, since=since)
         for vendor_id in self._withhold() or ():
             log.warning("vendor.stale", vendor_id=vendor_id)
+        self._forget()
         sent, unconfirmed = self._send()
         if unconfirmed:
             # Whoever commits more meanwhile does not shorten the wait.

@@ -8,8 +8,8 @@ import shlex
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Event
 from time import monotonic
 
@@ -20,10 +20,8 @@ from ..adapters.system.log import Log
 from ..adapters.system.settings import Settings
 from ..domain.errors import OrderAggregatorError, StorageUnavailable
 from ..domain.ports.read_model import ReadModel, StockLevel
-from ..domain.ports.vendor_gateway import VendorGateway
 from .demo.serving import mock_vendors
 from .runtime.signals import PARENT
-from .sync import SyncVendor, syncing
 
 log = Log()
 
@@ -103,8 +101,7 @@ def children(commands: list[str]) -> Iterator[list[ChildProcess]]:
 
 def run(
     settings: Settings,
-    sync_vendor: SyncVendor,
-    gateways: Mapping[str, VendorGateway],
+    sync_loop: AbstractContextManager[None],
     read_model: ReadModel,
     stop: Event,
 ) -> None:
@@ -115,12 +112,13 @@ def run(
     with (
         mock_vendors(settings) if settings.vendors_file is None else nullcontext(),
         children(["api", "worker"]) as processes,
-        syncing(sync_vendor, gateways.values(), settings.sync_interval, stop),
+        sync_loop,
     ):
         address = f"http://{_reachable(settings.host)}:{settings.port}"
         _wait_until_ready(address, processes, stop)
         if not stop.is_set():
-            click.echo(_welcome(address, settings, gateways, _first_stock(read_model, stop)))
+            example = _first_stock(read_model, stop)
+            click.echo(_welcome(address, settings, read_model, example))
         while not stop.wait(STOP_CHECK):
             for process in processes:
                 process.keep_alive()
@@ -167,7 +165,7 @@ def _in_stock(read_model: ReadModel) -> StockLevel | None:
 def _welcome(
     address: str,
     settings: Settings,
-    vendors: Collection[str],
+    read_model: ReadModel,
     example: StockLevel | None,
 ) -> str:
     storage = settings.database_url.rpartition("@")[2].removeprefix("sqlite:///")
@@ -175,12 +173,20 @@ def _welcome(
     order = f"\n  Order       {_order_call(address, example)}" if example else ""
     return f"""
 Order Aggregator is running. Data: {storage} ({queue}).
-Syncing {len(vendors)} vendors every {settings.sync_interval.total_seconds():g} seconds.
+Syncing {_vendor_count(read_model)} every {settings.sync_interval.total_seconds():g} seconds.
 
   Swagger UI  {address}/v1/api/swagger
   See stock   curl -s {address}/v1/api/stock{order}
 
 Ctrl-C stops it."""
+
+
+def _vendor_count(read_model: ReadModel) -> str:
+    try:
+        count = read_model.vendors(0, 1).total
+    except StorageUnavailable:
+        return "vendors"
+    return "1 vendor" if count == 1 else f"{count} vendors"
 
 
 def _order_call(address: str, example: StockLevel) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from time import monotonic
+from typing import Protocol
 
 import attrs
 
 from ..adapters.system.log import Log
-from ..domain.errors import InvalidSnapshot, UnknownVendor, VendorUnavailable
-from ..domain.ports.read_model import ReadModel
+from ..adapters.vendors.file import FileVendorGateway
+from ..domain.errors import InvalidSnapshot, VendorUnavailable
 from ..domain.ports.vendor_gateway import VendorGateway
-from ..domain.stock import Vendor
 from ..domain.use_cases.report_intake import SyncResult
 from ..domain.values import timestamp_text
 from .runtime.retry import ShutdownRequested, retry_until_available
@@ -29,14 +30,12 @@ LOGGED_REJECTIONS = 20
 # Seconds for a sync that is about to be committed.
 STOP_WITHIN = 2.0
 STOP_CHECK = 0.1
-
-
-def known_vendor(vendor_id: str, read_model: ReadModel) -> Vendor:
-    """A vendor that has reported something; raises UnknownVendor."""
-    levels = read_model.vendor_stock(offset=0, limit=1, vendor_id=vendor_id).items
-    if not levels:
-        raise UnknownVendor(vendor_id)
-    return Vendor(id=vendor_id, name=levels[0].vendor_name)
+# Seconds until a vendor that was added or changed is noticed.
+LOOK_EVERY = 1.0
+# After a failure, at most; it doubles with each in a row.
+FIRST_BACKOFF = timedelta(minutes=1)
+LAST_BACKOFF = timedelta(hours=1)
+MAX_DOUBLINGS = 10
 
 
 def sync_each(
@@ -119,50 +118,146 @@ def is_well(outcome: SyncResult | Exception) -> bool:
     return not outcome.outdated and outcome.quarantined is None
 
 
+class Vendors(Protocol):
+    """Who is to be synced."""
+
+    def enabled(self) -> Mapping[str, VendorGateway]:
+        """By vendor id. Raises StorageUnavailable or Conflict."""
+
+
+@attrs.frozen
+class OneVendor:
+    """One of them."""
+
+    vendors: Vendors
+    vendor_id: str
+
+    def enabled(self) -> Mapping[str, VendorGateway]:
+        """It alone, while it is enabled."""
+        found = self.vendors.enabled()
+        return {key: gateway for key, gateway in found.items() if key == self.vendor_id}
+
+
 @contextmanager
 def syncing(
     sync_vendor: SyncVendor,
-    gateways: Iterable[VendorGateway],
+    vendors: Vendors,
     interval: timedelta,
     stop: Event,
+    plan: Callable[[str, timedelta], None],
 ) -> Iterator[None]:
-    """Sync each vendor now and after each interval, in a thread of its own.
+    """Sync each vendor now and whenever it is due, each in a thread of its own.
 
-    On leaving, `stop` is set. A feed that is still read then is given up: what is not committed
-    comes with the next sync.
+    `plan` is told when a vendor will be synced next. On leaving, `stop` is set. A feed that is
+    still read then is given up: what is not committed comes with the next sync.
     """
-    threads = [
-        Thread(
-            target=_sync_forever,
-            args=(sync_vendor, gateway, interval, stop),
-            name=f"sync-{gateway.vendor.id}",
-            daemon=True,
-        )
-        for gateway in gateways
-    ]
-    for thread in threads:
-        thread.start()
+    loop = _SyncLoop(sync_vendor, vendors, interval, stop, plan)
+    thread = Thread(target=loop.run, name="sync", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         stop.set()
-        end = monotonic() + STOP_WITHIN
-        for thread in threads:
-            thread.join(max(0.0, end - monotonic()))
+        loop.join(thread)
         log.info("sync.stopped")
 
 
-def _sync_forever(
-    sync_vendor: SyncVendor, gateway: VendorGateway, interval: timedelta, stop: Event
-) -> None:
-    try:
-        while not stop.is_set():
+@attrs.define
+class _Schedule:
+    """When a vendor is due."""
+
+    due: float = 0.0
+    failures: int = 0
+    thread: Thread | None = None
+    # What its file looked like when it was read last.
+    stamp: object = None
+
+    def is_due(self, gateway: VendorGateway) -> bool:
+        if self.thread is not None and self.thread.is_alive():
+            return False
+        if monotonic() >= self.due:
+            return True
+        return isinstance(gateway, FileVendorGateway) and gateway.stamp() != self.stamp
+
+
+class _SyncLoop:
+    """Looks who is due, again and again."""
+
+    def __init__(
+        self,
+        sync_vendor: SyncVendor,
+        vendors: Vendors,
+        interval: timedelta,
+        stop: Event,
+        plan: Callable[[str, timedelta], None],
+    ) -> None:
+        self._sync_vendor = sync_vendor
+        self._vendors = vendors
+        self._interval = interval
+        self._stop = stop
+        self._plan = plan
+        self._schedules: defaultdict[str, _Schedule] = defaultdict(_Schedule)
+
+    def run(self) -> None:
+        """Until told to stop."""
+        with suppress(ShutdownRequested):
+            while not self._stop.is_set():
+                gateways = retry_until_available(self._vendors.enabled, self._stop, "sync.waiting")
+                end = monotonic() + LOOK_EVERY
+                while monotonic() < end and not self._stop.wait(STOP_CHECK):
+                    self._start_due(gateways)
+
+    def join(self, thread: Thread) -> None:
+        """Wait a little for what is about to be committed."""
+        end = monotonic() + STOP_WITHIN
+        thread.join(STOP_WITHIN)
+        for schedule in [*self._schedules.values()]:
+            if schedule.thread is not None:
+                schedule.thread.join(max(0.0, end - monotonic()))
+
+    def _start_due(self, gateways: Mapping[str, VendorGateway]) -> None:
+        for vendor_id, gateway in gateways.items():
+            schedule = self._schedules[vendor_id]
+            if schedule.is_due(gateway):
+                # Another vendor may stall for as long as it likes.
+                schedule.thread = Thread(
+                    target=self._sync, args=(gateway, schedule), name=f"sync-{vendor_id}"
+                )
+                schedule.thread.daemon = True
+                schedule.thread.start()
+
+    def _sync(self, gateway: VendorGateway, schedule: _Schedule) -> None:
+        if isinstance(gateway, FileVendorGateway):
+            schedule.stamp = gateway.stamp()
+        with suppress(ShutdownRequested):
             try:
-                retry_until_available(lambda: _sync(sync_vendor, gateway), stop, "sync.waiting")
+                retry_until_available(
+                    lambda: self._sync_once(gateway, schedule), self._stop, "sync.waiting"
+                )
             except ShutdownRequested:
                 raise
             except Exception:
                 log.exception("sync.crashed")  # the next one may do better
-            stop.wait(interval.total_seconds())
-    except ShutdownRequested:
-        pass  # the next sync does what this one left undone
+                schedule.due = monotonic() + self._interval.total_seconds()
+
+    def _sync_once(self, gateway: VendorGateway, schedule: _Schedule) -> None:
+        outcome = _sync(self._sync_vendor, gateway)
+        failed = isinstance(outcome, Exception) or outcome.outdated
+        schedule.failures = schedule.failures + 1 if failed else 0
+        every = gateway.terms.every or self._interval
+        wait = next_sync_in(every, schedule.failures)
+        schedule.due = monotonic() + wait.total_seconds()
+        self._plan(gateway.vendor.id, wait)
+
+
+def next_sync_in(every: timedelta, failures: int) -> timedelta:
+    """How long to wait after so many failures in a row: twice as long each time, up to an hour.
+
+    A vendor that is asked rarely is asked again soon.
+    """
+    if failures == 0:
+        return every
+    first = min(every, FIRST_BACKOFF)
+    doubled: int = 2 ** min(failures - 1, MAX_DOUBLINGS)
+    backoff = first * doubled
+    return min(backoff, max(LAST_BACKOFF, first))

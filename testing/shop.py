@@ -22,17 +22,22 @@ from ..domain.ports.read_model import StockLevel
 from ..domain.ports.storage import Storage
 from ..domain.stock import Vendor
 from ..domain.stock_updates import StockUpdates
+from ..domain.use_cases.approve_report import ApproveReport
+from ..domain.use_cases.declare_vendors import DeclareVendors, EnableVendor
 from ..domain.use_cases.fail_orders import FailOrders
 from ..domain.use_cases.find_suspects import FindSuspects
 from ..domain.use_cases.fulfil_orders import FulfilOrders, Outcome
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from ..domain.use_cases.record_failures import RecordFailures
 from ..domain.use_cases.relay_messages import RelayMessages
+from ..domain.use_cases.replace_vendor_stock import ReplaceVendorStock
 from ..domain.use_cases.report_intake import SyncResult
 from ..domain.use_cases.resend_orders import ResendOrders
+from ..domain.use_cases.retire_vendor import RetireVendor
 from ..domain.use_cases.separate_orders import RequeueIndividually
 from ..domain.use_cases.sync_vendor import SyncVendor
 from ..domain.use_cases.update_vendor_stock import UpdateVendorStock
+from ..domain.use_cases.vendor_actions import VendorActions
 from ..domain.use_cases.withhold_stale_stock import WithholdStaleStock
 from ..domain.vendor_sync import Snapshot, StockReport, VendorTerms
 
@@ -127,6 +132,20 @@ class Shop:
         self.sync_vendor = SyncVendor(unit_of_work, self.clock)
         self.update_vendor_stock = UpdateVendorStock(unit_of_work, self.clock)
         self.withhold_stale_stock = WithholdStaleStock(unit_of_work, self.clock)
+
+    @property
+    def vendor_actions(self) -> VendorActions:
+        """The use cases about vendors."""
+        unit_of_work = self.storage.unit_of_work
+        return VendorActions(
+            sync=self.sync_vendor,
+            approve=ApproveReport(unit_of_work),
+            retire=RetireVendor(unit_of_work, self.sync_vendor, self.storage.read_model),
+            replace_stock=ReplaceVendorStock(unit_of_work, self.clock, self.sync_vendor),
+            update_stock=self.update_vendor_stock,
+            declare=DeclareVendors(unit_of_work),
+            enable=EnableVendor(unit_of_work),
+        )
 
     def pass_time(self, **span: float) -> None:
         """Move the clock on, by `minutes=5` and the like."""

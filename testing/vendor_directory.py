@@ -73,12 +73,14 @@ def test_what_comes_of_syncing_is_noted(storage: Storage) -> None:
         work(storage, lambda uow: uow.vendors.note_attempt(ACME, made))
         return _status(storage, "acme")
 
-    first = note(problem="not found", next_at=NOW + MINUTE)
+    first = note(problem="not found")
     assert (first.problem, first.failures, first.outdated) == ("not found", 1, 0)
-    assert (first.attempted_at, first.next_sync_at) == (NOW, NOW + MINUTE)
+    assert (first.attempted_at, first.next_sync_at) == (NOW, None)
     assert (first.name, first.as_of) == ("Acme", None)
+    for vendor_id in ("acme", "stranger"):
+        work(storage, lambda uow, key=vendor_id: uow.vendors.plan_sync(key, NOW + MINUTE))  # type: ignore[misc]
     second = note(problem="older", outdated=True)
     assert (second.problem, second.failures, second.outdated) == ("older", 2, 1)
-    assert second.next_sync_at is None
+    assert second.next_sync_at == NOW + MINUTE
     third = note()
     assert (third.problem, third.failures, third.outdated) == (None, 0, 1)

@@ -10,9 +10,9 @@ import uuid_utils.compat
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from order_aggregator.adapters.vendors.directory import VendorGateways
 from order_aggregator.domain.errors import VendorUnavailable
 from order_aggregator.domain.stock import Vendor
-from order_aggregator.domain.use_cases.approve_report import ApproveReport
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.vendor_sync import Snapshot, VendorTerms
 from order_aggregator.entrypoints.api.app import close, create_app
@@ -48,11 +48,10 @@ class ApiUnderTest:
         self.stock("acme", {"BOLT": 10, "NUT": 4, self.ODD_ID: 7})
         self.stock("bits/co", {"BOLT": 5})
         self.services = ApiServices(
-            approve_report=ApproveReport(self.shop.storage.unit_of_work),
             read_model=self.shop.storage.read_model,
             place_orders=self._place,
-            sync_vendor=self.shop.sync_vendor,
-            gateways=self.gateways,
+            vendor_actions=self.shop.vendor_actions,
+            gateways=VendorGateways(self.shop.storage.unit_of_work, self.gateways),
             new_order_id=uuid_utils.compat.uuid7,
             readiness_checks=self.checks,
             wake_relay=self._wake,

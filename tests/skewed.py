@@ -29,7 +29,7 @@ def main(part: str, seconds: str) -> None:
     if part == "worker":
         container.worker(stop=stop).run()
         return
-    [gateway] = container.gateways().values()
+    [gateway] = container.vendor_gateways().all().values()
     while not stop.wait(0.2):
         container.sync_vendor()(gateway)
 

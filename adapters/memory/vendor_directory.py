@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import attrs
 
@@ -59,8 +60,14 @@ class MemoryVendorDirectory:
             problem=attempt.problem,
             failures=before.failures + 1 if attempt.problem else 0,
             outdated=before.outdated + attempt.outdated,
-            next_sync_at=attempt.next_at,
+            next_sync_at=before.next_sync_at,
         )
+
+    def plan_sync(self, vendor_id: str, at: datetime) -> None:
+        """Replace."""
+        if vendor_id in self._tables.vendors:
+            before = self._tables.sync_states.get(vendor_id, SyncState())
+            self._tables.sync_states[vendor_id] = attrs.evolve(before, next_sync_at=at)
 
     def _add(self, vendor: Vendor) -> None:
         self._tables.vendors.setdefault(vendor.id, vendor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sqlalchemy import (
     Boolean,
@@ -83,7 +84,6 @@ class DirectoryStatements:
             problem=problem,
             failures=case((failed, 1), else_=0),
             outdated=bindparam("outdated", type_=Integer),
-            next_sync_at=bindparam("next_sync_at", type_=TIMESTAMP),
         )
         self.note_attempt = put.on_conflict_do_update(
             index_elements=["id"],
@@ -92,8 +92,12 @@ class DirectoryStatements:
                 "problem": put.excluded.problem,
                 "failures": case((failed, columns.failures + 1), else_=0),
                 "outdated": columns.outdated + put.excluded.outdated,
-                "next_sync_at": put.excluded.next_sync_at,
             },
+        )
+        self.plan_sync = (
+            update(vendors)
+            .values(next_sync_at=bindparam("at", type_=TIMESTAMP))
+            .where(columns.id == bindparam("vendor_id"))
         )
 
 
@@ -150,6 +154,9 @@ class SqlVendorDirectory:
             "attempted_at": attempt.at,
             "problem": attempt.problem,
             "outdated": int(attempt.outdated),
-            "next_sync_at": attempt.next_at,
         }
         self._transaction.enqueue(self._statements.note_attempt, parameters)
+
+    def plan_sync(self, vendor_id: str, at: datetime) -> None:
+        """One statement."""
+        self._transaction.enqueue(self._statements.plan_sync, {"vendor_id": vendor_id, "at": at})

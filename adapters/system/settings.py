@@ -108,6 +108,11 @@ def _check_level(value: Any) -> None:
         raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
 
 
+def _check_id_case(value: Any) -> None:
+    if value not in ("keep", "lower"):
+        raise ValueError("must be keep or lower")
+
+
 def _check_policy(value: Any) -> None:
     if not callable(value):
         raise ValueError("must be a policy, which can be called")  # noqa: TRY004 - as above
@@ -178,6 +183,10 @@ class Settings:
     # Before the second attempt; it doubles with each one after.
     retry_delay: timedelta = _setting("RETRY_DELAY", timedelta(seconds=0.5), _check_span, seconds)
     resend_after: timedelta = _setting("RESEND_AFTER", timedelta(seconds=300), _check_span, seconds)
+    # So long requests are remembered by their idempotency keys.
+    idempotency_days: int = _setting("IDEMPOTENCY_DAYS", 7, _between(1, 365), _whole_number)
+    # Whether the case of ids counts. To be set before the first sync.
+    id_case: str = _setting("ID_CASE", "keep", _check_id_case, str.lower)
     sync_interval: timedelta = _setting(
         "SYNC_INTERVAL", timedelta(seconds=60), _check_span, seconds
     )

@@ -9,6 +9,7 @@ own.
 from __future__ import annotations
 
 import codecs
+import json
 import re
 import tomllib
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from ...domain.counting import (
     parse_duration,
 )
 from ...domain.errors import InvalidValue
+from ...domain.ports.vendor_directory import DeclaredVendor
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.stock import Vendor
 from ...domain.values import check_text
@@ -58,7 +60,7 @@ _WRITING = {
     "max_bad_rows",
     "ids",
 }
-_TERMS = {"max_age", "max_cut", "confirm_after"}
+_TERMS = {"every", "max_age", "max_cut", "confirm_after"}
 _OPTIONAL = {"fields", "counts_orders", "clock_tolerance", *_TERMS, *_WRITING}
 _OPTIONAL_BY_TYPE = {
     "http": {"headers", "timeout", "body", "paging", "auth"},
@@ -90,14 +92,14 @@ def gateways(given: Iterable[VendorGateway]) -> dict[str, VendorGateway]:
 
 def vendors_from_file(path: Path) -> list[VendorGateway]:
     """Gateways of the vendors in a file; InvalidValue names the entry and field that is wrong."""
-    found, mistakes = read_vendors(path)
+    declared, mistakes = read_declared(path)
     if mistakes:
         raise mistakes[0]
-    return found
+    return [gateway_of(each) for each in declared]
 
 
-def read_vendors(path: Path) -> tuple[list[VendorGateway], list[InvalidValue]]:
-    """Gateways of the vendors in a file, and what is wrong with the entries of others.
+def read_declared(path: Path) -> tuple[list[DeclaredVendor], list[InvalidValue]]:
+    """The vendors in a file, and what is wrong with the entries of others.
 
     InvalidValue where the file is no list of vendors at all.
     """
@@ -110,15 +112,33 @@ def read_vendors(path: Path) -> tuple[list[VendorGateway], list[InvalidValue]]:
         raise _mistake(path, f"not UTF-8 at byte {error.start}") from error
     except InvalidValue as error:
         raise _mistake(path, error.expected) from error
-    if not isinstance(entries, list) or not entries:
-        raise _mistake(path, "must be a list of vendors, one at least")
-    found, mistakes = [], []
+    if not isinstance(entries, list):
+        raise _mistake(path, "must be a list of vendors")
+    found: dict[str, DeclaredVendor] = {}
+    mistakes = []
     for number, entry in enumerate(entries, start=1):
         try:
-            found.append(_gateway(entry, path.parent))
+            declared = declare(entry, path.parent.absolute(), from_file=True)
         except InvalidValue as error:
             mistakes.append(_mistake(path, f"vendor {number}, {error}"))
-    return found, mistakes
+            continue
+        if found.setdefault(declared.vendor.id, declared) is not declared:
+            problem = f"vendor {number}, id: is that of another: {declared.vendor.id!r}"
+            mistakes.append(_mistake(path, problem))
+    return [*found.values()], mistakes
+
+
+def declare(entry: object, folder: Path, *, from_file: bool = False) -> DeclaredVendor:
+    """The vendor of an entry; InvalidValue names the field that is wrong."""
+    vendor = _gateway(entry, folder).vendor
+    # What was read from TOML may hold dates, which no key takes.
+    text = json.dumps(entry, sort_keys=True, ensure_ascii=False)
+    return DeclaredVendor(vendor=vendor, entry=text, folder=str(folder), from_file=from_file)
+
+
+def gateway_of(declared: DeclaredVendor) -> VendorGateway:
+    """How it is asked. InvalidValue where its entry cannot be used here."""
+    return _gateway(json.loads(declared.entry), Path(declared.folder))
 
 
 def _load_toml(text: str) -> object:
@@ -260,7 +280,9 @@ def _terms(entry: dict[str, Any]) -> VendorTerms:
     if "counts_orders" in entry:
         counts_orders = parse_counts_orders(entry["counts_orders"], tolerance)
     told: dict[str, Any] = {
-        key: parse_duration(entry[key], key) for key in ("max_age", "confirm_after") if key in entry
+        key: parse_duration(entry[key], key)
+        for key in ("every", "max_age", "confirm_after")
+        if key in entry
     }
     if "max_cut" in entry:
         told["max_cut"] = _max_cut(entry["max_cut"])

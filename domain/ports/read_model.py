@@ -14,6 +14,9 @@ from ..order import Order, OrderStatus
 
 T = TypeVar("T")
 
+# Failures in a row.
+OPEN_AFTER = 5
+
 
 @attrs.frozen(kw_only=True)
 class Page(Generic[T]):
@@ -75,6 +78,11 @@ class VendorStatus:
     failures: int = 0
     # How many of its reports were refused as outdated, ever.
     outdated: int = 0
+
+    @property
+    def breaker(self) -> str:
+        """Whether it has failed so often that it is asked more and more rarely."""
+        return "open" if self.failures >= OPEN_AFTER else "closed"
 
 
 @attrs.frozen(kw_only=True)

@@ -34,8 +34,6 @@ class SyncAttempt:
     problem: str | None = None
     # Whether it was refused as older than one before.
     outdated: bool = False
-    # None: nobody has planned another.
-    next_at: datetime | None = None
 
 
 class VendorDirectory(Protocol):
@@ -58,3 +56,6 @@ class VendorDirectory(Protocol):
 
     def note_attempt(self, vendor: Vendor, attempt: SyncAttempt) -> None:
         """Add the vendor, unless it is known, and what came of syncing it."""
+
+    def plan_sync(self, vendor_id: str, at: datetime) -> None:
+        """Note when a known vendor is to be synced next."""

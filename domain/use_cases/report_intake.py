@@ -8,7 +8,7 @@ from typing import Self
 
 import attrs
 
-from ..errors import Rejection
+from ..errors import OutdatedReport, QuarantinedReport, Rejection
 from ..ports.clock import Clock
 from ..ports.stock_repository import StockRepository
 from ..ports.unit_of_work import UnitOfWork
@@ -248,6 +248,15 @@ class Tally:
             outdated=outdated,
             quarantined=quarantined,
         )
+
+
+def require_taken_in(result: SyncResult) -> None:
+    """Raise QuarantinedReport or OutdatedReport where the report was not."""
+    if result.quarantined:
+        cut = result.quarantined
+        raise QuarantinedReport(result.vendor_id, cut.before, cut.after)
+    if result.outdated:
+        raise OutdatedReport(result.vendor_id, result.as_of)
 
 
 def rejected(product_id: str, field: str, reason: str) -> Rejection:

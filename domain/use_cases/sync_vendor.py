@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 
 from ..batches import batches_of
-from ..errors import InvalidSnapshot
+from ..errors import InvalidSnapshot, VendorUnavailable
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from ..ports.vendor_directory import SyncAttempt
 from ..ports.vendor_gateway import VendorGateway
+from ..stock import Vendor
 from ..stock_updates import StockUpdates
 from ..vendor_sync import Snapshot, StockReport, VendorTerms, suspicious_cut, with_missing
 from .report_intake import CHUNK, Intake, Outdated, Suspicious, SyncResult, Tally, select_news
@@ -49,6 +51,26 @@ class SyncVendor:
         at_end: AtEnd | None = None,
     ) -> SyncResult:
         """Raises VendorUnavailable, InvalidSnapshot, StorageUnavailable or Conflict."""
+        try:
+            result = self._sync(gateway, progress, at_end)
+        except (VendorUnavailable, InvalidSnapshot) as error:
+            self._note(gateway.vendor, SyncAttempt(at=self._clock.now(), problem=error.problem))
+            raise
+        problem = f"as of {result.as_of.isoformat()}, older than what is known"
+        attempt = SyncAttempt(
+            at=self._clock.now(),
+            problem=problem if result.outdated else None,
+            outdated=result.outdated,
+        )
+        self._note(gateway.vendor, attempt)
+        return result
+
+    def _note(self, vendor: Vendor, attempt: SyncAttempt) -> None:
+        with self._unit_of_work() as uow:
+            uow.vendors.note_attempt(vendor, attempt)
+            uow.commit()
+
+    def _sync(self, gateway: VendorGateway, progress: Progress, at_end: AtEnd | None) -> SyncResult:
         asked = self._clock.now()
         snapshot = self._fetch(gateway)
         if isinstance(snapshot, StockUpdates):

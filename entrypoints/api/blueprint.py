@@ -152,4 +152,6 @@ def _response(status: int, examples: Sequence[tuple[Problem, dict[str, Any]]]) -
 def _schema(document: Mapping[str, Any]) -> str:
     if "shortages" in document:
         return "InsufficientStock"
+    if "conflicts" in document:
+        return "StockChanged"
     return "InvalidRequest" if "errors" in document else "Problem"

@@ -24,9 +24,11 @@ from ...domain.errors import (
     OrderAggregatorError,
     OutdatedReport,
     QuarantinedReport,
+    StockChanged,
     StorageUnavailable,
     Unavailable,
     UnknownVendor,
+    VendorInUse,
     VendorUnavailable,
 )
 from .order_batcher import Overloaded
@@ -112,6 +114,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
         status=409, slug="quarantined-report", title="Report waits for approval"
     ),
     NotQuarantined: Problem(status=409, slug="not-quarantined", title="Nothing to approve"),
+    VendorInUse: Problem(status=409, slug="vendor-in-use", title="Vendor still in use"),
+    StockChanged: Problem(status=409, slug="stock-changed", title="Stock has changed"),
     OutdatedReport: Problem(status=409, slug="outdated-report", title="Outdated report"),
     SyncInterrupted: Problem(
         status=503,
@@ -220,8 +224,11 @@ def _extensions(error: OrderAggregatorError) -> dict[str, Any]:
                     for shortage in error.shortages
                 ]
             }
+        case StockChanged():
+            return {"conflicts": [attrs.asdict(conflict) for conflict in error.conflicts]}
         case IdempotencyKeyReused():
-            return {"errors": {"Idempotency-Key": ["belongs to an earlier order"]}}
+            whose = "order" if error.order_id else "request"
+            return {"errors": {"Idempotency-Key": [f"belongs to an earlier {whose}"]}}
         case _:
             return {}
 

@@ -23,8 +23,11 @@ from ...domain.errors import (
     OutdatedReport,
     QuarantinedReport,
     Shortage,
+    StockChanged,
+    StockConflict,
     StorageUnavailable,
     UnknownVendor,
+    VendorInUse,
     VendorUnavailable,
 )
 from .order_batcher import Overloaded
@@ -37,6 +40,7 @@ MALFORMED_JSON = MalformedJson("not JSON: Expecting value at line 1 column 13")
 INVALID_ORDER = InvalidRequest({"lines.0.quantity": ["must be a whole number"]})
 INVALID_QUERY = InvalidRequest({"page_size": ["must be from 1 to 100"]})
 UNKNOWN_PRODUCT = UnknownProductFields({"lines.0.product_id": ["unknown product: sku-unicorn"]})
+REQUEST_KEY_REUSED = IdempotencyKeyReused("checkout-4711")
 KEY_REUSED = IdempotencyKeyReused("checkout-4711", ORDER_ID)
 INSUFFICIENT_STOCK = InsufficientStock(
     [Shortage(product_id="sku-espresso-beans", requested=9, available=4)]
@@ -47,6 +51,10 @@ INVALID_SNAPSHOT = InvalidSnapshot("acme", "row 3: quantity: must be a whole num
 OUTDATED_REPORT = OutdatedReport("acme", datetime(2026, 1, 1, tzinfo=UTC))
 QUARANTINED_REPORT = QuarantinedReport("acme", 1200, 0)
 NOT_QUARANTINED = NotQuarantined("acme")
+VENDOR_IN_USE = VendorInUse("acme")
+STOCK_CHANGED = StockChanged(
+    [StockConflict(product_id="sku-espresso-beans", reported=4, expected=9)]
+)
 SYNC_INTERRUPTED = SyncInterrupted()
 OVERLOADED = Overloaded("too many orders wait already")
 CONFLICT = Conflict()

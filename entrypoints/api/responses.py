@@ -20,6 +20,11 @@ class _PrebuiltResponse(Response):
 
 def json_response(document: Any, status: int = 200, content_type: str = JSON) -> Response:
     """The document as an answer."""
-    body = json.dumps(document).encode()
+    return json_text_response(json.dumps(document), status, content_type)
+
+
+def json_text_response(text: str, status: int = 200, content_type: str = JSON) -> Response:
+    """What is JSON already, as an answer."""
+    body = text.encode()
     headers = {"Content-Type": content_type, "Content-Length": str(len(body))}
     return _PrebuiltResponse(body, status, headers)

@@ -235,7 +235,11 @@ class VendorStatusSchema(Schema):
 
     vendor_id = fields.String(required=True)
     name = fields.String(required=True)
-    as_of = Timestamp(required=True, metadata={"description": "Of its last report."})
+    as_of = Timestamp(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of its last report, if there was one."},
+    )
     reported_at = Timestamp(
         required=True, allow_none=True, metadata={"description": "When that was taken in."}
     )
@@ -256,6 +260,28 @@ class VendorStatusSchema(Schema):
         allow_none=True,
         metadata={"description": "Since when its reports wait for approval."},
     )
+    enabled = fields.Boolean(required=True, metadata={"description": "Whether it is synced."})
+    attempted_at = Timestamp(
+        required=True, allow_none=True, metadata={"description": "When that was last tried."}
+    )
+    next_sync_at = Timestamp(
+        required=True, allow_none=True, metadata={"description": "When it will be tried next."}
+    )
+    problem = fields.String(
+        required=True, allow_none=True, metadata={"description": "Why it could not be synced."}
+    )
+    failures = fields.Integer(
+        required=True, metadata={"minimum": 0, "description": "How often in a row."}
+    )
+    breaker = fields.String(
+        required=True,
+        validate=validate.OneOf(["closed", "open"]),
+        metadata={"description": "Open: so often that it is asked more and more rarely."},
+    )
+    outdated = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "Reports refused as older than one before, ever."},
+    )
 
 
 class RejectionSchema(Schema):
@@ -268,11 +294,16 @@ class RejectionSchema(Schema):
 
 
 class SyncSchema(Schema):
-    """What a vendor's report changed; `products` is how many it names."""
+    """What a vendor's report changed.
+
+    `products` is how many it names, `changed` of how many there is more or less now; `changes` has
+    the first 10,000 of these.
+    """
 
     vendor_id = fields.String(required=True)
     as_of = Timestamp(required=True)
     products = fields.Integer(required=True, metadata={"minimum": 0})
+    changed = fields.Integer(required=True, metadata={"minimum": 0})
     changes = fields.List(fields.Nested(StockDeltaSchema), required=True)
     rejections = fields.List(fields.Nested(RejectionSchema), required=True)
 
@@ -297,6 +328,20 @@ class InvalidRequestSchema(ProblemSchema):
     """What is wrong with which field of the request."""
 
     errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()), required=True)
+
+
+class StockConflictSchema(Schema):
+    """An update that does not fit what the vendor last reported."""
+
+    product_id = fields.String(required=True)
+    reported = fields.Integer(required=True, metadata={"minimum": 0})
+    expected = fields.Integer(required=True, allow_none=True, metadata={"minimum": 0})
+
+
+class StockChangedSchema(ProblemSchema):
+    """Which of the updates do not fit."""
+
+    conflicts = fields.List(fields.Nested(StockConflictSchema), required=True)
 
 
 class ShortageSchema(Schema):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Protocol, cast
 from uuid import UUID
 
 import attrs
 from flask import Flask, Request, current_app, request
 
-from ...domain.errors import UnknownVendor
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
-from ...domain.use_cases.report_intake import SyncResult
+from ...domain.use_cases.vendor_actions import VendorActions
 from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
 from .scheduling import Scheduler, ThreadScheduler
@@ -34,15 +33,24 @@ class Limits:
     timeout: float = 10.0
 
 
+class Gateways(Protocol):
+    """How each vendor is asked. Each call raises StorageUnavailable or Conflict."""
+
+    def get(self, vendor_id: str) -> VendorGateway:
+        """A vendor's, disabled or not; raises UnknownVendor."""
+
+    def enabled(self) -> Mapping[str, VendorGateway]:
+        """Of those that are synced, by vendor id."""
+
+
 @attrs.frozen(kw_only=True)
 class ApiServices:
     """Everything the API calls; none of it is called before the first request."""
 
     read_model: ReadModel
     place_orders: PlaceBatch
-    sync_vendor: Callable[[VendorGateway], SyncResult]
-    approve_report: Callable[[str], None]
-    gateways: Mapping[str, VendorGateway]
+    vendor_actions: VendorActions
+    gateways: Gateways
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]
     # By name; each returns, or raises Unavailable.
@@ -53,13 +61,6 @@ class ApiServices:
     # How many proxies stand before the API, whose X-Forwarded headers are believed.
     trusted_proxies: int = 0
     scheduler: Scheduler = attrs.field(factory=ThreadScheduler)
-
-    def gateway(self, vendor_id: str) -> VendorGateway:
-        """The vendor's; raises UnknownVendor."""
-        gateway = self.gateways.get(vendor_id)
-        if gateway is None:
-            raise UnknownVendor(vendor_id)
-        return gateway
 
 
 @attrs.frozen(kw_only=True)

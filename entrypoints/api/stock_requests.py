@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from ...domain.errors import InvalidValue
 from ...domain.stock import Vendor
+from ...domain.stock_updates import StockUpdate
 from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY
 from ...domain.vendor_sync import Snapshot, StockReport, VendorTerms
 from .problems import InvalidRequest
 from .responses import JSON
 from .schemas import TEXT_ID, TEXT_PATTERN
 
+T = TypeVar("T")
+
 MAX_ROWS = 10_000
+MAX_UPDATES = 1000
 # As they are called by the clients, and in the domain.
 _FIELDS = {
     "product_id": "product_id",
@@ -24,47 +29,88 @@ _FIELDS = {
     "as_of": "as_of",
     "sequence": "acked_through",
 }
-_REQUIRED = ("product_id", "quantity")
-REQUEST_BODY = {
-    "required": True,
-    "content": {
-        JSON: {
-            "schema": {
-                "type": "array",
-                "description": "What is not named, the vendor does not have. Rows of one "
-                "product say the same.",
-                "maxItems": MAX_ROWS,
-                "items": {
-                    "type": "object",
-                    "required": [*_REQUIRED],
-                    "additionalProperties": False,
-                    "properties": {
-                        "product_id": TEXT_ID,
-                        "quantity": {"type": "integer", "minimum": 0, "maximum": MAX_QUANTITY},
-                        "name": {
-                            "type": "string",
-                            "minLength": 1,
-                            "maxLength": MAX_NAME_LENGTH,
-                            "pattern": TEXT_PATTERN,
-                        },
-                        "as_of": {
-                            "type": "string",
-                            "format": "date-time",
-                            "description": "What the quantity is of, where it is not of now.",
-                        },
-                        "sequence": {
-                            "type": "integer",
-                            "minimum": 0,
-                            "description": "Of the last of our allocations that the quantity has "
-                            "counted, as it stands in the order.",
-                        },
-                    },
-                },
-            },
-            "example": [{"product_id": "sku-espresso-beans", "quantity": 40, "sequence": 12}],
-        }
+_UPDATE_FIELDS = _FIELDS | {"change": "change", "expected": "expected"}
+_UNITS = {"type": "integer", "minimum": 0, "maximum": MAX_QUANTITY}
+_PROPERTIES: dict[str, Any] = {
+    "product_id": TEXT_ID,
+    "quantity": _UNITS,
+    "name": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_NAME_LENGTH,
+        "pattern": TEXT_PATTERN,
+    },
+    "as_of": {
+        "type": "string",
+        "format": "date-time",
+        "description": "What the quantity is of, where it is not of now.",
+    },
+    "sequence": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "Of the last of our allocations that the quantity has counted, as it stands "
+        "in the order.",
     },
 }
+_EXPECTED = {
+    **_UNITS,
+    "description": "What the vendor believes to have told last: another figure is a conflict.",
+}
+_UPDATE = {"type": "object", "additionalProperties": False}
+
+
+def _body(schema: dict[str, Any], example: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"required": True, "content": {JSON: {"schema": schema, "example": example}}}
+
+
+REQUEST_BODY = _body(
+    {
+        "type": "array",
+        "description": "What is not named, the vendor does not have. Rows of one product say the "
+        "same.",
+        "maxItems": MAX_ROWS,
+        "items": {
+            "type": "object",
+            "required": ["product_id", "quantity"],
+            "additionalProperties": False,
+            "properties": _PROPERTIES,
+        },
+    },
+    [{"product_id": "sku-espresso-beans", "quantity": 40, "sequence": 12}],
+)
+UPDATES_BODY = _body(
+    {
+        "type": "array",
+        "description": "What is not named stays. A change needs an Idempotency-Key, or what is "
+        "expected: else repeating the request would change it again.",
+        "minItems": 1,
+        "maxItems": MAX_UPDATES,
+        "items": {
+            "oneOf": [
+                {
+                    **_UPDATE,
+                    "required": ["product_id", "quantity"],
+                    "properties": _PROPERTIES | {"expected": _EXPECTED},
+                },
+                {
+                    **_UPDATE,
+                    "required": ["product_id", "change"],
+                    "properties": {
+                        **{key: value for key, value in _PROPERTIES.items() if key != "quantity"},
+                        "change": {
+                            "type": "integer",
+                            "minimum": -MAX_QUANTITY,
+                            "maximum": MAX_QUANTITY,
+                            "description": "How many units more, or fewer.",
+                        },
+                        "expected": _EXPECTED,
+                    },
+                },
+            ]
+        },
+    },
+    [{"product_id": "sku-espresso-beans", "change": -2, "expected": 40}],
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -82,45 +128,81 @@ class PushedStock:
 
 def parse_stock(document: Any) -> tuple[StockReport, ...]:
     """The reports in a JSON document; raises InvalidRequest with every field that is wrong."""
-    if not isinstance(document, list):
-        raise InvalidRequest({"body": ["must be an array"]})
-    if len(document) > MAX_ROWS:
-        raise InvalidRequest({"body": [f"must have at most {MAX_ROWS} rows"]})
-    errors: dict[str, list[str]] = {}
     reports: dict[str, StockReport] = {}
-    for position, row in enumerate(document):
-        report = _report(row, str(position), errors)
-        if report is None:
-            continue
-        if reports.setdefault(report.product_id, report) != report:
+    errors: dict[str, list[str]] = {}
+    valid = {"product_id": "valid", "quantity": 0}
+    required = ("product_id", "quantity")
+    for position, row in enumerate(_rows(document, MAX_ROWS)):
+        report = _parse(row, str(position), errors, StockReport, _FIELDS, valid, required)
+        if report is not None and reports.setdefault(report.product_id, report) != report:
             errors[f"{position}.product_id"] = ["is at odds with an earlier row"]
     if errors:
         raise InvalidRequest(errors)
     return tuple(reports.values())
 
 
-def _report(row: Any, place: str, errors: dict[str, list[str]]) -> StockReport | None:
+def parse_updates(document: Any, *, has_key: bool) -> tuple[StockUpdate, ...]:
+    """The updates in a JSON document; raises InvalidRequest with every field that is wrong."""
+    updates: dict[str, StockUpdate] = {}
+    errors: dict[str, list[str]] = {}
+    for position, row in enumerate(_rows(document, MAX_UPDATES, minimum=1)):
+        is_change = isinstance(row, dict) and "change" in row
+        kind = "change" if is_change else "quantity"
+        fields = {k: v for k, v in _UPDATE_FIELDS.items() if not (is_change and k == "quantity")}
+        valid = {"product_id": "valid", kind: 0}
+        required = ("product_id", kind)
+        update = _parse(row, str(position), errors, StockUpdate, fields, valid, required)
+        if update is None:
+            continue
+        if is_change and not has_key and update.expected is None:
+            errors[f"{position}.change"] = ["needs an Idempotency-Key, or expected"]
+        if update.product_id in updates:
+            errors[f"{position}.product_id"] = ["stands in an earlier row"]
+        updates[update.product_id] = update
+    if errors:
+        raise InvalidRequest(errors)
+    return tuple(updates.values())
+
+
+def _rows(document: Any, maximum: int, minimum: int = 0) -> list[Any]:
+    if not isinstance(document, list):
+        raise InvalidRequest({"body": ["must be an array"]})
+    if not minimum <= len(document) <= maximum:
+        least = f"{minimum} to " if minimum else "at most "
+        raise InvalidRequest({"body": [f"must have {least}{maximum} rows"]})
+    return document
+
+
+def _parse(  # noqa: PLR0917 - a call for each kind of row
+    row: Any,
+    place: str,
+    errors: dict[str, list[str]],
+    make: Callable[..., T],
+    fields: Mapping[str, str],
+    valid: Mapping[str, Any],
+    required: Sequence[str],
+) -> T | None:
+    """The row, or None, with what is wrong added to the errors."""
     if not isinstance(row, dict):
         errors[place] = ["must be an object"]
         return None
-    wrong = {f"{place}.{key[:100]}": ["unknown field"] for key in row.keys() - _FIELDS.keys()}
-    wrong |= {f"{place}.{key}": ["is required"] for key in _REQUIRED if key not in row}
-    given = {_FIELDS[key]: value for key, value in row.items() if key in _FIELDS}
-    valid: dict[str, Any] = {"product_id": "valid", "quantity": 0}
-    for key, name in _FIELDS.items():
+    wrong = {f"{place}.{key[:100]}": ["unknown field"] for key in row.keys() - fields.keys()}
+    wrong |= {f"{place}.{key}": ["is required"] for key in required if key not in row}
+    given = {fields[key]: value for key, value in row.items() if key in fields}
+    for key, name in fields.items():
         if name in given and given[name] is None:
             wrong[f"{place}.{key}"] = ["must not be null"]
         elif name in given:
             try:
                 given[name] = _moment(given[name]) if name == "as_of" else given[name]
                 # Each alone, so that one wrong field does not hide another.
-                StockReport(**(valid | {name: given[name]}))
+                make(**(dict(valid) | {name: given[name]}))
             except InvalidValue as error:
                 wrong[f"{place}.{key}"] = [error.expected]
     if wrong:
         errors.update(wrong)
         return None
-    return StockReport(**given)
+    return make(**given)
 
 
 def _moment(value: object) -> object:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from flask import current_app
 
 from ...domain.errors import (
     Conflict,
@@ -15,7 +16,7 @@ from ...domain.errors import (
     VendorUnavailable,
 )
 from ...domain.ports.vendor_gateway import VendorGateway
-from ...domain.use_cases.report_intake import SyncResult
+from ...domain.use_cases.report_intake import SyncResult, require_taken_in
 from . import refusals
 from .blueprint import ApiBlueprint
 from .problems import SyncInterrupted
@@ -48,8 +49,7 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
 )
 def sync_vendor(vendor_id: str) -> dict[str, Any]:
     """Pull one vendor's stock now."""
-    services = app_state().services
-    return changes(pull(services.sync_vendor, services.gateway(vendor_id)))
+    return changes(pull(app_state().services.gateways.get(vendor_id)))
 
 
 @blueprint.operation(
@@ -63,29 +63,26 @@ def sync_all() -> list[dict[str, Any]]:
 
     A vendor that fails does not keep the others from it.
     """
-    services = app_state().services
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
 
     def attempt(gateway: VendorGateway) -> dict[str, Any]:
         try:
-            return changes(pull(services.sync_vendor, gateway)) | {"error": None}
+            with app.app_context():
+                return changes(pull(gateway)) | {"error": None}
         except REFUSED as error:
             return _failed(gateway.vendor.id, str(error))
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="sync") as pool:
-        return list(pool.map(attempt, services.gateways.values()))
+        return list(pool.map(attempt, app_state().services.gateways.enabled().values()))
 
 
-def pull(sync_vendor: Callable[[VendorGateway], SyncResult], gateway: VendorGateway) -> SyncResult:
+def pull(gateway: VendorGateway) -> SyncResult:
     """Sync, and raise what kept the report from being taken in."""
     try:
-        result = sync_vendor(gateway)
+        result = app_state().services.vendor_actions.sync(gateway)
     except StorageUnavailable as error:
         raise SyncInterrupted(str(error)) from error
-    if result.quarantined:
-        cut = result.quarantined
-        raise QuarantinedReport(result.vendor_id, cut.before, cut.after)
-    if result.outdated:
-        raise OutdatedReport(result.vendor_id, result.as_of)
+    require_taken_in(result)
     return result
 
 
@@ -95,6 +92,7 @@ def changes(result: SyncResult) -> dict[str, Any]:
         "vendor_id": result.vendor_id,
         "as_of": result.as_of,
         "products": result.products,
+        "changed": result.changed,
         "changes": result.adjustments,
         "rejections": result.rejections,
     }
@@ -105,6 +103,7 @@ def _failed(vendor_id: str, error: str) -> dict[str, Any]:
         "vendor_id": vendor_id,
         "as_of": None,
         "products": 0,
+        "changed": 0,
         "changes": [],
         "rejections": [],
         "error": error,

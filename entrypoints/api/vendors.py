@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from flask import Response
 from werkzeug.exceptions import NotFound
 
-from ...domain.errors import UnknownVendor
+from ...domain.errors import StorageUnavailable, UnknownVendor
 from ...domain.ports.read_model import VendorStatus
 from ...domain.stock import Vendor
+from ...domain.use_cases.report_intake import SyncResult
 from ...domain.vendor_sync import VendorTerms
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
+from .idempotency import REPLAYED_HEADER, answered, request_key
+from .order_requests import IDEMPOTENCY_KEY_HEADER
 from .paging import PAGINATION_HEADER, Paging
+from .problems import SyncInterrupted
 from .schemas import PageQuery, RejectionSchema, SyncSchema, VendorStatusSchema
 from .services import app_state, current_request
 from .stock import Listing
-from .stock_requests import REQUEST_BODY, PushedStock, parse_stock
+from .stock_requests import (
+    REQUEST_BODY,
+    UPDATES_BODY,
+    PushedStock,
+    parse_stock,
+    parse_updates,
+)
 from .sync import PULL_REFUSALS, changes, pull
+from .vendor_requests import VENDOR_BODY, parse_vendor
+
+ACTION_REFUSALS = (
+    refusals.UNKNOWN_VENDOR,
+    refusals.OVERLOADED,
+    refusals.CONFLICT,
+    refusals.STORAGE_UNAVAILABLE,
+)
+PUSH_REFUSALS = (
+    refusals.UNKNOWN_VENDOR,
+    refusals.MALFORMED_JSON,
+    refusals.TOO_LARGE,
+    refusals.UNSUPPORTED_MEDIA_TYPE,
+    refusals.INVALID_ORDER,
+    refusals.REQUEST_KEY_REUSED,
+    refusals.OVERLOADED,
+    refusals.CONFLICT,
+    refusals.SYNC_INTERRUPTED,
+)
 
 blueprint = ApiBlueprint("vendors", __name__, description="Vendors", url_prefix="/v1/api")
 
@@ -32,7 +63,7 @@ blueprint = ApiBlueprint("vendors", __name__, description="Vendors", url_prefix=
     refusals=(refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
 def list_vendors(query: dict[str, Any]) -> Listing:
-    """Vendors that have reported something, by id."""
+    """Vendors that are declared, or have reported something, by id."""
     paging = Paging.take_from(query)
     page = app_state().services.read_model.vendors(paging.offset, paging.size)
     return page.items, 200, paging.headers(page.total)
@@ -75,53 +106,142 @@ def list_rejections(query: dict[str, Any], vendor_id: str) -> Listing:
 def approve_report(vendor_id: str) -> dict[str, Any]:
     """Believe a vendor's next report though it takes away much, and pull it now."""
     services = app_state().services
-    gateway = services.gateway(vendor_id)
-    services.approve_report(vendor_id)
-    return changes(pull(services.sync_vendor, gateway))
+    gateway = services.gateways.get(vendor_id)
+    services.vendor_actions.approve(vendor_id)
+    return changes(pull(gateway))
+
+
+@blueprint.operation(
+    "POST",
+    "/vendor/<id:vendor_id>/disable",
+    response=(200, VendorStatusSchema()),
+    refusals=ACTION_REFUSALS,
+)
+def disable_vendor(vendor_id: str) -> VendorStatus:
+    """Sync a vendor no longer. What it reported stays on sale, unless it becomes stale."""
+    app_state().services.vendor_actions.enable(vendor_id, enabled=False)
+    return _known(vendor_id)
+
+
+@blueprint.operation(
+    "POST",
+    "/vendor/<id:vendor_id>/enable",
+    response=(200, VendorStatusSchema()),
+    refusals=ACTION_REFUSALS,
+)
+def enable_vendor(vendor_id: str) -> VendorStatus:
+    """Sync a vendor again."""
+    app_state().services.vendor_actions.enable(vendor_id, enabled=True)
+    return _known(vendor_id)
+
+
+@blueprint.operation(
+    "POST",
+    "/vendor/<id:vendor_id>/retire",
+    response=(200, VendorStatusSchema()),
+    refusals=(*ACTION_REFUSALS, refusals.VENDOR_IN_USE),
+)
+def retire_vendor(vendor_id: str) -> VendorStatus:
+    """Take all of a vendor's stock off sale, and sync it no longer."""
+    app_state().services.vendor_actions.retire(vendor_id)
+    return _known(vendor_id)
+
+
+@blueprint.operation(
+    "PUT",
+    "/vendor/<vendor:vendor_id>",
+    response=(200, VendorStatusSchema()),
+    refusals=(
+        refusals.MALFORMED_JSON,
+        refusals.TOO_LARGE,
+        refusals.UNSUPPORTED_MEDIA_TYPE,
+        refusals.INVALID_ORDER,
+        refusals.OVERLOADED,
+        refusals.CONFLICT,
+        refusals.STORAGE_UNAVAILABLE,
+    ),
+    requestBody=VENDOR_BODY,
+)
+def put_vendor(vendor_id: str) -> VendorStatus:
+    """Add a vendor, or replace how its feed is read. It is synced from now on."""
+    services, request = app_state().services, current_request()
+    document = json_body(request, services.limits.max_body_bytes)
+    services.vendor_actions.declare([parse_vendor(vendor_id, document)])
+    return _known(vendor_id)
 
 
 @blueprint.operation(
     "PUT",
     "/vendor/<id:vendor_id>/stock",
     response=(200, SyncSchema()),
-    refusals=(
-        refusals.UNKNOWN_VENDOR,
-        refusals.MALFORMED_JSON,
-        refusals.TOO_LARGE,
-        refusals.UNSUPPORTED_MEDIA_TYPE,
-        refusals.INVALID_ORDER,
-        refusals.QUARANTINED_REPORT,
-        refusals.OVERLOADED,
-        refusals.CONFLICT,
-        refusals.SYNC_INTERRUPTED,
-    ),
+    headers=REPLAYED_HEADER,
+    prebuilt=True,
+    refusals=(*PUSH_REFUSALS, refusals.QUARANTINED_REPORT),
+    parameters=[IDEMPOTENCY_KEY_HEADER],
     requestBody=REQUEST_BODY,
 )
-def put_stock(vendor_id: str) -> dict[str, Any]:
+def put_stock(vendor_id: str) -> Response:
     """Tell the whole stock of a vendor. Doing it again changes nothing.
 
-    The vendor is one of the vendors file, or has reported before.
+    The vendor is declared, or has reported before.
     """
     services, request = app_state().services, current_request()
-    gateway = services.gateways.get(vendor_id)
-    if gateway is None:
-        vendor, terms = _reported(vendor_id), VendorTerms()
-    else:
-        vendor, terms = gateway.vendor, gateway.terms
+    vendor, terms = _pushing(vendor_id)
+    key = request_key(request)
     reports = parse_stock(json_body(request, services.limits.max_body_bytes))
-    pushed = PushedStock(vendor=vendor, terms=terms, reports=reports)
-    return changes(pull(services.sync_vendor, pushed))
+    told = PushedStock(vendor=vendor, terms=terms, reports=reports)
+    try:
+        return answered(services.vendor_actions.replace_stock(told, _rendered, key))
+    except StorageUnavailable as error:
+        raise SyncInterrupted(str(error)) from error
 
 
-def _reported(vendor_id: str) -> Vendor:
-    found = app_state().services.read_model.vendors(0, 1, vendor_id).items
-    if not found:
-        raise UnknownVendor(vendor_id)
-    return Vendor(id=vendor_id, name=found[0].name)
+@blueprint.operation(
+    "PATCH",
+    "/vendor/<id:vendor_id>/stock",
+    response=(200, SyncSchema()),
+    headers=REPLAYED_HEADER,
+    prebuilt=True,
+    refusals=(*PUSH_REFUSALS, refusals.STOCK_CHANGED),
+    parameters=[IDEMPOTENCY_KEY_HEADER],
+    requestBody=UPDATES_BODY,
+)
+def patch_stock(vendor_id: str) -> Response:
+    """Tell a vendor's figures of single products, or by how much they change.
+
+    All of them are taken in or none. Rows that are older than what is known are rejected.
+    """
+    services, request = app_state().services, current_request()
+    vendor, terms = _pushing(vendor_id)
+    key = request_key(request)
+    document = json_body(request, services.limits.max_body_bytes)
+    updates = parse_updates(document, has_key=key is not None)
+    try:
+        update = services.vendor_actions.update_stock
+        return answered(update(vendor, terms, updates, _rendered, key))
+    except StorageUnavailable as error:
+        raise SyncInterrupted(str(error)) from error
+
+
+def _rendered(result: SyncResult) -> str:
+    return json.dumps(SyncSchema().dump(changes(result)))
+
+
+def _pushing(vendor_id: str) -> tuple[Vendor, VendorTerms]:
+    """A vendor that tells its stock itself, and how that is to be understood."""
+    services = app_state().services
+    try:
+        gateway = services.gateways.get(vendor_id)
+    except UnknownVendor:
+        found = services.read_model.vendors(0, 1, vendor_id).items
+        if not found:
+            raise
+        return Vendor(id=vendor_id, name=found[0].name), VendorTerms()
+    return gateway.vendor, gateway.terms
 
 
 def _known(vendor_id: str) -> VendorStatus:
     found = app_state().services.read_model.vendors(0, 1, vendor_id).items
     if not found:
-        raise NotFound(f"no vendor {vendor_id} has reported anything")
+        raise NotFound(f"no vendor {vendor_id} is known")
     return found[0]

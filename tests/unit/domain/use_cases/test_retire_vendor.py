@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
+from order_aggregator.domain.errors import UnknownVendor, VendorInUse
+from order_aggregator.domain.ports.vendor_directory import DeclaredVendor
 from order_aggregator.domain.stock import Vendor
-from order_aggregator.domain.use_cases.retire_vendor import RetireVendor
 from order_aggregator.testing.shop import Shop
 
 
@@ -18,8 +20,7 @@ def test_a_vendor_that_comes_back_is_taken_in_whatever_its_date(shop: Shop) -> N
     earlier = shop.clock.now()
     shop.pass_time(minutes=1)
     shop.sync("acme", {"apple": 5})
-    retire = RetireVendor(shop.storage.unit_of_work, shop.sync_vendor)
-    result = retire(Vendor(id="acme", name="Acme"))
+    result = shop.vendor_actions.retire("acme")
     assert [(entry.product_id, entry.delta) for entry in result.adjustments] == [("apple", -5)]
     assert shop.balance("apple") == (0, 0)
     assert not shop.sync("acme", {"apple": 5}, earlier).outdated
@@ -28,8 +29,25 @@ def test_a_vendor_that_comes_back_is_taken_in_whatever_its_date(shop: Shop) -> N
 
 def test_a_retired_vendor_is_shown_as_such_until_it_reports(shop: Shop) -> None:
     shop.sync("acme", {"apple": 5})
-    RetireVendor(shop.storage.unit_of_work, shop.sync_vendor)(Vendor(id="acme", name="Acme"))
+    shop.vendor_actions.retire("acme")
     [vendor] = shop.storage.read_model.vendors(0, 9).items
     assert (vendor.retired, vendor.products) == (True, 0)
     shop.sync("acme", {"apple": 1})
     assert not shop.storage.read_model.vendors(0, 9).items[0].retired
+
+
+def test_a_vendor_of_the_vendors_file_cannot_retire_and_another_is_declared_no_longer(
+    shop: Shop,
+) -> None:
+    acme = DeclaredVendor(vendor=Vendor(id="acme", name="Acme"), entry="{}", folder="/")
+    declare = shop.vendor_actions.declare
+    declare.from_file([attrs.evolve(acme, from_file=True)])
+    with pytest.raises(VendorInUse):
+        shop.vendor_actions.retire("acme")
+    declare.from_file([])
+    declare([acme])
+    shop.vendor_actions.retire("acme")
+    with shop.storage.unit_of_work() as uow:
+        assert uow.vendors.declared() == []
+    with pytest.raises(UnknownVendor):
+        shop.vendor_actions.retire("stranger")

@@ -1,0 +1,25 @@
+"""What an operator, or a vendor itself, may do about vendors."""
+
+from __future__ import annotations
+
+import attrs
+
+from .approve_report import ApproveReport
+from .declare_vendors import DeclareVendors, EnableVendor
+from .replace_vendor_stock import ReplaceVendorStock
+from .retire_vendor import RetireVendor
+from .sync_vendor import SyncVendor
+from .update_vendor_stock import UpdateVendorStock
+
+
+@attrs.frozen(kw_only=True)
+class VendorActions:
+    """The use cases about vendors."""
+
+    sync: SyncVendor
+    approve: ApproveReport
+    retire: RetireVendor
+    replace_stock: ReplaceVendorStock
+    update_stock: UpdateVendorStock
+    declare: DeclareVendors
+    enable: EnableVendor
