@@ -22,7 +22,11 @@ PAGE = 100
 def status_line(vendor: VendorStatus) -> str:
     """A vendor in one line."""
     states = [
+        "has reported nothing yet" if vendor.as_of is None else "",
         "retired" if vendor.retired else "",
+        "" if vendor.enabled else "disabled",
+        f"failed {vendor.failures} times" if vendor.failures > 1 else "",
+        "failed" if vendor.failures == 1 else "",
         "stale" if vendor.stale else "",
         "waits for approval" if vendor.quarantined_at else "",
     ]
@@ -48,11 +52,23 @@ def details(read_model: ReadModel, vendor_id: str) -> Iterator[str]:
     if not found:
         raise UnknownVendor(vendor_id)
     yield status_line(found[0])
+    yield from _sync_state(found[0])
     rejections = read_model.rejections(vendor_id, 0, SHOWN_REJECTIONS)
     for rejection in rejections.items:
         yield f"  rejected: {rejection}"
     if rejections.total > SHOWN_REJECTIONS:
         yield f"  and {rejections.total - SHOWN_REJECTIONS} more"
+
+
+def _sync_state(vendor: VendorStatus) -> Iterator[str]:
+    if vendor.attempted_at:
+        yield f"  last asked {timestamp_text(vendor.attempted_at)}"
+    if vendor.problem:
+        yield f"  why it failed: {vendor.problem}"
+    if vendor.next_sync_at:
+        yield f"  next {timestamp_text(vendor.next_sync_at)}; breaker {vendor.breaker}"
+    if vendor.outdated:
+        yield f"  reports refused as outdated: {vendor.outdated}"
 
 
 def check(gateway: VendorGateway, sync_vendor: SyncVendor) -> tuple[list[str], bool]:

@@ -161,6 +161,7 @@ def test_a_vendor_is_told_as_it_is(shop: Shop) -> None:
         stale=False,
         retired=False,
         quarantined_at=None,
+        attempted_at=shop.clock.now(),
     )
     assert shop.storage.read_model.vendors(0, 1) == Page(items=(acme,), total=2)
     assert shop.storage.read_model.vendors(0, 9, "acme").items == (acme,)

@@ -20,6 +20,9 @@ def location(request: Request, path: str) -> str:
     return quote(request.environ.get("SCRIPT_NAME", "").encode("latin-1")) + path
 
 
+_AFTER_VENDOR = ("approve", "disable", "enable", "rejections", "retire", "stock", "sync")
+
+
 class IdConverter(BaseConverter):
     """A product's or vendor's id: any text, slashes included."""
 
@@ -35,7 +38,7 @@ class IdConverter(BaseConverter):
 class VendorConverter(IdConverter):
     """A vendor's id where nothing follows it: not one that ends like what may follow."""
 
-    regex = "".join([".+", *(f"(?<!/{end})" for end in ("approve", "rejections", "stock", "sync"))])
+    regex = "".join([".+", *(f"(?<!/{end})" for end in _AFTER_VENDOR)])
 
 
 @blueprint.get("/")

@@ -63,10 +63,12 @@ def test_one_vendor_is_shown_and_retired(service: Service, tmp_path: Path) -> No
     assert service.call("sync").returncode == 0
     lines = service.call("vendor", "show", "acme").stdout.splitlines()
     assert lines[0].startswith("acme: well; 1 products")
-    assert lines[1:] == ["  rejected: line 3, menge: must be a number of units, but is '?'"]
+    assert lines[1].startswith("  last asked 20")
+    assert lines[2:] == ["  rejected: line 3, menge: must be a number of units, but is '?'"]
     assert service.call("vendor", "show", "nobody").returncode == 1
-    assert service.call("vendor", "retire", "acme").returncode == 2
-    service.environment["VENDORS_FILE"] = ""
+    refused = service.call("vendor", "retire", "acme")
+    assert (refused.returncode, "still in the vendors file" in refused.stderr) == (1, True)
+    (tmp_path / "vendors.json").write_text("[]")
     assert service.call("vendor", "retire", "acme").returncode == 0
     assert service.call("vendor", "list").stdout.startswith("acme: retired; 0 products")
     service.verify()
@@ -149,3 +151,44 @@ def test_a_stop_does_not_wait_for_a_feed_that_is_still_read(
         began = monotonic()
         assert stop(sync) == 0
         assert monotonic() - began < 30
+
+
+def test_vendors_are_added_disabled_and_enabled(service: Service, tmp_path: Path) -> None:
+    service.environment["VENDORS_FILE"] = str(tmp_path / "none.json")
+    (tmp_path / "none.json").write_text("[]")
+    added = service.call("vendor", "add", "vendors.json")
+    assert (added.returncode, added.stdout) == (0, "acme is added\n")
+    assert service.call("vendor", "list").stdout.startswith("acme: has reported nothing yet; ")
+    assert service.call("vendor", "disable", "acme").returncode == 0
+    assert service.call("sync").returncode == 0
+    assert service.call("vendor", "list").stdout.startswith("acme: has reported nothing yet, dis")
+    assert service.call("vendor", "enable", "acme").returncode == 0
+    assert service.call("sync").returncode == 0
+    assert service.call("vendor", "list").stdout.startswith("acme: well; 2 products")
+    (tmp_path / "stock.csv").unlink()
+    assert service.call("sync").returncode == 1
+    assert "stock.csv: No such file" in service.call("vendor", "show", "acme").stdout
+    (tmp_path / "bad.json").write_text('[{"id": "x"}]')
+    refused = service.call("vendor", "add", "bad.json")
+    assert (refused.returncode, "name: is missing" in refused.stderr) == (1, True)
+    assert service.call("vendor", "enable", "nobody").returncode == 1
+    assert service.call("vendor", "retire", "acme").returncode == 0
+    assert service.call("sync").returncode == 0
+    service.verify()
+
+
+def test_a_running_sync_notices_what_is_added(service: Service, tmp_path: Path) -> None:
+    other = tmp_path / "more.json"
+    entry = {"id": "bert", "name": "Bert", "type": "file", "format": "csv", "path": "bert.csv"}
+    other.write_text(json.dumps([entry]))
+    (tmp_path / "bert.csv").write_text("product_id,quantity\nB-1,3\n")
+    service.start("sync", "--every", "3600")
+    service.wait_until_said("vendor.synced")
+    assert service.call("vendor", "add", "more.json").returncode == 0
+    eventually(
+        lambda: (
+            "B-1" in service.call("vendor", "list").stdout
+            or "bert: well" in service.call("vendor", "list").stdout
+        ),
+        what="synced",
+    )

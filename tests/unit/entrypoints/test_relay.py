@@ -40,6 +40,7 @@ def build_relay(sending: Sending | None, stop: Event, **calls: Callable[[], Any]
         "resend_orders": list,
         "watch_outbox": lambda: None,
         "withhold_stale_stock": list,
+        "forget_keys": int,
     }
     return Relay(relay_messages=sending, stop=stop, **{**idle, **calls})
 

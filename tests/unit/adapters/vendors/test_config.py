@@ -12,6 +12,7 @@ import pytest
 from installed import install
 from order_aggregator.adapters.vendors.config import (
     gateways,
+    read_declared,
     vendors_from_file,
 )
 from order_aggregator.adapters.vendors.feed import FeedFormat
@@ -251,7 +252,6 @@ def test_a_mistake_names_the_entry_and_the_field(
     ("content", "problem"),
     [
         (b"{}", "must be a list of vendors"),
-        (b"[]", "must be a list of vendors, one at least"),
         (b"[", "not JSON"),
         (b'[{"id": "a", "id": "b"}]', "'id' stands twice"),
         (b"[NaN]", "not JSON"),
@@ -271,8 +271,19 @@ def test_a_file_that_is_no_list(tmp_path: Path, content: bytes | None, problem: 
 
 def test_a_vendor_must_not_stand_twice(tmp_path: Path) -> None:
     path = _write(tmp_path, [HTTP, FILE | {"id": "a"}])
-    with pytest.raises(InvalidValue, match="vendors: two vendors have the id 'a'"):
-        gateways(vendors_from_file(path))
+    with pytest.raises(InvalidValue, match="vendor 2, id: is that of another: 'a'"):
+        vendors_from_file(path)
+    [declared], [_] = read_declared(path)
+    assert declared.vendor.name == HTTP["name"]
+
+
+def test_nobody_may_be_declared(tmp_path: Path) -> None:
+    assert vendors_from_file(_write(tmp_path, [])) == []
+
+
+def test_how_often_a_vendor_is_asked_may_be_its_own(tmp_path: Path) -> None:
+    [gateway] = vendors_from_file(_write(tmp_path, [FILE | {"every": "15m"}]))
+    assert gateway.terms.every == timedelta(minutes=15)
 
 
 def test_installed_packages_bring_types_of_vendors(

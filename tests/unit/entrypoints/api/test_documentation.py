@@ -21,7 +21,7 @@ def test_every_call_of_the_contract_is_documented(document: Any) -> None:
     operations = {
         f"{method.upper()} {path}"
         for path, item in document["paths"].items()
-        for method in item.keys() & {"get", "post", "put", "delete"}
+        for method in item.keys() & {"get", "post", "put", "patch", "delete"}
     }
     assert operations == {
         "GET /v1/api/stock",
@@ -35,6 +35,11 @@ def test_every_call_of_the_contract_is_documented(document: Any) -> None:
         "GET /v1/api/vendor/{vendor_id}/rejections",
         "POST /v1/api/vendor/{vendor_id}/approve",
         "PUT /v1/api/vendor/{vendor_id}/stock",
+        "PATCH /v1/api/vendor/{vendor_id}/stock",
+        "PUT /v1/api/vendor/{vendor_id}",
+        "POST /v1/api/vendor/{vendor_id}/disable",
+        "POST /v1/api/vendor/{vendor_id}/enable",
+        "POST /v1/api/vendor/{vendor_id}/retire",
         "POST /v1/api/vendor/{vendor_id}/sync",
         "POST /v1/api/sync",
     }

@@ -35,6 +35,7 @@ def test_one_vendors_sync_says_what_changed(api: ApiUnderTest) -> None:
         "vendor_id": "bits/co",
         "as_of": "2026-01-01T00:01:00.000000+00:00",
         "products": 2,
+        "changed": 2,
         "changes": [
             {"product_id": "BOLT", "delta": -2},
             {"product_id": "GEAR", "delta": 2},
@@ -76,6 +77,7 @@ def test_a_vendor_that_fails_does_not_keep_the_others_from_it(api: ApiUnderTest)
         "vendor_id": "a-dead",
         "as_of": None,
         "products": 0,
+        "changed": 0,
         "changes": [],
         "rejections": [],
         "error": "feed of vendor a-dead: connection refused",

@@ -35,6 +35,13 @@ def test_vendors_are_listed_by_id(api: ApiUnderTest) -> None:
         "stale": False,
         "retired": False,
         "quarantined_at": None,
+        "enabled": True,
+        "attempted_at": NEW_YEAR,
+        "next_sync_at": None,
+        "problem": None,
+        "failures": 0,
+        "breaker": "closed",
+        "outdated": 0,
     }
     assert '"total": 2' in answer.headers["X-Pagination"]
 
@@ -58,7 +65,7 @@ def test_the_bad_rows_of_its_last_report(api: ApiUnderTest) -> None:
     assert api.get("/vendor/nobody/rejections").status_code == 404
 
 
-@pytest.mark.parametrize("end", ["approve", "stock", "sync"])
+@pytest.mark.parametrize("end", ["approve", "disable", "enable", "retire", "stock", "sync"])
 def test_what_belongs_to_a_vendor_is_not_taken_for_one(api: ApiUnderTest, end: str) -> None:
     answer = api.get(f"/vendor/acme/{end}")
     assert answer.status_code == 405
@@ -191,3 +198,156 @@ def test_every_wrong_field_is_named_and_nothing_changes(
     assert answer.status_code == 422
     assert answer.get_json()["errors"] == errors
     assert api.shop.vendor_units("BOLT")["bits/co"] == 5
+
+
+def _patch(api: ApiUnderTest, *rows: object, key: str | None = None) -> Any:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return api.client.patch("/v1/api/vendor/bits/co/stock", json=[*rows], headers=headers)
+
+
+def test_a_vendor_tells_of_single_products(api: ApiUnderTest) -> None:
+    answer = _patch(
+        api,
+        {"product_id": "BOLT", "quantity": 7, "expected": 5},
+        {"product_id": "NUT", "quantity": 2},
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.get_json()["changes"] == [
+        {"product_id": "BOLT", "delta": 2},
+        {"product_id": "NUT", "delta": 2},
+    ]
+    assert "Idempotent-Replayed" not in answer.headers
+    assert api.shop.vendor_units("BOLT") == {"acme": 10, "bits/co": 7}
+
+
+def test_a_change_is_made_once_however_often_it_is_told(api: ApiUnderTest) -> None:
+    more = {"product_id": "BOLT", "change": 3}
+    first = _patch(api, more, key="delivery-1")
+    again = _patch(api, more, key="delivery-1")
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert (first.get_json(), again.headers["Idempotent-Replayed"]) == (again.get_json(), "true")
+    assert api.shop.vendor_units("BOLT")["bits/co"] == 8
+    other = _patch(api, more, more | {"product_id": "NUT"}, key="delivery-1")
+    assert other.status_code == 422
+    assert other.get_json()["errors"] == {"Idempotency-Key": ["belongs to an earlier request"]}
+    put = api.client.put(
+        "/v1/api/vendor/bits/co/stock", json=[], headers={"Idempotency-Key": "delivery-1"}
+    )
+    assert put.status_code == 422
+
+
+def test_another_figure_than_the_writer_believes_is_told(api: ApiUnderTest) -> None:
+    answer = _patch(
+        api,
+        {"product_id": "BOLT", "change": -1, "expected": 9},
+        {"product_id": "NUT", "quantity": 1, "expected": 1},
+        {"product_id": "WASHER", "quantity": 1},
+    )
+    assert answer.status_code == 409
+    assert answer.get_json()["type"].endswith(":stock-changed")
+    assert answer.get_json()["conflicts"] == [
+        {"product_id": "BOLT", "reported": 5, "expected": 9},
+        {"product_id": "NUT", "reported": 0, "expected": 1},
+    ]
+    assert api.shop.vendor_units("BOLT")["bits/co"] == 5
+    below = _patch(api, {"product_id": "BOLT", "change": -6}, key="k")
+    assert below.get_json()["conflicts"] == [
+        {"product_id": "BOLT", "reported": 5, "expected": None}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "errors"),
+    [
+        ({"product_id": "BOLT"}, {"0.quantity": ["is required"]}),
+        (
+            {"product_id": "BOLT", "change": 1},
+            {"0.change": ["needs an Idempotency-Key, or expected"]},
+        ),
+        (
+            {"product_id": "BOLT", "change": 1, "quantity": 1, "expected": 0},
+            {"0.quantity": ["unknown field"]},
+        ),
+        (
+            {"product_id": "BOLT", "change": 1.5, "expected": -1},
+            {
+                "0.change": ["must be a whole number"],
+                "0.expected": ["must be from 0 to 1000000000"],
+            },
+        ),
+        ({"product_id": "BOLT", "quantity": None}, {"0.quantity": ["must not be null"]}),
+        (5, {"0": ["must be an object"]}),
+    ],
+)
+def test_a_bad_update_names_its_fields(
+    api: ApiUnderTest, row: object, errors: dict[str, list[str]]
+) -> None:
+    answer = _patch(api, row)
+    assert (answer.status_code, answer.get_json()["errors"]) == (422, errors)
+    twice = {"product_id": "BOLT", "quantity": 1}
+    repeated = _patch(api, twice, {"product_id": " BOLT", "quantity": 2}).get_json()
+    assert repeated["errors"] == {"1.product_id": ["stands in an earlier row"]}
+    assert _patch(api).status_code == 422
+
+
+def test_its_whole_stock_is_taken_in_once_for_a_key(api: ApiUnderTest) -> None:
+    api.shop.pass_time(minutes=1)
+    rows = [{"product_id": "BOLT", "quantity": 4}]
+    call = "/v1/api/vendor/bits/co/stock"
+    first = api.client.put(call, json=rows, headers={"Idempotency-Key": "k"})
+    _put(api, "bits/co", [{"product_id": "BOLT", "quantity": 3}])
+    late = api.client.put(call, json=rows, headers={"Idempotency-Key": "k"})
+    assert late.get_json() == first.get_json()
+    assert late.headers["Idempotent-Replayed"] == "true"
+    assert api.shop.vendor_units("BOLT")["bits/co"] == 3
+
+
+def test_a_vendor_is_disabled_and_enabled(api: ApiUnderTest) -> None:
+    disabled = api.client.post("/v1/api/vendor/bits/co/disable")
+    assert (disabled.status_code, disabled.get_json()["enabled"]) == (200, False)
+    synced = [attempt["vendor_id"] for attempt in api.client.post("/v1/api/sync").get_json()]
+    assert synced == ["acme"]
+    # It can be asked on purpose.
+    assert api.client.post("/v1/api/vendor/bits/co/sync").status_code == 200
+    assert api.client.post("/v1/api/vendor/bits/co/enable").get_json()["enabled"]
+    assert api.client.post("/v1/api/vendor/nobody/enable").status_code == 404
+
+
+FEED = {"name": "New Co", "type": "http", "url": "http://127.0.0.1:9/", "format": "json"}
+
+
+def test_a_vendor_is_added_and_retired(api: ApiUnderTest) -> None:
+    added = api.client.put("/v1/api/vendor/new/co", json=FEED)
+    assert added.status_code == 200, added.text
+    status = added.get_json()
+    assert (status["vendor_id"], status["name"], status["as_of"]) == ("new/co", "New Co", None)
+    assert api.client.post("/v1/api/vendor/new/co/sync").status_code == 502
+    failed = api.get("/vendor/new/co").get_json()
+    assert "127.0.0.1:9" in failed["problem"]
+    assert failed["failures"] == 1
+    retired = api.client.post("/v1/api/vendor/new/co/retire")
+    assert (retired.status_code, retired.get_json()["retired"]) == (200, True)
+    assert api.client.post("/v1/api/vendor/new/co/sync").status_code == 404
+    assert api.client.post("/v1/api/vendor/nobody/retire").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"id": "x"}, "id"),
+        ({"type": "file", "path": "/etc/passwd"}, "type"),
+        ({"ids": "/etc/passwd"}, "ids"),
+        ({"headers": {"X-Key": {"env": "DATABASE_URL"}}}, "headers"),
+        ({"auth": {"type": "basic", "user": "u", "password": {"file": "/x"}}}, "auth"),
+        ({"url": "ftp://x"}, "url"),
+        ({"format": "pdf"}, "format"),
+        ({"surprise": 1}, "'surprise'"),
+    ],
+)
+def test_nobody_reads_our_files_by_adding_a_vendor(
+    api: ApiUnderTest, change: dict[str, Any], field: str
+) -> None:
+    answer = api.client.put("/v1/api/vendor/new", json=FEED | change)
+    assert (answer.status_code, list(answer.get_json()["errors"])) == (422, [field])
+    assert api.get("/vendor/new").status_code == 404
+    assert api.client.put("/v1/api/vendor/new", json=[]).status_code == 422
