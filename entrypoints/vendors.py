@@ -32,6 +32,7 @@ def status_line(vendor: VendorStatus) -> str:
     ]
     state = ", ".join(filter(None, states)) or "well"
     reported = timestamp_text(vendor.reported_at) if vendor.reported_at else "long ago"
+    reported = reported if vendor.as_of else "never"
     return (
         f"{vendor.vendor_id}: {state}; {vendor.products} products, reported {reported},"
         f" {vendor.rejected} rows rejected"
