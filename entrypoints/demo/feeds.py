@@ -7,11 +7,13 @@ from datetime import timedelta
 import attrs
 
 from ...adapters.vendors.feed import FeedFormat
-from ...domain.counting import parse_counts_orders
+from ...domain.counting import CountsOrders
 from ...domain.vendor_sync import VendorTerms
 
 # A mock vendor runs beside us, by the same clock; whatever it is told to have is believed.
-TERMS = VendorTerms(counts_orders=parse_counts_orders("by_as_of", timedelta(0)), max_cut=None)
+TERMS = VendorTerms(
+    counts_orders=CountsOrders(clock_tolerance=timedelta(0), delay=timedelta(0)), max_cut=None
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -27,10 +29,14 @@ class MockFeed:
 PLAIN_JSON = MockFeed(
     vendor_id="hilltop",
     path="/stock.json",
-    feed_format=FeedFormat(kind="json", items="products", as_of="as_of"),
+    feed_format=FeedFormat(kind="json", items="products", as_of="as_of", acked_through="sequence"),
 )
 # States its as_of in Last-Modified.
-CSV = MockFeed(vendor_id="harbour", path="/stock.csv", feed_format=FeedFormat(kind="csv"))
+CSV = MockFeed(
+    vendor_id="harbour",
+    path="/stock.csv",
+    feed_format=FeedFormat(kind="csv", acked_through="sequence"),
+)
 PAGED_JSON = MockFeed(
     vendor_id="northside",
     path="/stock",
@@ -42,6 +48,7 @@ PAGED_JSON = MockFeed(
         items="data",
         as_of="meta.generated_at",
         next_page="next",
+        acked_through="sequence",
     ),
 )
 MOCK_FEEDS = (PLAIN_JSON, CSV, PAGED_JSON)

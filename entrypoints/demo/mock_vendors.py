@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import format_datetime
+import time
+from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from threading import Lock, Thread
+from threading import Thread
 from types import TracebackType
-from typing import Any, Self, cast
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 import attrs
 
 from ...adapters.system.log import Log
-from ...domain.errors import OrderAggregatorError, UnknownVendor
-from ...domain.values import check_aware, timestamp_text
-from ...domain.vendor_sync import Snapshot, StockReport
-from .feeds import CSV, MOCK_FEEDS, PAGED_JSON, PLAIN_JSON, MockFeed
+from ...domain.errors import InvalidValue, OrderAggregatorError, UnknownVendor
+from ...domain.vendor_sync import StockReport
+from .faults import parse_faults
+from .feeds import MOCK_FEEDS, MockFeed
+from .feeds_written import WRITERS, Answer, json_answer
 from .seed import seed_snapshots
+from .shelf import Shelf
 
 log = Log()
 
 FIRST_PORT = 4001
-PAGE_SIZE = 4
+MAX_BODY = 10_000
+# Where faults are switched on, and where it is shown what a vendor really has.
+FAULTS, SHELF = "/faults", "/shelf"
 
 
 class CannotListen(OrderAggregatorError, OSError):
@@ -42,14 +43,15 @@ class CannotListen(OrderAggregatorError, OSError):
 class MockVendors:
     """The three mock vendors, on ports one after the other; with port 0, each on any free one.
 
-    They begin with the seed data. Their `as_of` stands still, as their stock does.
+    They begin with the seed data. Their `as_of` stands still, as their stock does, until they learn
+    of our orders.
     """
 
     def __init__(self, host: str = "127.0.0.1", first_port: int = FIRST_PORT) -> None:
         self._host = host
         self._first_port = first_port
         seeds = {snapshot.vendor.id: snapshot for snapshot in seed_snapshots()}
-        self._shelves = {feed.vendor_id: _VendorState(seeds[feed.vendor_id]) for feed in MOCK_FEEDS}
+        self._shelves = {feed.vendor_id: Shelf(seeds[feed.vendor_id]) for feed in MOCK_FEEDS}
         self._running: dict[str, tuple[_Server, Thread]] = {}
 
     @property
@@ -91,11 +93,15 @@ class MockVendors:
 
         The CSV feed states whole seconds. Raises UnknownVendor or InvalidValue.
         """
-        self._shelf(vendor_id).put(product_id, quantity, as_of)
+        self.shelf(vendor_id).put(product_id, quantity, as_of)
 
     def stock(self, vendor_id: str) -> tuple[StockReport, ...]:
         """What the vendor has. Raises UnknownVendor."""
-        return tuple(self._shelf(vendor_id).look().reports)
+        rows = self.shelf(vendor_id).look().rows
+        return tuple(
+            StockReport(product_id=row.product_id, name=row.name, quantity=row.quantity)
+            for row in rows
+        )
 
     def change_stock(self, vendor_id: str, product_id: str, change: int) -> None:
         """So many units more or fewer, but never below 0. Its `as_of` stays.
@@ -103,13 +109,14 @@ class MockVendors:
         For what the vendor's other customers buy: it has not learnt of our orders meanwhile, so
         those go on being subtracted from what it reports.
         """
-        self._shelf(vendor_id).change(product_id, change)
+        self.shelf(vendor_id).change(product_id, change)
 
     def fail_once(self, vendor_id: str) -> None:
         """Its next request is answered 503."""
-        self._shelf(vendor_id).fail_once()
+        self.shelf(vendor_id).fail_once()
 
-    def _shelf(self, vendor_id: str) -> _VendorState:
+    def shelf(self, vendor_id: str) -> Shelf:
+        """What the vendor really has. Raises UnknownVendor."""
         if vendor_id not in self._shelves:
             raise UnknownVendor(vendor_id)
         return self._shelves[vendor_id]
@@ -127,118 +134,9 @@ class MockVendors:
         self.stop()
 
 
-class _VendorState:
-    """What one mock vendor has. Thread-safe."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._lock = Lock()
-        self._snapshot = snapshot
-        self._failing = False
-
-    def put(self, product_id: str, quantity: int, as_of: datetime) -> None:
-        check_aware(as_of, "as_of")
-        with self._lock:
-            reports = {report.product_id: report for report in self._snapshot.reports}
-            known = reports.get(product_id)
-            reports[product_id] = StockReport(
-                product_id=product_id, name=known.name if known else product_id, quantity=quantity
-            )
-            # A product keeps its place and a new one comes last, so that pages do not shift.
-            self._snapshot = attrs.evolve(
-                self._snapshot, as_of=as_of, reports=tuple(reports.values())
-            )
-
-    def change(self, product_id: str, change: int) -> None:
-        with self._lock:
-            reports = tuple(
-                attrs.evolve(report, quantity=max(0, report.quantity + change))
-                if report.product_id == product_id
-                else report
-                for report in self._snapshot.reports
-            )
-            self._snapshot = attrs.evolve(self._snapshot, reports=reports)
-
-    def fail_once(self) -> None:
-        with self._lock:
-            self._failing = True
-
-    def fails(self) -> bool:
-        """Whether this request is to fail."""
-        with self._lock:
-            failing, self._failing = self._failing, False
-        return failing
-
-    def look(self) -> Snapshot:
-        with self._lock:
-            return self._snapshot
-
-
-@attrs.frozen(kw_only=True)
-class _Answer:
-    body: bytes
-    headers: Mapping[str, str]
-
-
-def _plain_json(snapshot: Snapshot, _query: str) -> _Answer:
-    products = [
-        {"product_id": report.product_id, "name": report.name, "quantity": report.quantity}
-        for report in snapshot.reports
-    ]
-    return _json({"vendor": snapshot.vendor.name, "as_of": _iso(snapshot), "products": products})
-
-
-def _csv(snapshot: Snapshot, _query: str) -> _Answer:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["product_id", "name", "quantity"])
-    writer.writerows((r.product_id, r.name, r.quantity) for r in snapshot.reports)
-    modified = format_datetime(_date(snapshot).astimezone(UTC), usegmt=True)
-    return _Answer(
-        body=text.getvalue().encode(),
-        headers={"Content-Type": "text/csv; charset=utf-8", "Last-Modified": modified},
-    )
-
-
-def _paged_json(snapshot: Snapshot, query: str) -> _Answer | None:
-    given = parse_qs(query).get("page", ["1"])[0]
-    last = max(1, -(-len(snapshot.reports) // PAGE_SIZE))
-    if given not in map(str, range(1, last + 1)):
-        return None
-    page = int(given)
-    chosen = tuple(snapshot.reports)[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-    return _json(
-        {
-            "meta": {"vendor": snapshot.vendor.name, "generated_at": _iso(snapshot)},
-            "data": [{"sku": r.product_id, "title": r.name, "qty": r.quantity} for r in chosen],
-            "next": f"{PAGED_JSON.path}?page={page + 1}" if page < last else None,
-        }
-    )
-
-
-def _nothing_here(feed: MockFeed) -> _Answer:
+def _nothing_here(feed: MockFeed) -> Answer:
     text = f"Nothing is here. The stock is at {feed.path}\n"
-    return _Answer(body=text.encode(), headers={"Content-Type": "text/plain; charset=utf-8"})
-
-
-def _json(document: Any) -> _Answer:
-    body = json.dumps(document, indent=2, ensure_ascii=False).encode()
-    return _Answer(body=body, headers={"Content-Type": "application/json"})
-
-
-def _date(snapshot: Snapshot) -> datetime:
-    # Seed data states one.
-    return cast(datetime, snapshot.as_of)
-
-
-def _iso(snapshot: Snapshot) -> str:
-    return timestamp_text(_date(snapshot))
-
-
-_RENDERERS: dict[str, Callable[[Snapshot, str], _Answer | None]] = {
-    PLAIN_JSON.vendor_id: _plain_json,
-    CSV.vendor_id: _csv,
-    PAGED_JSON.vendor_id: _paged_json,
-}
+    return Answer(body=text.encode(), headers={"Content-Type": "text/plain; charset=utf-8"})
 
 
 class _Server(ThreadingHTTPServer):
@@ -246,7 +144,7 @@ class _Server(ThreadingHTTPServer):
 
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], feed: MockFeed, shelf: _VendorState) -> None:
+    def __init__(self, address: tuple[str, int], feed: MockFeed, shelf: Shelf) -> None:
         self.feed = feed
         self.shelf = shelf
         super().__init__(address, _Handler)
@@ -261,7 +159,7 @@ class _Server(ThreadingHTTPServer):
         log.warning("mock_vendor.request_failed", client=client, exc_info=True)  # noqa: LOG014
 
 
-def _listen(host: str, port: int, feed: MockFeed, shelf: _VendorState) -> _Server:
+def _listen(host: str, port: int, feed: MockFeed, shelf: Shelf) -> _Server:
     try:
         return _Server((host, port), feed, shelf)
     except (OSError, OverflowError) as error:
@@ -270,7 +168,7 @@ def _listen(host: str, port: int, feed: MockFeed, shelf: _VendorState) -> _Serve
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD at the feed's path."""
+    """Answers GET and HEAD at the feed's path, and what is asked about faults and the shelf."""
 
     server: _Server
     # Seconds that a client may keep us waiting.
@@ -282,33 +180,72 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._serve(with_body=False)
 
+    def do_PUT(self) -> None:
+        if urlsplit(self.path).path != FAULTS:
+            self._refuse()
+            return
+        try:
+            length = min(int(self.headers.get("Content-Length", 0)), MAX_BODY)
+            self.server.shelf.faults = parse_faults(json.loads(self.rfile.read(length)))
+        except (InvalidValue, ValueError) as error:
+            self._answer(HTTPStatus.UNPROCESSABLE_ENTITY, json_answer({"error": str(error)}))
+            return
+        self._answer(HTTPStatus.OK, self._faults())
+
     def _refuse(self) -> None:
         headers = {"Allow": "GET, HEAD"}
-        self._answer(HTTPStatus.METHOD_NOT_ALLOWED, _Answer(body=b"", headers=headers))
+        self._answer(HTTPStatus.METHOD_NOT_ALLOWED, Answer(body=b"", headers=headers))
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse  # noqa: N815
+    do_POST = do_PATCH = do_DELETE = do_OPTIONS = _refuse  # noqa: N815
 
     def _serve(self, *, with_body: bool) -> None:
-        feed = self.server.feed
-        if self.server.shelf.fails():
-            overloaded = _Answer(body=b"overloaded\n", headers={"Retry-After": "1"})
+        path = urlsplit(self.path).path
+        if path == FAULTS:
+            self._answer(HTTPStatus.OK, self._faults(), with_body=with_body)
+        elif path == SHELF:
+            self._answer(HTTPStatus.OK, self._shelf(), with_body=with_body)
+        elif path == self.server.feed.path:
+            self._serve_feed(with_body=with_body)
+        else:
+            nothing = _nothing_here(self.server.feed)
+            self._answer(HTTPStatus.NOT_FOUND, nothing, with_body=with_body)
+
+    def _serve_feed(self, *, with_body: bool) -> None:
+        shelf, feed = self.server.shelf, self.server.feed
+        time.sleep(shelf.delay())
+        if shelf.fails() or shelf.happens(shelf.faults.errors):
+            overloaded = Answer(body=b"overloaded\n", headers={"Retry-After": "1"})
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, overloaded, with_body=with_body)
             return
-        address = urlsplit(self.path)
-        answer = None
-        if address.path == feed.path:
-            answer = _RENDERERS[feed.vendor_id](self.server.shelf.look(), address.query)
+        answer = WRITERS[feed.vendor_id](shelf.tell(), urlsplit(self.path).query)
         status = HTTPStatus.OK if answer else HTTPStatus.NOT_FOUND
-        self._answer(status, answer or _nothing_here(feed), with_body=with_body)
+        is_half = shelf.happens(shelf.faults.half_bodies)
+        self._answer(status, answer or _nothing_here(feed), with_body=with_body, is_half=is_half)
 
-    def _answer(self, status: HTTPStatus, answer: _Answer, *, with_body: bool = True) -> None:
+    def _faults(self) -> Answer:
+        return json_answer(attrs.asdict(self.server.shelf.faults))
+
+    def _shelf(self) -> Answer:
+        truth = self.server.shelf.truth()
+        return json_answer(
+            {key: {"units": units, "learnt": learnt} for key, (units, learnt) in truth.items()}
+        )
+
+    def _answer(
+        self,
+        status: HTTPStatus,
+        answer: Answer,
+        *,
+        with_body: bool = True,
+        is_half: bool = False,
+    ) -> None:
         self.send_response(status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         if with_body:
-            self.wfile.write(answer.body)
+            self.wfile.write(answer.body[: len(answer.body) // 2] if is_half else answer.body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         log.debug("mock_vendor.request", request=format % args)

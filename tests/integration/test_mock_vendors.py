@@ -70,7 +70,7 @@ def test_their_feeds_have_three_shapes(vendors: MockVendors) -> None:
     assert plain.json()["products"][0].keys() == {"product_id", "name", "quantity"}
     assert csv.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert csv.headers["Last-Modified"] == "Thu, 01 Jan 2026 00:00:00 GMT"
-    assert csv.text.splitlines()[0] == "product_id,name,quantity"
+    assert csv.text.splitlines()[0] == "product_id,name,quantity,sequence"
     assert paged.json()["data"][0].keys() == {"sku", "title", "qty"}
     assert paged.json()["next"] == "/stock?page=2"
 
