@@ -109,12 +109,13 @@ def run(
 
     Orders are accepted at once, while the vendors are synced.
     """
+    address = f"http://{_reachable(settings.host)}:{settings.port}"
+    mocks = mock_vendors(settings, api=address) if settings.vendors_file is None else nullcontext()
     with (
-        mock_vendors(settings) if settings.vendors_file is None else nullcontext(),
+        mocks,
         children(["api", "worker"]) as processes,
         sync_loop,
     ):
-        address = f"http://{_reachable(settings.host)}:{settings.port}"
         _wait_until_ready(address, processes, stop)
         if not stop.is_set():
             example = _first_stock(read_model, stop)

@@ -103,6 +103,12 @@ def _url(plugins: str, *forms: str) -> Callable[[Any], None]:
     return check
 
 
+def _check_http_url(value: Any) -> None:
+    _check_text(value)
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must be http://<host>:<port>, or https://<…>")
+
+
 def _check_level(value: Any) -> None:
     if value not in LOG_LEVELS:
         raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
@@ -195,6 +201,10 @@ class Settings:
     mock_vendors_host: str = _setting("MOCK_VENDORS_HOST", "127.0.0.1", _check_text)
     # Whether their other customers buy, deliveries come, and requests fail.
     mock_vendors_lively: bool = _setting("MOCK_VENDORS_LIVELY", True, _check_flag, _flag)
+    # Where they learn of our orders; None: in `run` from its own API if they are lively, else not.
+    mock_vendors_api: str | None = _setting(
+        "MOCK_VENDORS_API", None, _check_http_url, optional=True
+    )
     mock_vendors_port: int = _setting("MOCK_VENDORS_PORT", 4001, _between(1, 65533), _whole_number)
 
 

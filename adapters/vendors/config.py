@@ -1,9 +1,9 @@
 """Which vendors there are: from a file, in JSON a list with an object for each, or in TOML.
 
-`docs/vendors.md` has the keys; any other is refused. A `type` other than `"http"` and `"file"` is
-the name of an entry point in `order_aggregator.vendors`: that is called with the entry and the
-folder of the vendors file, and gives the gateway (or raises InvalidValue); its other keys are its
-own.
+`docs/vendors.md` has the keys; any other is refused. A `type` other than `"http"`, `"file"` and
+`"remote"` is the name of an entry point in `order_aggregator.vendors`: that is called with the
+entry and the folder of the vendors file, and gives the gateway (or raises InvalidValue); its other
+keys are its own.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ from .ids import read_ids
 from .paging import Paging
 from .quantities import USUAL_STYLE, Quantities
 from .records import load_json
+from .remote_file import RemoteFileVendorGateway
 
 MAX_TIMEOUT = 3600
 MAX_TEXT_LENGTH = 4000
 
 _REQUIRED = {"id", "name", "type", "format"}
-_REQUIRED_BY_TYPE = {"http": {"url"}, "file": {"path"}}
+_REQUIRED_BY_TYPE = {"http": {"url"}, "file": {"path"}, "remote": {"url"}}
 # How a feed is written: all may stand in any entry.
 _WRITING = {
     "encoding",
@@ -65,6 +66,7 @@ _OPTIONAL = {"fields", "counts_orders", "clock_tolerance", *_TERMS, *_WRITING}
 _OPTIONAL_BY_TYPE = {
     "http": {"headers", "timeout", "body", "paging", "auth"},
     "file": set[str](),
+    "remote": {"options"},
 }
 _PAGING = {field.name for field in attrs.fields(Paging)}
 _FIELDS = {
@@ -156,7 +158,7 @@ def _gateway(entry: object, folder: Path) -> VendorGateway:
     if not isinstance(entry, dict):
         raise InvalidValue("entry", "must be an object")
     kind = entry.get("type")
-    if kind not in ("http", "file"):
+    if not isinstance(kind, str) or kind not in _REQUIRED_BY_TYPE:
         return _from_plugin(kind, entry, folder)
     required = _REQUIRED | _REQUIRED_BY_TYPE[kind]
     _check_keys(entry, required, required | _OPTIONAL | _OPTIONAL_BY_TYPE[kind])
@@ -176,6 +178,14 @@ def _gateway(entry: object, folder: Path) -> VendorGateway:
         )
     if feed_format.next_page is not None:
         raise InvalidValue("fields.next_page", "means nothing in a file")
+    if kind == "remote":
+        return RemoteFileVendorGateway(
+            vendor=vendor,
+            url=_text(entry, "url"),
+            feed_format=feed_format,
+            terms=_terms(entry),
+            options=_options(entry.get("options", {}), folder),
+        )
     path = folder / _text(entry, "path")
     return FileVendorGateway(vendor=vendor, path=path, feed_format=feed_format, terms=_terms(entry))
 
@@ -186,7 +196,7 @@ def _from_plugin(kind: object, entry: dict[str, Any], folder: Path) -> VendorGat
     except ValueError as error:
         raise InvalidValue("type", str(error)) from error
     if make is None:
-        raise InvalidValue("type", 'must be "http" or "file", or the name of a plug-in')
+        raise InvalidValue("type", 'must be "http", "file" or "remote", or the name of a plug-in')
     gateway: VendorGateway = make(entry, folder)
     return gateway
 
@@ -330,6 +340,15 @@ def _headers(headers: object, folder: Path) -> dict[str, str]:
         if not _HEADER_VALUE.fullmatch(value):
             raise InvalidValue(f"headers.{name}", "must be printable ASCII text")
     return told
+
+
+def _options(options: object, folder: Path) -> dict[str, Any]:
+    if not isinstance(options, dict):
+        raise InvalidValue("options", "must be an object")
+    return {
+        name: secret(value, f"options.{name}", folder) if isinstance(value, dict) else value
+        for name, value in options.items()
+    }
 
 
 def _timeout(seconds: object) -> float:

@@ -7,6 +7,7 @@ is imported; then each process's figures lie there, and any of them answers for 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +20,11 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from ...domain.ports.read_model import VendorStatus
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -44,6 +49,25 @@ WAITING = Gauge(
 )
 
 
+_VENDOR_GAUGES: tuple[tuple[str, str, Callable[[VendorStatus], float | None]], ...] = (
+    (
+        "order_vendor_reported_timestamp_seconds",
+        "When the last report was taken in.",
+        lambda vendor: vendor.reported_at.timestamp() if vendor.reported_at else None,
+    ),
+    ("order_vendor_products", "Products of which there are some.", lambda v: v.products),
+    ("order_vendor_rejected_rows", "Rows of the last report left out.", lambda v: v.rejected),
+    ("order_vendor_failures", "Failed syncs in a row.", lambda v: v.failures),
+    ("order_vendor_stale", "1: its stock is not sold.", lambda v: int(v.stale)),
+    (
+        "order_vendor_quarantined",
+        "1: its reports wait for approval.",
+        lambda v: int(v.quarantined_at is not None),
+    ),
+    ("order_vendor_enabled", "1: it is synced.", lambda v: int(v.enabled)),
+)
+
+
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     """Count a request. `route` is the rule, not the path, so that their number is bounded."""
     requests, durations = _request_metrics(method if method in METHODS else "other", route, status)
@@ -60,6 +84,37 @@ def observe_refusal(method: str, status: int) -> None:
 def _request_metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     """Looked up once: finding a labelled figure costs more than counting."""
     return REQUESTS.labels(method, route, str(status)), SECONDS.labels(method, route)
+
+
+def vendor_exposition(vendors: Sequence[VendorStatus]) -> bytes:
+    """What is stored of each vendor, whichever process has synced it."""
+    registry = CollectorRegistry()
+    registry.register(_VendorFigures(vendors))
+    return generate_latest(registry)
+
+
+class _VendorFigures(Collector):
+    """A gauge or counter for each figure, by vendor."""
+
+    def __init__(self, vendors: Sequence[VendorStatus]) -> None:
+        self._vendors = vendors
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them."""
+        for name, text, figure in _VENDOR_GAUGES:
+            gauge = GaugeMetricFamily(name, text, labels=["vendor_id"])
+            for vendor in self._vendors:
+                if (value := figure(vendor)) is not None:
+                    gauge.add_metric([vendor.vendor_id], value)
+            yield gauge
+        outdated = CounterMetricFamily(
+            "order_vendor_outdated_reports",
+            "Reports refused as older than one before.",
+            labels=["vendor_id"],
+        )
+        for vendor in self._vendors:
+            outdated.add_metric([vendor.vendor_id], vendor.outdated)
+        yield outdated
 
 
 def exposition() -> bytes:

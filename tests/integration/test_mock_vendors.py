@@ -25,6 +25,7 @@ from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from order_aggregator.domain.use_cases.sync_vendor import SyncVendor
 from order_aggregator.domain.vendor_sync import Snapshot
+from order_aggregator.entrypoints.demo.faults import Faults
 from order_aggregator.entrypoints.demo.gateways import mock_vendor_gateway, mock_vendor_gateways
 from order_aggregator.entrypoints.demo.mock_vendors import CannotListen, MockVendors
 from order_aggregator.entrypoints.demo.seed import seed_snapshots
@@ -179,3 +180,83 @@ def test_syncing_again_never_brings_back_what_was_sold(
     clock.advance(timedelta(minutes=1))
     vendors.set_stock("harbour", KETTLE, 4, clock.now())
     assert available() == 4
+
+
+def _faults(vendors: MockVendors, vendor_id: str, document: object) -> httpx.Response:
+    return httpx.put(httpx.URL(vendors.urls[vendor_id]).join("/faults"), json=document)
+
+
+def test_faults_are_switched_on_and_off_over_http(vendors: MockVendors) -> None:
+    url = httpx.URL(vendors.urls["hilltop"])
+    answer = _faults(vendors, "hilltop", {"errors": 1})
+    assert (answer.status_code, answer.json()["errors"]) == (200, 1)
+    assert httpx.get(url).status_code == 503
+    assert httpx.get(url.join("/faults")).json() == answer.json()
+    assert httpx.get(vendors.urls["harbour"]).status_code == 200
+    assert _faults(vendors, "hilltop", {}).status_code == 200
+    assert httpx.get(url).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ({"errors": 2}, "errors: must be a share, from 0 to 1"),
+        ({"errors": True}, "errors: must be a share, from 0 to 1"),
+        ({"delay": -1}, "delay: must be from 0 to 86400 seconds"),
+        ({"delay": "1"}, "delay: must be a number of seconds"),
+        ({"fire": 1}, "fire: is no fault; there are delay, errors, "),
+        ([], "body: must be an object"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_changes_nothing(
+    vendors: MockVendors, document: object, problem: str
+) -> None:
+    answer = _faults(vendors, "hilltop", document)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith(problem)
+    assert vendors.shelf("hilltop").faults == Faults()
+
+
+@pytest.mark.parametrize("vendor_id", VENDOR_IDS)
+def test_each_fault_is_one_that_a_reader_has_to_bear(vendors: MockVendors, vendor_id: str) -> None:
+    gateway = mock_vendor_gateway(vendor_id, vendors.urls[vendor_id])
+    seed = {report.product_id: report.quantity for report in SEEDS[vendor_id].reports}
+
+    def read(**faults: float) -> Snapshot:
+        assert _faults(vendors, vendor_id, faults).status_code == 200
+        return whole(gateway.fetch())
+
+    def stock(snapshot: Snapshot) -> dict[str, int]:
+        return {report.product_id: report.quantity for report in snapshot.reports}
+
+    assert (
+        stock(
+            read(duplicates=1, delay=0.01, **({} if vendor_id == "northside" else {"shuffled": 1}))
+        )
+        == seed
+    )
+    wrong = read(wrong_types=1)
+    assert len(wrong.rejections) >= 1
+    assert stock(wrong).items() < seed.items()
+    off = read(clock=60).as_of
+    assert off is not None
+    assert abs(off - datetime(2026, 1, 1, tzinfo=UTC)) <= timedelta(seconds=61)
+    with pytest.raises(OrderAggregatorError):
+        read(half_bodies=1)
+
+
+def test_a_shelf_learns_of_each_allocation_once_and_in_order(vendors: MockVendors) -> None:
+    shelf = vendors.shelf("hilltop")
+    units, learnt = shelf.truth()[KETTLE]
+    assert learnt == 0
+    shelf.begin_learning()
+    assert not shelf.learn(KETTLE, 5, 2)
+    assert shelf.learn(KETTLE, 3, 3)
+    assert shelf.learn(KETTLE, 5, 2)
+    assert shelf.learn(KETTLE, 3, 3)
+    assert shelf.truth()[KETTLE] == (units - 5, 5)
+    answer = httpx.get(httpx.URL(vendors.urls["hilltop"]).join("/shelf")).json()
+    assert answer[KETTLE] == {"units": units - 5, "learnt": 5}
+    snapshot = whole(mock_vendor_gateway("hilltop", vendors.urls["hilltop"]).fetch())
+    [kettle] = [report for report in snapshot.reports if report.product_id == KETTLE]
+    assert (kettle.quantity, kettle.acked_through) == (units - 5, 5)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from order_aggregator.domain import values
 from order_aggregator.domain.errors import InvalidValue
 from order_aggregator.domain.order import OrderLine
 from order_aggregator.domain.stock import Product, Vendor
@@ -150,3 +152,24 @@ def test_case_and_what_is_within_an_id_count() -> None:
 def test_what_nobody_sees_is_no_part_of_an_id(text: str) -> None:
     with pytest.raises(InvalidValue):
         OrderLine(product_id=text, quantity=1)
+
+
+@pytest.fixture
+def folding() -> Iterator[None]:
+    values.fold_ids(fold=True)
+    yield
+    values.fold_ids(fold=False)
+
+
+@pytest.mark.usefixtures("folding")
+def test_ids_that_differ_in_case_alone_may_be_the_same() -> None:
+    assert values.clean_id(" ABC-1 ") == "abc-1"
+    # Composed, decomposed, and in capitals; and a letter that has no capital of its own.
+    assert {values.clean_id(text) for text in ("É", "E\u0301", "é", "e\u0301")} == {"é"}
+    assert values.clean_id("Straße") == values.clean_id("STRASSE")
+    assert OrderLine(product_id="ABC", quantity=1).product_id == "abc"
+    assert Product(id="ABC", name="ABC").name == "ABC"
+
+
+def test_case_counts_unless_told_otherwise() -> None:
+    assert values.clean_id(" ABC-1 ") == "ABC-1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api_under_test import ApiUnderTest
 from order_aggregator.domain.errors import BrokerUnavailable
+from order_aggregator.testing.shop import Feed, snapshot
 
 
 def test_it_lives(api: ApiUnderTest) -> None:
@@ -97,6 +99,19 @@ def test_orders_are_counted_by_outcome(api: ApiUnderTest) -> None:
     after = {kind: figure(api, "order_api_orders_total", outcome=kind) for kind in kinds}
     assert {kind: after[kind] - before[kind] for kind in kinds} == dict.fromkeys(kinds, 1.0)
     assert figure(api, "order_api_batch_size_count") == batches + 5
+
+
+def test_a_vendors_figures_are_those_that_are_stored(api: ApiUnderTest) -> None:
+    api.shop.pass_time(minutes=1)
+    old = snapshot("acme", {"BOLT": 1}, api.shop.clock.now() - timedelta(hours=1))
+    api.gateways["acme"] = Feed(old)
+    assert api.client.post("/v1/api/vendor/acme/sync").status_code == 409
+    acme = {"vendor_id": "acme"}
+    assert figure(api, "order_vendor_outdated_reports_total", **acme) == 1
+    assert figure(api, "order_vendor_failures", **acme) == 1
+    assert figure(api, "order_vendor_products", **acme) == 3
+    assert figure(api, "order_vendor_reported_timestamp_seconds", **acme) > 1e9
+    assert figure(api, "order_vendor_enabled", vendor_id="bits/co") == 1
 
 
 WORKER = """
