@@ -57,7 +57,9 @@ class StockUpdate:
             product_id=self.product_id,
             name=self.name,
             quantity=quantity,
-            as_of=at if self.as_of is None else min(self.as_of, at),
+            # Without a date of the vendor's own, none is made up: which orders it has counted would
+            # be told by it.
+            as_of=None if self.as_of is None else min(self.as_of, at),
             acked_through=self.acked_through,
         )
 

@@ -188,13 +188,14 @@ def reconcile(
     known: Mapping[str, VendorStock],
     counted: Mapping[str, int],
     *,
-    keep_stale: bool = False,
+    part_of: datetime | None = None,
 ) -> list[VendorStock]:
     """The vendor stock that changes by these reports, by product id.
 
     `counted` says how much of what was ever allocated a report's quantity knows of. The rest the
-    vendor still has in its figure, so it is subtracted. What is reported is not stale any more,
-    unless it is to be kept so.
+    vendor still has in its figure, so it is subtracted. What is reported is not stale any more.
+    `part_of` is when only a part was told: then what is stale stays so, and nothing older than that
+    moment undoes what was told.
     """
     changed = []
     for report in sorted(reports, key=attrgetter("product_id")):
@@ -207,8 +208,8 @@ def reconcile(
             reported=report.quantity,
             allocated=allocated,
             counted=counted[report.product_id],
-            stated_at=report.as_of,
-            stale=keep_stale and before is not None and before.stale,
+            stated_at=report.as_of or part_of,
+            stale=part_of is not None and before is not None and before.stale,
         )
         if after != before:
             changed.append(after)

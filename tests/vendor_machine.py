@@ -7,6 +7,7 @@ to be available never exceeds the truth of the newest report, and is the truth i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import attrs
@@ -19,7 +20,9 @@ from order_aggregator.domain.counting import BY_AS_OF, BY_SEQUENCE, CountsOrders
 from order_aggregator.domain.order import Order
 from order_aggregator.domain.ports.storage import Storage
 from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.stock_updates import StockUpdate
 from order_aggregator.domain.use_cases.fulfil_orders import FulfilOrders
+from order_aggregator.domain.use_cases.report_intake import SyncResult
 from order_aggregator.domain.vendor_sync import Snapshot, StockReport, VendorTerms
 from order_aggregator.testing.shop import Feed, Shop, wish
 
@@ -123,8 +126,40 @@ class VendorMachine(RuleBasedStateMachine):
             self.under_way.clear()
             self.write(0)
         written = self.under_way.pop(pick % len(self.under_way))
+        self.take_in(written, lambda: self.shop.sync_vendor(Feed(written.snapshot, TERMS)))
+
+    @precondition(lambda self: self.under_way)
+    @rule(pick=st.integers(0, 3))
+    def receive_part(self, pick: int) -> None:
+        """The same, told of the one product alone."""
+        if self.kind == AFTER:
+            self.under_way.clear()
+            self.write(0)
+        written = self.under_way.pop(pick % len(self.under_way))
+        [report] = written.snapshot.reports
+        update = StockUpdate(
+            product_id=report.product_id,
+            quantity=report.quantity,
+            as_of=report.as_of,
+            acked_through=report.acked_through,
+        )
+
+        def tell() -> SyncResult:
+            told: list[SyncResult] = []
+
+            def note(result: SyncResult) -> str:
+                told.append(result)
+                return ""
+
+            self.shop.update_vendor_stock(VENDOR, TERMS, [update], note)
+            return told[0]
+
+        self.take_in(written, tell)
+
+    def take_in(self, written: Written, tell: Callable[[], SyncResult]) -> None:
+        """What is refused changes nothing."""
         before = self.shop.vendor_units("apple").get("acme")
-        result = self.shop.sync_vendor(Feed(written.snapshot, TERMS))
+        result = tell()
         if result.rejections or result.outdated:
             assert self.shop.vendor_units("apple").get("acme") == before
         else:

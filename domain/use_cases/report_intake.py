@@ -142,7 +142,8 @@ class Intake:
         good, rejections = self._sift(reports, known, now)
         uow.stock.rename_products(renamed_products(self.vendor.id, good, products, levels))
         counted = self._counted(uow.stock, good, known, now)
-        changed = reconcile(self.vendor.id, good, known, counted, keep_stale=self.partial)
+        part_of = self.as_of if self.partial else None
+        changed = reconcile(self.vendor.id, good, known, counted, part_of=part_of)
         adjustments = _adjustments(changed, known, now)
         uow.stock.upsert_vendor_stock(changed)
         uow.stock.record(adjustments)
@@ -166,8 +167,7 @@ class Intake:
     def _rejection(
         self, report: StockReport, known: VendorStock | None, now: datetime
     ) -> tuple[str, str] | None:
-        is_undone = self.not_before is not None and (report.as_of or self.as_of) < self.not_before
-        if is_undone or is_outdated(report, self.as_of, known, now):
+        if self._is_before_whole(report, known) or is_outdated(report, self.as_of, known, now):
             return "as_of", "is older than what is known"
         if not self.terms.counts_orders.by_sequence:
             return None
@@ -175,6 +175,12 @@ class Intake:
         if report.acked_through is not None and report.acked_through > allocated:
             return "acked_through", f"must be at most {allocated}, as no more was ordered"
         return None
+
+    def _is_before_whole(self, report: StockReport, known: VendorStock | None) -> bool:
+        """Whether the last whole report is newer, and says no date of the product itself."""
+        if self.not_before is None or (known is not None and known.stated_at is not None):
+            return False
+        return (report.as_of or self.as_of) < self.not_before
 
     def _counted(
         self,

@@ -64,6 +64,7 @@ class UpdateVendorStock:
         """
         intake = self._intake(feed.vendor, terms, asked, feed.as_of, stated=feed.stated)
         tally = Tally(intake, products=len(feed.updates), rejections=feed.rejections)
+        is_new = False
         for number, chunk in enumerate(batches_of(feed.updates, CHUNK)):
             request = RequestKey(
                 key=f"{feed.key}:{number}", digest="", scope=f"{FEED}{feed.vendor.id}"
@@ -74,15 +75,16 @@ class UpdateVendorStock:
                     # It lies there still: it is not to be forgotten and taken in again.
                     uow.idempotency_keys.touch(request.scope, request.key, self._clock.now())
                 else:
+                    is_new = True
                     applied, conflicts = self._apply(uow, intake_now, chunk)
                     tally.add(applied)
                     tally.add(Applied(adjustments=(), rejections=[*map(_rejected, conflicts)]))
                     remember_answer(uow, request, "", self._clock.now())
                 if keep:
                     uow.commit()
-        with self._unit_of_work() as uow:
-            uow.stock.replace_rejections(feed.vendor.id, tally.result().rejections)
-            if keep:
+        if keep and is_new:
+            with self._unit_of_work() as uow:
+                uow.stock.replace_rejections(feed.vendor.id, tally.result().rejections)
                 uow.commit()
         return tally.result()
 

@@ -68,6 +68,20 @@ def test_what_was_sold_and_is_not_counted_stays_sold(shop: Shop) -> None:
     assert shop.discrepancies() == []
 
 
+def test_without_a_date_of_its_own_an_update_counts_no_more_orders_than_before() -> None:
+    """As a feed without dates: the vendor learns of orders within a day."""
+    shop = Shop()
+    terms = VendorTerms(max_cut=None)
+    rows = [StockUpdate(product_id="apple", quantity=5)]
+    shop.update_vendor_stock(ACME, terms, rows, _say)
+    shop.fulfil(shop.accepted(apple=2))
+    for hours, left in ((1, 3), (22, 3), (25, 5)):
+        shop.pass_time(hours=hours)
+        shop.update_vendor_stock(ACME, terms, rows, _say)
+        assert shop.balance("apple") == (left, 0)
+    assert shop.discrepancies() == []
+
+
 @pytest.mark.parametrize(
     ("update", "expected"),
     [
@@ -199,6 +213,8 @@ class TestFeedsOfChanges:
             "product apple, change: does not fit the 5 before"
         ]
         assert (shop.balance("apple"), shop.balance("pear")) == ((5, 0), (3, 0))
+        self._take_in(shop, self._feed("a", apple=-6, pear=1))
+        assert shop.storage.read_model.rejections("acme", 0, 9).items == result.rejections
 
     def test_a_long_one_is_taken_in_once_as_well(self, shop: Shop) -> None:
         feed = self._feed("long", **{f"p{number:03}": 1 for number in range(600)})
