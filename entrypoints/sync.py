@@ -18,15 +18,17 @@ from ..adapters.vendors.file import FileVendorGateway
 from ..domain.errors import InvalidSnapshot, VendorUnavailable
 from ..domain.ports.vendor_gateway import VendorGateway
 from ..domain.use_cases.report_intake import SyncResult
+from ..domain.use_cases.sync_vendor import Progress
 from ..domain.values import timestamp_text
 from .runtime.retry import ShutdownRequested, retry_until_available
 
 log = Log()
 
-SyncVendor = Callable[[VendorGateway], SyncResult]
 VENDOR_ERRORS = (VendorUnavailable, InvalidSnapshot)
 # More are counted only.
 LOGGED_REJECTIONS = 20
+# Progress is told of syncs that take longer than so many seconds.
+TELL_EVERY = 5.0
 # Seconds for a sync that is about to be committed.
 STOP_WITHIN = 2.0
 STOP_CHECK = 0.1
@@ -36,6 +38,13 @@ LOOK_EVERY = 1.0
 FIRST_BACKOFF = timedelta(minutes=1)
 LAST_BACKOFF = timedelta(hours=1)
 MAX_DOUBLINGS = 10
+
+
+class SyncVendor(Protocol):
+    """The use case SyncVendor."""
+
+    def __call__(self, gateway: VendorGateway, *, progress: Progress) -> SyncResult:
+        """Sync one vendor."""
 
 
 def sync_each(
@@ -88,7 +97,7 @@ def _next_outcome(
 def _sync(sync_vendor: SyncVendor, gateway: VendorGateway) -> SyncResult | Exception:
     vendor_id = gateway.vendor.id
     try:
-        result = sync_vendor(gateway)
+        result = sync_vendor(gateway, progress=_Progress(vendor_id))
     except VENDOR_ERRORS as error:
         log.error("vendor.failed", vendor_id=vendor_id, reason=str(error))
         return error
@@ -109,6 +118,19 @@ def _sync(sync_vendor: SyncVendor, gateway: VendorGateway) -> SyncResult | Excep
         rejected=len(result.rejections),
     )
     return result
+
+
+class _Progress:
+    """Says how far a feed has been compared, if that takes long."""
+
+    def __init__(self, vendor_id: str) -> None:
+        self._vendor_id = vendor_id
+        self._told_at = monotonic()
+
+    def __call__(self, compared: int) -> None:
+        if monotonic() - self._told_at > TELL_EVERY:
+            self._told_at = monotonic()
+            log.info("vendor.comparing", vendor_id=self._vendor_id, products=compared)
 
 
 def is_well(outcome: SyncResult | Exception) -> bool:

@@ -16,6 +16,7 @@ from order_aggregator.adapters.vendors.config import vendors_from_file
 from order_aggregator.domain.errors import StorageUnavailable, VendorUnavailable
 from order_aggregator.domain.ports.vendor_gateway import VendorGateway
 from order_aggregator.domain.use_cases.report_intake import SyncResult
+from order_aggregator.domain.use_cases.sync_vendor import Progress
 from order_aggregator.domain.vendor_sync import VendorTerms
 from order_aggregator.entrypoints.sync import next_sync_in, syncing
 from order_aggregator.testing.shop import SAME_CLOCK, Feed, Shop, snapshot
@@ -62,11 +63,11 @@ class _Vendors:
             raise StorageUnavailable
         return dict(self.gateways)
 
-    def sync(self, gateway: VendorGateway) -> SyncResult:
+    def sync(self, gateway: VendorGateway, *, progress: Progress) -> SyncResult:
         self.asked.append(gateway.vendor.id)
         if gateway.vendor.id == "dead":
             raise VendorUnavailable("dead", "refused")
-        return self.shop.sync_vendor(gateway)
+        return self.shop.sync_vendor(gateway, progress=progress)
 
     def plan(self, vendor_id: str, wait: timedelta) -> None:
         self.planned[vendor_id] = wait
