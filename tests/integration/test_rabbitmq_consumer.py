@@ -136,7 +136,7 @@ def test_messages_held_back_do_not_keep_others_waiting(
                 (other,) = receive(consumer, 1)
                 assert other.attempt == 1
                 consumer.acknowledge([other])
-    assert depth(fresh_broker_url, "order_queue") == 10 * prefetch
+    eventually(lambda: depth(fresh_broker_url, "order_queue") == 10 * prefetch)
 
 
 def test_window_shrinks_again_when_nothing_is_held_back(fresh_broker_url: str) -> None:
@@ -149,7 +149,7 @@ def test_window_shrinks_again_when_nothing_is_held_back(fresh_broker_url: str) -
                 consumer.acknowledge(receive(consumer, 1))
             publish(bus, 100)
             time.sleep(0.2)
-            assert depth(fresh_broker_url, "order_queue") == 90
+            eventually(lambda: depth(fresh_broker_url, "order_queue") == 90)
 
 
 def test_message_returned_too_often_is_parked_by_the_broker(
@@ -194,7 +194,7 @@ def test_settling_twice_changes_nothing(bus: RabbitMessageBus, fresh_broker_url:
         publish(bus, 1)
         (last,) = receive(consumer, 1)
         assert last.attempt == 1
-    assert depth(fresh_broker_url, "order_queue") == 2
+    eventually(lambda: depth(fresh_broker_url, "order_queue") == 2)
     assert depth(fresh_broker_url, "order_queue.dead") == 0
 
 
