@@ -27,17 +27,20 @@ from .domain.ports.storage import Storage
 from .domain.ports.unit_of_work import UnitOfWorkFactory
 from .domain.ports.vendor_gateway import VendorGateway
 from .domain.use_cases.approve_report import ApproveReport
+from .domain.use_cases.cancel_orders import CancelOrders
 from .domain.use_cases.declare_vendors import DeclareVendors, EnableVendor, PlanSync
 from .domain.use_cases.fail_orders import FailOrders
 from .domain.use_cases.find_suspects import FindSuspects
 from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.idempotency import ForgetKeys
+from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.replace_vendor_stock import ReplaceVendorStock
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.retire_vendor import RetireVendor
+from .domain.use_cases.return_order import ReturnOrder
 from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.sync_vendor import SyncVendor
 from .domain.use_cases.update_vendor_stock import UpdateVendorStock
@@ -226,6 +229,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
     bus: MessageBus,
     gateways: VendorGateways,
     place_orders: PlaceOrders,
+    order_actions: OrderActions,
     vendor_actions: VendorActions,
     relay: Callable[..., Relay],
     scheduler: Scheduler | None = None,
@@ -242,6 +246,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         read_model=read_model,
         place_orders=place_orders,
         gateways=gateways,
+        order_actions=order_actions,
         vendor_actions=vendor_actions,
         new_order_id=uuid7,
         readiness_checks={"database": read_model.ping, "broker": bus.ping},
@@ -273,6 +278,11 @@ class Container(containers.DeclarativeContainer):
     place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock)
     fulfil_orders = providers.Singleton(FulfilOrders, unit_of_work, clock, policy)
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
+    order_actions = providers.Singleton(
+        OrderActions,
+        cancel=providers.Singleton(CancelOrders, unit_of_work, clock),
+        give_back=providers.Singleton(ReturnOrder, unit_of_work, clock),
+    )
     record_failures = providers.Singleton(RecordFailures, unit_of_work, clock)
     find_suspects = providers.Singleton(FindSuspects, read_model)
     requeue_individually = providers.Singleton(RequeueIndividually, unit_of_work, clock)
@@ -330,6 +340,7 @@ class Container(containers.DeclarativeContainer):
         bus=bus,
         gateways=vendor_gateways,
         place_orders=place_orders,
+        order_actions=order_actions,
         vendor_actions=vendor_actions,
         relay=relay.provider,
     )

@@ -72,6 +72,7 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
         ApiServices(
             read_model=shop.storage.read_model,
             place_orders=_accept,
+            order_actions=shop.order_actions,
             vendor_actions=shop.vendor_actions,
             gateways=VendorGateways(shop.storage.unit_of_work, {}),
             new_order_id=uuid7,

@@ -95,6 +95,15 @@ class IllegalTransition(OrderAggregatorError):
         super().__init__(f"order {order_id} is {status}: cannot {step}")
 
 
+class ReturnRefused(OrderAggregatorError):
+    """More would come back than was supplied and has not come back yet. In units."""
+
+    def __init__(self, product_id: str, asked: int, left: int) -> None:
+        super().__init__(f"{product_id}: {asked} to return, but {left} can come back")
+        self.product_id = product_id
+        self.left = left
+
+
 class MalformedMessage(OrderAggregatorError):
     """A message that no retry can make readable."""
 

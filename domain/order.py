@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -10,19 +10,35 @@ from uuid import UUID
 import attrs
 
 from . import values
-from .errors import IllegalTransition, InvalidValue
+from .errors import IllegalTransition, InvalidValue, ReturnRefused
 
 MAX_LINES = 100
 MAX_REFERENCE_LENGTH = 255
 
 
 class OrderStatus(StrEnum):
-    """`reserved` is where an order starts; the others are ends."""
+    """Where an order is: see `STEPS`."""
 
     RESERVED = "reserved"
     FULFILLED = "fulfilled"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    RETURNED = "returned"
+
+
+# Where an order begins, and which steps there are. The storage refuses any other.
+FIRST_STATUS = OrderStatus.RESERVED
+STEPS: Mapping[OrderStatus, tuple[OrderStatus, ...]] = {
+    OrderStatus.RESERVED: (OrderStatus.FULFILLED, OrderStatus.FAILED, OrderStatus.CANCELLED),
+    OrderStatus.FULFILLED: (OrderStatus.RETURNED,),
+    OrderStatus.FAILED: (),
+    OrderStatus.CANCELLED: (),
+    OrderStatus.RETURNED: (),
+}
+
+
+# Where an order has allocations.
+SUPPLIED = (OrderStatus.FULFILLED, OrderStatus.RETURNED)
 
 
 @attrs.frozen(kw_only=True)
@@ -43,6 +59,32 @@ class Allocation:
     # The units ever allocated from this vendor's stock of the product, these included: what the
     # vendor says as `acked_through` once it has counted them. 0 while this is but a plan.
     sequence: int = 0
+    # Of these units, how many came back.
+    returned: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class ReturnLine:
+    """So many units of a product that come back, perhaps to a certain vendor."""
+
+    product_id: str = attrs.field(converter=values.clean_id, validator=values.text_id)
+    quantity: int = attrs.field(validator=values.quantity)
+    vendor_id: str | None = attrs.field(
+        default=None,
+        converter=values.clean_id,
+        validator=attrs.validators.optional(values.text_id),
+    )
+
+
+def merged(lines: Iterable[OrderLine]) -> tuple[OrderLine, ...]:
+    """Lines of the same product as one, where the first of them stands."""
+    lines = tuple(lines)
+    units: dict[str, int] = {}
+    for line in lines:
+        units[line.product_id] = units.get(line.product_id, 0) + line.quantity
+    if len(units) == len(lines):
+        return lines
+    return tuple(OrderLine(product_id=key, quantity=quantity) for key, quantity in units.items())
 
 
 def check_lines(lines: Sequence[OrderLine]) -> None:
@@ -62,7 +104,7 @@ class Order:
 
     id: UUID
     lines: tuple[OrderLine, ...]
-    status: OrderStatus = OrderStatus.RESERVED
+    status: OrderStatus = FIRST_STATUS
     allocations: tuple[Allocation, ...] = ()
     failure: str | None = None
     idempotency_key: str | None = None
@@ -73,23 +115,66 @@ class Order:
 
     def fulfil(self, allocations: Sequence[Allocation], at: datetime) -> Order:
         """The order with its units deducted from these vendors."""
-        self._require_reserved("be fulfilled")
+        self._require_step(OrderStatus.FULFILLED, "be fulfilled")
         return attrs.evolve(
             self, status=OrderStatus.FULFILLED, allocations=tuple(allocations), updated_at=at
         )
 
     def fail(self, reason: str, at: datetime) -> Order:
         """The order given up for `reason`; its reservation is to be released."""
-        self._require_reserved("fail")
+        self._require_step(OrderStatus.FAILED, "fail")
         # The reason may be the text of anybody's exception.
         failure = values.sanitize(reason)
         return attrs.evolve(self, status=OrderStatus.FAILED, failure=failure, updated_at=at)
 
     def cancel(self, at: datetime) -> Order:
         """The order withdrawn; its reservation is to be released."""
-        self._require_reserved("be cancelled")
+        self._require_step(OrderStatus.CANCELLED, "be cancelled")
         return attrs.evolve(self, status=OrderStatus.CANCELLED, updated_at=at)
 
-    def _require_reserved(self, step: str) -> None:
-        if self.status is not OrderStatus.RESERVED:
+    def give_back(self, wanted: Sequence[ReturnLine] | None, at: datetime) -> Order:
+        """The order with these units returned, or all; once nothing is left, it is returned.
+
+        ReturnRefused where more would come back than was supplied.
+        """
+        self._require_step(OrderStatus.RETURNED, "be returned")
+        parts = list(self.allocations)
+        for line in wanted or [_all_of(part) for part in parts if part.returned < part.quantity]:
+            _take_back(parts, line)
+        everything = all(part.returned == part.quantity for part in parts)
+        return attrs.evolve(
+            self,
+            status=OrderStatus.RETURNED if everything else self.status,
+            allocations=tuple(parts),
+            updated_at=at,
+        )
+
+    def _require_step(self, status: OrderStatus, step: str) -> None:
+        if status not in STEPS[self.status]:
             raise IllegalTransition(self.id, self.status, step)
+
+
+def _all_of(part: Allocation) -> ReturnLine:
+    return ReturnLine(
+        product_id=part.product_id,
+        vendor_id=part.vendor_id,
+        quantity=part.quantity - part.returned,
+    )
+
+
+def _take_back(parts: list[Allocation], line: ReturnLine) -> None:
+    """Note what comes back, of one vendor's part after the other."""
+    places = [
+        place
+        for place, part in enumerate(parts)
+        if part.product_id == line.product_id and line.vendor_id in (None, part.vendor_id)
+    ]
+    left = sum(parts[place].quantity - parts[place].returned for place in places)
+    if line.quantity > left:
+        raise ReturnRefused(line.product_id, line.quantity, left)
+    missing = line.quantity
+    for place in places:
+        part = parts[place]
+        taken = min(missing, part.quantity - part.returned)
+        parts[place] = attrs.evolve(part, returned=part.returned + taken)
+        missing -= taken

@@ -23,10 +23,12 @@ from ..domain.ports.storage import Storage
 from ..domain.stock import Vendor
 from ..domain.stock_updates import StockUpdates
 from ..domain.use_cases.approve_report import ApproveReport
+from ..domain.use_cases.cancel_orders import CancelOrders
 from ..domain.use_cases.declare_vendors import DeclareVendors, EnableVendor
 from ..domain.use_cases.fail_orders import FailOrders
 from ..domain.use_cases.find_suspects import FindSuspects
 from ..domain.use_cases.fulfil_orders import FulfilOrders, Outcome
+from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from ..domain.use_cases.record_failures import RecordFailures
 from ..domain.use_cases.relay_messages import RelayMessages
@@ -34,6 +36,7 @@ from ..domain.use_cases.replace_vendor_stock import ReplaceVendorStock
 from ..domain.use_cases.report_intake import SyncResult
 from ..domain.use_cases.resend_orders import ResendOrders
 from ..domain.use_cases.retire_vendor import RetireVendor
+from ..domain.use_cases.return_order import ReturnOrder
 from ..domain.use_cases.separate_orders import RequeueIndividually
 from ..domain.use_cases.sync_vendor import SyncVendor
 from ..domain.use_cases.update_vendor_stock import UpdateVendorStock
@@ -132,6 +135,14 @@ class Shop:
         self.sync_vendor = SyncVendor(unit_of_work, self.clock)
         self.update_vendor_stock = UpdateVendorStock(unit_of_work, self.clock)
         self.withhold_stale_stock = WithholdStaleStock(unit_of_work, self.clock)
+
+    @property
+    def order_actions(self) -> OrderActions:
+        """The use cases about orders that were placed."""
+        return OrderActions(
+            cancel=CancelOrders(self.storage.unit_of_work, self.clock),
+            give_back=ReturnOrder(self.storage.unit_of_work, self.clock),
+        )
 
     @property
     def vendor_actions(self) -> VendorActions:

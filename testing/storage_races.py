@@ -5,13 +5,14 @@ Fixtures: `storage`: an empty storage. `shop`: `Shop(storage)`.
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import combinations
 from random import Random
 from uuid import UUID
 
-from ..domain.errors import InsufficientStock
+from ..domain.errors import IllegalTransition, InsufficientStock
 from ..domain.order import Order, OrderStatus
 from ..domain.ports.read_model import OrderFilter
 from ..domain.ports.storage import Storage
@@ -62,6 +63,43 @@ def test_one_idempotency_key_for_different_products_makes_one_order(shop: Shop) 
     outcomes = race([partial(shop.place, command) for command in commands])
     assert sum(isinstance(outcome, Order) for [outcome] in outcomes) == 1
     assert sum(shop.balance(product)[1] for product in PRODUCTS) == 1
+    assert shop.discrepancies() == []
+
+
+def test_of_a_worker_and_a_cancellation_one_wins(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 1000})
+    orders = [shop.accepted(apple=1) for _ in range(200)]
+    ids = [order.id for order in orders]
+
+    def fulfil() -> None:
+        for batch in range(0, len(ids), 10):
+            shop.fulfil_orders(ids[batch : batch + 10])
+
+    def cancel(step: int) -> None:
+        for order_id in ids[::step]:
+            shop.order_actions.cancel([order_id])
+
+    race([fulfil, lambda: cancel(1), lambda: cancel(-1)])
+    statuses = Counter(shop.order(order_id).status for order_id in ids)
+    assert statuses.keys() <= {OrderStatus.FULFILLED, OrderStatus.CANCELLED}
+    assert shop.balance("apple") == (1000 - statuses[OrderStatus.FULFILLED], 0)
+    assert shop.discrepancies() == []
+
+
+def test_of_many_who_return_one_unit_one_does(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 1})
+    order = shop.accepted(apple=1)
+    shop.fulfil(order)
+
+    def give_back() -> bool:
+        try:
+            shop.order_actions.give_back(order.id, None, str, restock=True)
+        except IllegalTransition:
+            return False
+        return True
+
+    assert race([give_back] * 8).count(True) == 1
+    assert shop.balance("apple") == (1, 0)
     assert shop.discrepancies() == []
 
 

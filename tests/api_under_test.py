@@ -50,6 +50,7 @@ class ApiUnderTest:
         self.services = ApiServices(
             read_model=self.shop.storage.read_model,
             place_orders=self._place,
+            order_actions=self.shop.order_actions,
             vendor_actions=self.shop.vendor_actions,
             gateways=VendorGateways(self.shop.storage.unit_of_work, self.gateways),
             new_order_id=uuid_utils.compat.uuid7,

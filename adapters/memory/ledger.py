@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ...domain.order import Order, OrderStatus
+from ...domain.order import SUPPLIED, Order, OrderStatus
 from ...domain.ports.ledger import Discrepancy
 from .database import Database
 from .tables import Tables
@@ -82,7 +82,7 @@ def _vendor_allocated(tables: Tables) -> Iterator[Discrepancy]:
 
 def _allocated(tables: Tables) -> Iterator[Discrepancy]:
     for order in tables.orders.values():
-        expected = _ordered(order) if order.status is OrderStatus.FULFILLED else Counter()
+        expected = _ordered(order) if order.status in SUPPLIED else Counter()
         found: Counter[str] = Counter()
         for part in order.allocations:
             found[part.product_id] += part.quantity

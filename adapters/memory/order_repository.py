@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 from uuid import UUID
 
-from ...domain.errors import Conflict
+from ...domain.errors import Conflict, ConstraintViolated
 from ...domain.order import Order, OrderStatus
 from .tables import Tables
 
@@ -47,6 +47,14 @@ class MemoryOrders:
             known = self._tables.orders.get(order.id)
             if known is None or known.status is not OrderStatus.RESERVED:
                 raise Conflict(f"order {order.id} is not reserved")
+            self._tables.orders[order.id] = order
+
+    def give_back(self, orders: Sequence[Order]) -> None:
+        """Replace."""
+        for order in orders:
+            for part in order.allocations:
+                if not 0 <= part.returned <= part.quantity:
+                    raise ConstraintViolated("more would come back than was allocated")
             self._tables.orders[order.id] = order
 
     def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:

@@ -20,11 +20,11 @@ from sqlalchemy import (
     union_all,
 )
 
+from ...domain.order import SUPPLIED
 from ...domain.ports.ledger import Discrepancy
 from .engine import long_statements
 from .errors import read_errors_translated
 from .schema import (
-    FULFILLED,
     RESERVED,
     allocations,
     central_stock,
@@ -144,7 +144,9 @@ def _allocated() -> Select[Any]:
         select(
             order_lines.c.order_id,
             order_lines.c.product_id,
-            case((orders.c.status == FULFILLED, order_lines.c.quantity), else_=0).label("expected"),
+            case((orders.c.status.in_(SUPPLIED), order_lines.c.quantity), else_=0).label(
+                "expected"
+            ),
             _NOTHING.label("found"),
         ).join(orders),
         select(allocations.c.order_id, allocations.c.product_id, _NOTHING, allocations.c.quantity),

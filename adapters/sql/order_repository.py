@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Dialect,
     Integer,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 from ...domain.errors import Conflict
 from ...domain.order import Allocation, Order, OrderLine, OrderStatus
 from .bulk import BulkKeys, bulk_keys, bulk_rows
-from .schema import NOT_FULFILLED, RESERVED, TIMESTAMP, allocations, order_lines, orders
+from .schema import NOT_FULFILLED, RESERVED, TEXT_ID, TIMESTAMP, allocations, order_lines, orders
 from .transaction import Transaction
 
 _STATUS = {status.value: status for status in OrderStatus}
@@ -79,6 +80,23 @@ class OrderStatements:
             list(order_lines.c.keys()), select(self.new_lines.source)
         )
         self.new_allocations = bulk_rows(dialect, **{c.name: c.type for c in allocations.c})
+        parts = allocations.c
+        self.returns = bulk_rows(
+            dialect,
+            order_id=Uuid(),
+            product_id=TEXT_ID,
+            vendor_id=TEXT_ID,
+            returned=BigInteger(),
+        )
+        self.give_back = (
+            update(allocations)
+            .values(returned=self.returns.c.returned)
+            .where(
+                parts.order_id == self.returns.c.order_id,
+                parts.product_id == self.returns.c.product_id,
+                parts.vendor_id == self.returns.c.vendor_id,
+            )
+        )
         self.add_allocations = insert(allocations).from_select(
             list(allocations.c.keys()), select(self.new_allocations.source)
         )
@@ -91,6 +109,11 @@ class OrderStatements:
             update(orders)
             .values({name: self.ends.c[name] for name in ("status", "failure", "updated_at")})
             .where(orders.c.id == self.ends.c.id, _is_reserved())
+        )
+        self.set_status = (
+            update(orders)
+            .values(status=self.ends.c.status, updated_at=self.ends.c.updated_at)
+            .where(orders.c.id == self.ends.c.id)
         )
 
     def _build_record_failures(self, dialect: Dialect) -> None:
@@ -197,6 +220,20 @@ class SqlOrders:
         )
         self._add_allocations(orders)
 
+    def give_back(self, orders: Sequence[Order]) -> None:
+        """Two statements; the table's constraint guards the figures."""
+        if not orders:
+            return
+        statements = self._statements
+        rows = [(order.id, order.status.value, order.failure, order.updated_at) for order in orders]
+        parts = [
+            (order.id, part.product_id, part.vendor_id, part.returned)
+            for order in orders
+            for part in order.allocations
+        ]
+        self._transaction.enqueue(statements.set_status, statements.ends.bind(rows))
+        self._transaction.enqueue(statements.give_back, statements.returns.bind(parts))
+
     def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
         """One update."""
         if attempts:
@@ -233,7 +270,7 @@ class SqlOrders:
 
     def _add_allocations(self, orders: Sequence[Order]) -> None:
         rows = [
-            (order.id, part.product_id, part.vendor_id, part.quantity, part.sequence)
+            (order.id, part.product_id, part.vendor_id, part.quantity, part.sequence, part.returned)
             for order in orders
             for part in order.allocations
         ]
@@ -262,6 +299,7 @@ def select_allocations(ids: BulkKeys) -> Select[Any]:
             allocations.c.vendor_id,
             allocations.c.quantity,
             allocations.c.sequence,
+            allocations.c.returned,
         )
         .where(ids.contain(allocations.c.order_id))
         .order_by(allocations.c.order_id, allocations.c.product_id, allocations.c.vendor_id)
@@ -280,9 +318,13 @@ def orders_from(
     parts = {
         order_id: tuple(
             Allocation(
-                product_id=product_id, vendor_id=vendor_id, quantity=quantity, sequence=sequence
+                product_id=product_id,
+                vendor_id=vendor_id,
+                quantity=quantity,
+                sequence=sequence,
+                returned=returned,
             )
-            for _, product_id, vendor_id, quantity, sequence in group
+            for _, product_id, vendor_id, quantity, sequence, returned in group
         )
         for order_id, group in groupby(allocation_rows, key=itemgetter(0))
     }

@@ -203,6 +203,7 @@ stock_adjustments = Table(
     CheckConstraint("delta <> 0", name="delta_not_zero"),
 )
 
+# A trigger refuses steps from one status to another that the domain's table does not have.
 orders = Table(
     "orders",
     metadata,
@@ -218,7 +219,8 @@ orders = Table(
     Column("failed_attempts", Integer, nullable=False, server_default="0"),
     CheckConstraint("failed_attempts >= 0", name="failed_attempts_not_negative"),
     CheckConstraint(
-        "status IN ('reserved', 'fulfilled', 'failed', 'cancelled')", name="status_known"
+        "status IN ('reserved', 'fulfilled', 'failed', 'cancelled', 'returned')",
+        name="status_known",
     ),
     CheckConstraint("(status = 'failed') = (failure IS NOT NULL)", name="failure_has_reason"),
     sqlite_with_rowid=False,
@@ -276,6 +278,8 @@ allocations = Table(
     Column("quantity", BigInteger, nullable=False),
     # Of all units ever allocated from this vendor stock, these included.
     Column("sequence", BigInteger, nullable=False),
+    # Of these units, how many came back.
+    Column("returned", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("order_id", "product_id", "vendor_id"),
     ForeignKeyConstraint(
         ["order_id", "product_id"], [order_lines.c.order_id, order_lines.c.product_id]
@@ -285,6 +289,7 @@ allocations = Table(
     ),
     CheckConstraint("quantity > 0", name="quantity_positive"),
     CheckConstraint("sequence >= quantity", name="sequence_counts_quantity"),
+    CheckConstraint("returned >= 0 AND returned <= quantity", name="returned_was_allocated"),
     # For the orders of a vendor.
     Index(None, "vendor_id", "order_id"),
     sqlite_with_rowid=False,

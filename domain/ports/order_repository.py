@@ -28,6 +28,12 @@ class OrderRepository(Protocol):
         Conflict unless every one of them is still reserved.
         """
 
+    def give_back(self, orders: Sequence[Order]) -> None:
+        """Write what came back of fulfilled orders, which the caller has locked: see `returned`.
+
+        ConstraintViolated where more would come back than was allocated.
+        """
+
     def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
         """Note at which delivery (1 is the first) fulfilling these orders failed last.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from ..order import OrderStatus
+from ..order import Order, OrderStatus
 from ..ports.clock import Clock
-from ..ports.unit_of_work import UnitOfWorkFactory
+from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import released
 
 
@@ -28,8 +29,13 @@ class FailOrders:
                 if order.status is OrderStatus.RESERVED
             ]
             if failed:
-                changes = released(failed)
-                uow.stock.lock([change.product_id for change in changes])
-                uow.orders.settle(failed)
-                uow.stock.change(changes, now)
+                release(uow, failed, now)
                 uow.commit()
+
+
+def release(uow: UnitOfWork, ended: Sequence[Order], now: datetime) -> None:
+    """Settle orders that are locked, and give up what they have reserved."""
+    changes = released(ended)
+    uow.stock.lock([change.product_id for change in changes])
+    uow.orders.settle(ended)
+    uow.stock.change(changes, now)

@@ -8,7 +8,7 @@ from uuid import UUID
 import attrs
 
 from ..errors import Conflict, IdempotencyKeyReused, OrderRefused
-from ..order import MAX_REFERENCE_LENGTH, Order, OrderLine, check_lines
+from ..order import MAX_REFERENCE_LENGTH, Order, OrderLine, check_lines, merged
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import Reservations
@@ -23,7 +23,8 @@ class PlaceOrder:
     """A wish for an order. Its id is the caller's: a new UUIDv7, the same one for a new attempt."""
 
     order_id: UUID
-    lines: tuple[OrderLine, ...] = attrs.field()
+    # Those of the same product count as one.
+    lines: tuple[OrderLine, ...] = attrs.field(converter=merged)
     idempotency_key: str | None = attrs.field(default=None)
     reference: str | None = attrs.field(default=None)
 

@@ -131,6 +131,7 @@ def order_document(order: Order) -> dict[str, Any]:
             "vendor_id": part.vendor_id,
             "quantity": part.quantity,
             "sequence": part.sequence,
+            "returned": part.returned,
         }
         allocations.setdefault(part.product_id, []).append(item)
     return {

@@ -17,11 +17,13 @@ from ...domain.errors import (
     CommitOutcomeUnknown,
     Conflict,
     IdempotencyKeyReused,
+    IllegalTransition,
     InsufficientStock,
     InvalidSnapshot,
     NotQuarantined,
     OutdatedReport,
     QuarantinedReport,
+    ReturnRefused,
     Shortage,
     StockChanged,
     StockConflict,
@@ -52,6 +54,8 @@ OUTDATED_REPORT = OutdatedReport("acme", datetime(2026, 1, 1, tzinfo=UTC))
 QUARANTINED_REPORT = QuarantinedReport("acme", 1200, 0)
 NOT_QUARANTINED = NotQuarantined("acme")
 VENDOR_IN_USE = VendorInUse("acme")
+NO_SUCH_STEP = IllegalTransition(ORDER_ID, "fulfilled", "be cancelled")
+RETURN_REFUSED = ReturnRefused("sku-espresso-beans", 3, 2)
 STOCK_CHANGED = StockChanged(
     [StockConflict(product_id="sku-espresso-beans", reported=4, expected=9)]
 )

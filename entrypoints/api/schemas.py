@@ -201,6 +201,10 @@ class AllocationSchema(Schema):
             "units: all of the product that were ever allocated from it, up to these.",
         },
     )
+    returned = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "How many of these units came back."},
+    )
 
 
 class OrderedLineSchema(Schema):

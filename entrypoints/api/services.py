@@ -11,6 +11,7 @@ from flask import Flask, Request, current_app, request
 
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
+from ...domain.use_cases.order_actions import OrderActions
 from ...domain.use_cases.vendor_actions import VendorActions
 from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
@@ -49,6 +50,7 @@ class ApiServices:
 
     read_model: ReadModel
     place_orders: PlaceBatch
+    order_actions: OrderActions
     vendor_actions: VendorActions
     gateways: Gateways
     # A new UUIDv7 each time.

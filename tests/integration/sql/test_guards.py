@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.sql.transaction import Transaction
 from order_aggregator.domain.errors import Conflict, ConstraintViolated, OrderAggregatorError
+from order_aggregator.domain.order import FIRST_STATUS, STEPS, OrderStatus
 from order_aggregator.testing.shop import Shop, next_order_id
 from order_aggregator.testing.shop_work import NOW, stock_up, work
 
@@ -44,16 +45,18 @@ REFUSED = {
     "a line of no order": f"UPDATE order_lines SET order_id = {FAR}",
     "a line of no product": "UPDATE order_lines SET product_id = 'pear'",
     "an empty allocation": "INSERT INTO allocations"
-    " SELECT order_id, product_id, 'acme', 0, 9 FROM order_lines",
+    " SELECT order_id, product_id, 'acme', 0, 9, 0 FROM order_lines",
     "an allocation of no vendor": "INSERT INTO allocations"
-    " SELECT order_id, product_id, 'nobody', 1, 9 FROM order_lines",
+    " SELECT order_id, product_id, 'nobody', 1, 9, 0 FROM order_lines",
     "an allocation of no line": "INSERT INTO allocations"
-    f" SELECT {FAR}, product_id, 'acme', 1, 9 FROM order_lines",
+    f" SELECT {FAR}, product_id, 'acme', 1, 9, 0 FROM order_lines",
     "less than nothing stale": "UPDATE central_stock SET stale = -1",
     "more stale than on hand": "UPDATE central_stock SET stale = 11",
     "reserved beyond what is not stale": "UPDATE central_stock SET stale = 6, reserved = 5",
     "an allocation that is not in its sequence": "INSERT INTO allocations"
-    " SELECT order_id, product_id, 'acme', 2, 1 FROM order_lines",
+    " SELECT order_id, product_id, 'acme', 2, 1, 0 FROM order_lines",
+    "more returned than allocated": "INSERT INTO allocations"
+    " SELECT order_id, product_id, 'acme', 2, 9, 3 FROM order_lines",
     "more counted than allocated": "UPDATE vendor_stock SET counted = allocated + 1",
     "less than nothing counted": "UPDATE vendor_stock SET counted = -1",
     "a mark of no stock": "INSERT INTO allocation_marks"
@@ -104,6 +107,30 @@ def test_the_database_refuses_what_breaks_a_rule(engine: Engine, shop: Shop) -> 
 
 def test_the_database_allows_what_a_report_may_bring_about(engine: Engine, shop: Shop) -> None:
     assert outcomes(engine, ALLOWED) == dict.fromkeys(ALLOWED, "1 changed")
+
+
+@pytest.mark.parametrize("before", OrderStatus)
+@pytest.mark.parametrize("after", OrderStatus)
+def test_the_database_takes_the_steps_of_the_domains_table_and_no_other(
+    engine: Engine, shop: Shop, before: OrderStatus, after: OrderStatus
+) -> None:
+    way = [after]
+    status = before
+    while status is not FIRST_STATUS:
+        way.insert(0, status)
+        [status] = [known for known, steps in STEPS.items() if status in steps]
+    with Transaction(engine) as transaction:
+        for step in way[:-1]:
+            transaction.fetch_all(text(_step_to(step)))
+        transaction.commit()
+    allowed = after in STEPS[before] or before is after
+    expected = "1 changed" if allowed else "ConstraintViolated"
+    assert outcomes(engine, {"step": _step_to(after)}) == {"step": expected}
+
+
+def _step_to(status: OrderStatus) -> str:
+    failure = "'x'" if status is OrderStatus.FAILED else "NULL"
+    return f"UPDATE orders SET status = '{status}', failure = {failure} RETURNING id"
 
 
 def test_what_exists_already_is_a_conflict(engine: Engine, shop: Shop) -> None:

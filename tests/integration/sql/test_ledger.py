@@ -24,8 +24,12 @@ CORRUPTIONS = {
         {("reserved", "apple", 3, 5)},
     ),
     "status": (
-        "UPDATE orders SET status = 'cancelled' WHERE status = 'fulfilled'",
-        {("allocated", "fulfilled order", 0, 4)},
+        "UPDATE orders SET status = 'fulfilled' WHERE status = 'reserved'",
+        {
+            ("reserved", "apple", 0, 3),
+            ("reserved", "pear", 0, 1),
+            ("allocated", "reserved order", 4, 0),
+        },
     ),
     "lost status": (
         "UPDATE orders SET status = 'cancelled' WHERE status = 'reserved'",

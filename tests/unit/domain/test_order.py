@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from order_aggregator.domain.errors import IllegalTransition, InvalidValue
 from order_aggregator.domain.order import (
+    FIRST_STATUS,
     MAX_LINES,
+    STEPS,
     Allocation,
     Order,
     OrderLine,
     OrderStatus,
     check_lines,
+    merged,
 )
 from order_aggregator.testing.shop import lines, reserved_order
 
@@ -22,11 +27,21 @@ CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = CREATED + timedelta(minutes=1)
 ALLOCATION = Allocation(product_id="apple", vendor_id="acme", quantity=2)
 
-STEPS: dict[OrderStatus, Callable[[Order], Order]] = {
+TAKE: dict[OrderStatus, Callable[[Order], Order]] = {
     OrderStatus.FULFILLED: lambda order: order.fulfil([ALLOCATION], LATER),
     OrderStatus.FAILED: lambda order: order.fail("no vendor has it", LATER),
     OrderStatus.CANCELLED: lambda order: order.cancel(LATER),
+    OrderStatus.RETURNED: lambda order: order.give_back(None, LATER),
 }
+
+
+def _in(status: OrderStatus) -> Order:
+    """An order that has come there."""
+    order = reserved_order(CREATED, apple=2)
+    if status is FIRST_STATUS:
+        return order
+    [before] = [known for known, steps in STEPS.items() if status in steps]
+    return TAKE[status](_in(before))
 
 
 def test_an_order_starts_reserved() -> None:
@@ -65,12 +80,30 @@ def test_a_step_leaves_the_order_it_started_from_as_it_was() -> None:
     assert order.status is OrderStatus.RESERVED
 
 
-@pytest.mark.parametrize("end", STEPS)
-@pytest.mark.parametrize("step", STEPS)
-def test_an_order_that_has_ended_takes_no_further_step(end: OrderStatus, step: OrderStatus) -> None:
-    ended = STEPS[end](reserved_order(CREATED, apple=2))
-    with pytest.raises(IllegalTransition, match=end):
-        STEPS[step](ended)
+@pytest.mark.parametrize("status", OrderStatus)
+@pytest.mark.parametrize("step", TAKE)
+def test_an_order_takes_the_steps_of_the_table_and_no_other(
+    status: OrderStatus, step: OrderStatus
+) -> None:
+    order = _in(status)
+    assert order.status is status
+    if step in STEPS[status]:
+        assert TAKE[step](order).status is step
+    else:
+        with pytest.raises(IllegalTransition, match=status):
+            TAKE[step](order)
+
+
+def test_the_diagram_shows_the_table() -> None:
+    text = Path(__file__, "../../../../docs/orders.md").resolve().read_text()
+    shown = set(re.findall(r"^    (\S+) --> (\S+)$", text, re.MULTILINE))
+    steps = {(str(one), str(other)) for one, others in STEPS.items() for other in others}
+    assert shown == steps | {("[*]", str(FIRST_STATUS))}
+
+
+def test_lines_of_the_same_product_are_merged_where_the_first_stands() -> None:
+    wanted = [*lines({"apple": 1, "pear": 1}), *lines({"apple": 2})]
+    assert merged(wanted) == lines({"apple": 3, "pear": 1})
 
 
 @pytest.mark.parametrize("quantity", [0, -1, True, 1.0, 2**63, "2", None])

@@ -30,6 +30,8 @@ def test_every_call_of_the_contract_is_documented(document: Any) -> None:
         "POST /v1/api/order",
         "GET /v1/api/order",
         "GET /v1/api/order/{order_id}",
+        "POST /v1/api/order/{order_id}/cancel",
+        "POST /v1/api/order/{order_id}/return",
         "GET /v1/api/vendor",
         "GET /v1/api/vendor/{vendor_id}",
         "GET /v1/api/vendor/{vendor_id}/rejections",

@@ -97,12 +97,15 @@ def test_a_fulfilled_order_names_the_vendors_of_each_line(api: ApiUnderTest) -> 
         "2026-01-01T01:00:00.000000+00:00",
     )
     assert order["lines"] == [
-        {**lines[0], "allocations": [{"vendor_id": "acme", "quantity": 1, "sequence": 1}]},
+        {
+            **lines[0],
+            "allocations": [{"vendor_id": "acme", "quantity": 1, "sequence": 1, "returned": 0}],
+        },
         {
             **lines[1],
             "allocations": [
-                {"vendor_id": "acme", "quantity": 9, "sequence": 9},
-                {"vendor_id": "bits/co", "quantity": 5, "sequence": 5},
+                {"vendor_id": "acme", "quantity": 9, "sequence": 9, "returned": 0},
+                {"vendor_id": "bits/co", "quantity": 5, "sequence": 5, "returned": 0},
             ],
         },
     ]

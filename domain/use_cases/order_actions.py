@@ -1,0 +1,16 @@
+"""What can be done with an order that was placed."""
+
+from __future__ import annotations
+
+import attrs
+
+from .cancel_orders import CancelOrders
+from .return_order import ReturnOrder
+
+
+@attrs.frozen(kw_only=True)
+class OrderActions:
+    """The use cases about orders that were placed."""
+
+    cancel: CancelOrders
+    give_back: ReturnOrder

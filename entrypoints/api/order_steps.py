@@ -1,0 +1,178 @@
+"""What can be done with an order that was placed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+from werkzeug.exceptions import NotFound
+
+from ...domain.errors import InvalidValue, UnknownOrder
+from ...domain.order import MAX_LINES, Order, ReturnLine
+from ...domain.values import MAX_QUANTITY
+from . import refusals
+from .blueprint import ApiBlueprint
+from .bodies import json_body
+from .idempotency import REPLAYED_HEADER, answered, request_key
+from .order_requests import IDEMPOTENCY_KEY_HEADER
+from .orders import order_document
+from .problems import InvalidRequest
+from .responses import JSON, json_response
+from .routing import PREFIX
+from .schemas import TEXT_ID, OrderSchema
+from .services import app_state, current_request
+
+blueprint = ApiBlueprint("order-steps", __name__, description="Orders", url_prefix=PREFIX)
+
+_RETURN_FIELDS = ("product_id", "quantity", "vendor_id")
+RETURN_BODY = {
+    "required": True,
+    "content": {
+        JSON: {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "restock": {
+                        "type": "boolean",
+                        "default": True,
+                        "description": "Whether the units go on sale again, where they came from.",
+                    },
+                    "lines": {
+                        "type": "array",
+                        "description": "What comes back; unless told, all that has not yet.",
+                        "minItems": 1,
+                        "maxItems": MAX_LINES,
+                        "items": {
+                            "type": "object",
+                            "required": ["product_id", "quantity"],
+                            "additionalProperties": False,
+                            "properties": {
+                                "product_id": TEXT_ID,
+                                "quantity": {
+                                    "type": "integer",
+                                    "minimum": 1,
+                                    "maximum": MAX_QUANTITY,
+                                },
+                                "vendor_id": {
+                                    **TEXT_ID,
+                                    "description": "Unless told, of one vendor after the other.",
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+            "example": {"lines": [{"product_id": "sku-espresso-beans", "quantity": 1}]},
+        }
+    },
+}
+
+
+@blueprint.operation(
+    "POST",
+    "/order/<uuid:order_id>/cancel",
+    response=(200, OrderSchema()),
+    prebuilt=True,
+    refusals=(
+        refusals.UNKNOWN_ORDER,
+        refusals.NO_SUCH_STEP,
+        refusals.OVERLOADED,
+        refusals.CONFLICT,
+        refusals.STORAGE_UNAVAILABLE,
+    ),
+)
+def cancel_order(order_id: UUID) -> Response:
+    """Withdraw an order that is not fulfilled yet. Doing it again changes nothing."""
+    outcome = app_state().services.order_actions.cancel([order_id])[order_id]
+    if isinstance(outcome, UnknownOrder):
+        raise NotFound(f"no order {order_id}") from outcome
+    if not isinstance(outcome, Order):
+        raise outcome
+    return json_response(order_document(outcome))
+
+
+@blueprint.operation(
+    "POST",
+    "/order/<uuid:order_id>/return",
+    response=(200, OrderSchema()),
+    prebuilt=True,
+    headers=REPLAYED_HEADER,
+    refusals=(
+        refusals.UNKNOWN_ORDER,
+        refusals.NO_SUCH_STEP,
+        refusals.RETURN_REFUSED,
+        refusals.MALFORMED_JSON,
+        refusals.TOO_LARGE,
+        refusals.UNSUPPORTED_MEDIA_TYPE,
+        refusals.INVALID_ORDER,
+        refusals.REQUEST_KEY_REUSED,
+        refusals.OVERLOADED,
+        refusals.CONFLICT,
+        refusals.STORAGE_UNAVAILABLE,
+    ),
+    parameters=[IDEMPOTENCY_KEY_HEADER],
+    requestBody=RETURN_BODY,
+)
+def return_order(order_id: UUID) -> Response:
+    """Take units of a fulfilled order back, some or all, never more than were supplied.
+
+    Without an Idempotency-Key a part that is told twice comes back twice.
+    """
+    services, request = app_state().services, current_request()
+    key = request_key(request)
+    lines, restock = parse_return(json_body(request, services.limits.max_body_bytes))
+    try:
+        answer = services.order_actions.give_back(
+            order_id, lines, _rendered, restock=restock, request=key
+        )
+    except UnknownOrder as error:
+        raise NotFound(f"no order {order_id}") from error
+    return answered(answer)
+
+
+def parse_return(document: Any) -> tuple[list[ReturnLine] | None, bool]:
+    """What comes back, and whether it is restocked; raises InvalidRequest."""
+    if not isinstance(document, dict):
+        raise InvalidRequest({"body": ["must be an object"]})
+    errors = {key[:100]: ["unknown field"] for key in document if key not in ("lines", "restock")}
+    restock = document.get("restock", True)
+    if not isinstance(restock, bool):
+        errors["restock"] = ["must be true or false"]
+    lines = document.get("lines")
+    if "lines" in document and (not isinstance(lines, list) or not 1 <= len(lines) <= MAX_LINES):
+        errors["lines"] = [f"must be an array of 1 to {MAX_LINES} lines"]
+        lines = []
+    found = [_line(line, f"lines.{position}", errors) for position, line in enumerate(lines or ())]
+    if errors:
+        raise InvalidRequest(errors)
+    told = [line for line in found if line is not None]
+    return told or None, bool(restock)
+
+
+def _line(line: Any, place: str, errors: dict[str, list[str]]) -> ReturnLine | None:
+    if not isinstance(line, dict):
+        errors[place] = ["must be an object"]
+        return None
+    wrong = {f"{place}.{key[:100]}": ["unknown field"] for key in line if key not in _RETURN_FIELDS}
+    wrong |= {
+        f"{place}.{key}": ["is required"] for key in ("product_id", "quantity") if key not in line
+    }
+    valid: dict[str, Any] = {"product_id": "valid", "quantity": 1}
+    for key in _RETURN_FIELDS:
+        try:
+            if key in line and line[key] is None:
+                wrong[f"{place}.{key}"] = ["must not be null"]
+            elif key in line:
+                # Each alone, so that one wrong field does not hide another.
+                ReturnLine(**(valid | {key: line[key]}))
+        except InvalidValue as error:
+            wrong[f"{place}.{key}"] = [error.expected]
+    errors.update(wrong)
+    return None if wrong else ReturnLine(**line)
+
+
+def _rendered(order: Order) -> str:
+    return json.dumps(order_document(order))
