@@ -8,7 +8,13 @@ from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from . import problems, refusals
 from .routing import PREFIX, IdConverter, VendorConverter
-from .schemas import TEXT_ID, InsufficientStockSchema, InvalidRequestSchema, ProblemSchema
+from .schemas import (
+    TEXT_ID,
+    InsufficientStockSchema,
+    InvalidRequestSchema,
+    ProblemSchema,
+    StockChangedSchema,
+)
 
 ASSETS = PREFIX + "/swagger/assets/"
 # Seen from where the document or the page lies, so that both may be mounted anywhere.
@@ -86,5 +92,6 @@ def document(app: Flask) -> DocumentedApi:
     schemas = api.spec.components
     schemas.schema("InvalidRequest", schema=InvalidRequestSchema)
     schemas.schema("InsufficientStock", schema=InsufficientStockSchema)
+    schemas.schema("StockChanged", schema=StockChangedSchema)
     app.register_blueprint(blueprint)
     return api

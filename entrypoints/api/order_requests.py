@@ -49,7 +49,7 @@ _LINES = {
         REFERENCE: _REFERENCE,
         "lines": {
             "type": "array",
-            "description": "Each line of another product.",
+            "description": "Lines of the same product count as one.",
             "minItems": 1,
             "maxItems": MAX_LINES,
             "items": _LINE,
