@@ -7,22 +7,27 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import attrs
 import click
 
 from ..adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
 from ..domain.errors import OrderAggregatorError
+from ..domain.order import OrderStatus
 from .runtime.gc_tuning import reduce_gc
 from .runtime.listening import require_free_port
 from .runtime.logs import configure_logs
 from .runtime.retry import ShutdownRequested, retry_until_available
 from .runtime.signals import exit_with_parent, stop_on_signals
 
+_STATUSES = [status.value for status in OrderStatus]
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..bootstrap import Container
+    from ..domain.order import Order
     from .sync import Vendors
 
 
@@ -303,6 +308,110 @@ def vendor_approve(vendor_id: str) -> None:
     _, container = _set_up()
     container.approve_report()(vendor_id)
     click.echo(f"the next report of {vendor_id} is believed")
+
+
+@cli.group()
+def order() -> None:
+    """Place orders, look at them, cancel them, take them back."""
+
+
+_JSON = click.option("--json", "is_json", is_flag=True, help="For programs: as the API has it.")
+
+
+def _show(order: Order, *, is_json: bool) -> None:
+    from .orders import as_json, details
+
+    click.echo(as_json(order) if is_json else "\n".join(details(order)))
+
+
+@order.command("place")
+@click.argument("lines", nargs=-1, required=True, metavar="PRODUCT=QUANTITY...")
+@click.option("--key", help="Of an idempotency key: the same order again, if it was placed.")
+@click.option("--reference", help="Your own name for it.")
+@_JSON
+def order_place(
+    lines: tuple[str, ...], key: str | None, reference: str | None, *, is_json: bool
+) -> None:
+    """Place an order of one product or of several."""
+    from uuid_utils.compat import uuid7
+
+    from .orders import parse_lines, place
+
+    _, container = _set_up()
+    told = parse_lines(lines)
+    placed = place(container.place_orders(), told, uuid7, key=key, reference=reference)
+    _show(placed, is_json=is_json)
+
+
+@order.command("show")
+@click.argument("order_id", type=click.UUID)
+@_JSON
+def order_show(order_id: UUID, *, is_json: bool) -> None:
+    """Show an order, and who supplies it."""
+    from .orders import show
+
+    _, container = _set_up()
+    _show(show(container.read_model(), order_id), is_json=is_json)
+
+
+@order.command("list")
+@click.option("--status", type=click.Choice(_STATUSES), help="Orders that are so now.")
+@click.option("--product", help="Orders with a line of it.")
+@click.option("--vendor", "vendor_id", help="Orders that it supplies a part of.")
+@click.option("--reference", help="Orders with this reference.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000))
+@_JSON
+def order_list(
+    status: str | None,
+    product: str | None,
+    vendor_id: str | None,
+    reference: str | None,
+    limit: int,
+    *,
+    is_json: bool,
+) -> None:
+    """List orders, newest first."""
+    from ..domain.ports.read_model import OrderFilter
+    from .orders import as_json, listing, table
+
+    _, container = _set_up()
+    wanted = OrderFilter(
+        status=None if status is None else OrderStatus(status),
+        product_id=product,
+        vendor_id=vendor_id,
+        reference=reference,
+    )
+    found = list(listing(container.read_model(), wanted, limit))
+    for line in map(as_json, found) if is_json else table(found):
+        click.echo(line)
+
+
+@order.command("cancel")
+@click.argument("order_id", type=click.UUID)
+@_JSON
+def order_cancel(order_id: UUID, *, is_json: bool) -> None:
+    """Withdraw an order that is not fulfilled yet."""
+    from .orders import cancel
+
+    _, container = _set_up()
+    _show(cancel(container.order_actions(), order_id), is_json=is_json)
+
+
+@order.command("return")
+@click.argument("order_id", type=click.UUID)
+@click.argument("lines", nargs=-1, metavar="[PRODUCT=QUANTITY...]")
+@click.option("--no-restock", is_flag=True, help="Do not put the units on sale again.")
+@_JSON
+def order_return(
+    order_id: UUID, lines: tuple[str, ...], *, no_restock: bool, is_json: bool
+) -> None:
+    """Take units of a fulfilled order back: these, or all."""
+    from .orders import give_back, parse_lines
+
+    _, container = _set_up()
+    actions, told = container.order_actions(), parse_lines(lines)
+    returned = give_back(actions, container.read_model(), order_id, told, restock=not no_restock)
+    _show(returned, is_json=is_json)
 
 
 @cli.command("mock-vendors")

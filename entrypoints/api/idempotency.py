@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from flask import Request, Response
 
 from ...domain.use_cases.idempotency import Answer, RequestKey
-from .order_requests import IDEMPOTENCY_KEY, check_idempotency_key
+from ...domain.use_cases.place_orders import MAX_KEY_LENGTH
+from .problems import InvalidRequest
 from .responses import json_text_response
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+# Printable ASCII: what every server and proxy passes on unchanged, but for spaces around it.
+_KEY = re.compile(rf"[\x21-\x7E]([\x20-\x7E]{{0,{MAX_KEY_LENGTH - 2}}}[\x21-\x7E])?")
+IDEMPOTENCY_KEY_HEADER = {
+    "name": IDEMPOTENCY_KEY,
+    "in": "header",
+    "description": "Repeating a request with the same key has no second effect. Spaces around it "
+    "do not count.",
+    "required": False,
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY_LENGTH,
+        "pattern": f"^{_KEY.pattern}$",
+    },
+}
 REPLAYED = "Idempotent-Replayed"
 REPLAYED_HEADER = {
     REPLAYED: {
@@ -19,10 +37,22 @@ REPLAYED_HEADER = {
 }
 
 
+def idempotency_key(request: Request) -> str | None:
+    """The key, if there is one; raises InvalidRequest for one that is none."""
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return None
+    key = key.strip(" ")
+    if not _KEY.fullmatch(key):
+        raise InvalidRequest(
+            {IDEMPOTENCY_KEY: [f"must be 1 to {MAX_KEY_LENGTH} printable ASCII characters"]}
+        )
+    return key
+
+
 def request_key(request: Request) -> RequestKey | None:
     """The key, with a digest of what is asked for; raises InvalidRequest for one that is none."""
-    key = request.headers.get(IDEMPOTENCY_KEY)
-    check_idempotency_key(key)
+    key = idempotency_key(request)
     if key is None:
         return None
     asked = f"{request.method} {request.path}\n".encode() + request.get_data()

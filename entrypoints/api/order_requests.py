@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -11,17 +10,13 @@ import attrs
 
 from ...domain.errors import InvalidValue, UnknownProducts
 from ...domain.order import MAX_LINES, MAX_REFERENCE_LENGTH, OrderLine
-from ...domain.use_cases.place_orders import MAX_KEY_LENGTH, PlaceOrder
+from ...domain.use_cases.place_orders import PlaceOrder
 from ...domain.values import MAX_QUANTITY, check_text
 from .problems import InvalidRequest, UnknownProductFields
 from .responses import JSON
 from .schemas import TEXT_ID, TEXT_PATTERN
 
-IDEMPOTENCY_KEY = "Idempotency-Key"
 REFERENCE = "reference"
-
-# Visible ASCII: what every server and proxy passes on unchanged.
-_IDEMPOTENCY_KEY = re.compile(rf"[\x21-\x7E]{{1,{MAX_KEY_LENGTH}}}")
 
 _REFERENCE = {
     "type": "string",
@@ -73,19 +68,6 @@ REQUEST_BODY = {
         }
     },
 }
-IDEMPOTENCY_KEY_HEADER = {
-    "name": IDEMPOTENCY_KEY,
-    "in": "header",
-    "description": "Repeating a request with the same key never places a second order.",
-    "required": False,
-    "schema": {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": MAX_KEY_LENGTH,
-        "pattern": f"^{_IDEMPOTENCY_KEY.pattern}$",
-    },
-}
-
 Errors = dict[str, Sequence[str]]
 
 
@@ -99,7 +81,6 @@ class OrderRequest:
 
     def command(self, order_id: UUID, idempotency_key: str | None) -> PlaceOrder:
         """The wish to hand on; raises InvalidRequest where the lines do not go together."""
-        check_idempotency_key(idempotency_key)
         try:
             return PlaceOrder(
                 order_id=order_id,
@@ -122,14 +103,6 @@ class OrderRequest:
 
     def _prefix(self, position: int) -> str:
         return "" if self.single else f"lines.{position}."
-
-
-def check_idempotency_key(key: str | None) -> None:
-    """Raise InvalidRequest unless the key is one, or none is given."""
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidRequest(
-            {IDEMPOTENCY_KEY: [f"must be 1 to {MAX_KEY_LENGTH} visible ASCII characters"]}
-        )
 
 
 def parse_order(document: Any) -> OrderRequest:

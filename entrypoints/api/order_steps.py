@@ -15,8 +15,7 @@ from ...domain.values import MAX_QUANTITY
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
-from .idempotency import REPLAYED_HEADER, answered, request_key
-from .order_requests import IDEMPOTENCY_KEY_HEADER
+from .idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, answered, request_key
 from .orders import order_document
 from .problems import InvalidRequest
 from .responses import JSON, json_response

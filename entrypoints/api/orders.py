@@ -15,7 +15,13 @@ from ...domain.values import timestamp_text
 from . import problems, refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
-from .order_requests import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_HEADER, REQUEST_BODY, parse_order
+from .idempotency import (
+    IDEMPOTENCY_KEY_HEADER,
+    REPLAYED,
+    REPLAYED_HEADER,
+    idempotency_key,
+)
+from .order_requests import REQUEST_BODY, parse_order
 from .paging import PAGINATION_HEADER, Paging
 from .request_ids import ENVIRON_KEY
 from .responses import json_response
@@ -46,7 +52,7 @@ _LOCATION = {
     "",
     response=(202, OrderSchema()),
     prebuilt=True,
-    headers=_LOCATION,
+    headers=_LOCATION | REPLAYED_HEADER,
     refusals=(
         refusals.MALFORMED_JSON,
         refusals.REQUEST_TIMEOUT,
@@ -71,7 +77,7 @@ def place_order() -> Response:
     """
     app, request = app_state(), current_request()
     wanted = parse_order(json_body(request, app.services.limits.max_body_bytes))
-    command = wanted.command(app.services.new_order_id(), request.headers.get(IDEMPOTENCY_KEY))
+    command = wanted.command(app.services.new_order_id(), idempotency_key(request))
     try:
         order = app.batcher.submit(command, request.environ[ENVIRON_KEY])
     except UnknownProducts as error:
@@ -81,6 +87,9 @@ def place_order() -> Response:
         return problems.from_domain(error)
     response = json_response(order_document(order), 202)
     response.headers["Location"] = location(request, f"{PREFIX}/order/{order.id}")
+    if order.id != command.order_id:
+        # It was placed before, by a request with the same key.
+        response.headers[REPLAYED] = "true"
     return response
 
 

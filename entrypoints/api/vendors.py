@@ -16,8 +16,7 @@ from ...domain.vendor_sync import VendorTerms
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
-from .idempotency import REPLAYED_HEADER, answered, request_key
-from .order_requests import IDEMPOTENCY_KEY_HEADER
+from .idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, answered, request_key
 from .paging import PAGINATION_HEADER, Paging
 from .problems import SyncInterrupted
 from .schemas import PageQuery, RejectionSchema, SyncSchema, VendorStatusSchema
