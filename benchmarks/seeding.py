@@ -48,7 +48,9 @@ def sqlite_stock(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("INSERT INTO products (id, name) VALUES ('sku-0', 'Product 0')")
         connection.execute(
-            "INSERT INTO central_stock VALUES ('sku-0', ?, 0, ?)", (VENDORS * UNITS, now)
+            "INSERT INTO central_stock (product_id, on_hand, reserved, updated_at)"
+            " VALUES ('sku-0', ?, 0, ?)",
+            (VENDORS * UNITS, now),
         )
         for vendor in vendors:
             connection.execute(
