@@ -124,7 +124,9 @@ def _gateways(settings: Settings) -> dict[str, VendorGateway]:
 
 @_blame_setting("VENDORS_FILE")
 def _vendor_gateways(
-    settings: Settings, unit_of_work: UnitOfWorkFactory, own: Mapping[str, VendorGateway]
+    settings: Settings,
+    unit_of_work: UnitOfWorkFactory,
+    own: Callable[[], Mapping[str, VendorGateway]],
 ) -> VendorGateways:
     from .adapters.vendors.directory import VendorGateways
 
@@ -290,7 +292,9 @@ class Container(containers.DeclarativeContainer):
     withhold_stale_stock = providers.Singleton(WithholdStaleStock, unit_of_work, shared_clock)
     approve_report = providers.Singleton(ApproveReport, unit_of_work)
     retire_vendor = providers.Singleton(RetireVendor, unit_of_work, sync_vendor, read_model)
-    vendor_gateways = providers.Singleton(_vendor_gateways, settings, unit_of_work, gateways)
+    vendor_gateways = providers.Singleton(
+        _vendor_gateways, settings, unit_of_work, gateways.provider
+    )
     plan_sync = providers.Singleton(PlanSync, unit_of_work, shared_clock)
     vendor_actions = providers.Singleton(
         VendorActions,

@@ -74,7 +74,7 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
             place_orders=_accept,
             order_actions=shop.order_actions,
             vendor_actions=shop.vendor_actions,
-            gateways=VendorGateways(shop.storage.unit_of_work, {}),
+            gateways=VendorGateways(shop.storage.unit_of_work, dict),
             new_order_id=uuid7,
             readiness_checks={},
             wake_relay=lambda: None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 
@@ -12,7 +12,6 @@ from ...domain.ports.vendor_directory import DeclaredVendor
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.declare_vendors import DeclareVendors
 from ..system.log import Log
-from .config import gateway_of, read_declared
 
 log = Log()
 
@@ -29,10 +28,13 @@ class VendorGateways:
     def __init__(
         self,
         unit_of_work: UnitOfWorkFactory,
-        own: Mapping[str, VendorGateway],
+        own: Callable[[], Mapping[str, VendorGateway]],
         file: Path | None = None,
     ) -> None:
-        """`own` are the program's; a vendors file declares the vendors that it lists."""
+        """`own` gives the program's, when somebody asks for vendors first: they take memory.
+
+        A vendors file declares the vendors that it lists.
+        """
         self._unit_of_work = unit_of_work
         self._own = own
         self._file = file
@@ -45,6 +47,8 @@ class VendorGateways:
     def require_usable_file(self) -> None:
         """Raise InvalidValue where no vendor of the vendors file can be read."""
         if self._file is not None:
+            from .config import read_declared
+
             declared, mistakes = read_declared(self._file)
             if mistakes and not declared:
                 raise mistakes[0]
@@ -72,11 +76,13 @@ class VendorGateways:
                 declared, disabled = uow.vendors.declared(), uow.vendors.disabled()
             found = {each.vendor.id: self._gateway(each) for each in declared}
         made = {key: gateway for key, gateway in found.items() if gateway is not None}
-        return made | dict(self._own), disabled
+        return made | dict(self._own()), disabled
 
     def _gateway(self, declared: DeclaredVendor) -> VendorGateway | None:
         known, gateway = self._made.get(declared.vendor.id, (None, None))
         if known is None or (known.entry, known.folder) != (declared.entry, declared.folder):
+            from .config import gateway_of
+
             try:
                 gateway = gateway_of(declared)
             except InvalidValue as error:
@@ -90,6 +96,8 @@ class VendorGateways:
         stamp = _stamp(self._file)
         if self._file is None or stamp == self._read:
             return
+        from .config import read_declared
+
         try:
             declared, mistakes = read_declared(self._file)
         except InvalidValue as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...adapters.vendors.config import declare
 from ...domain.errors import InvalidValue
 from ...domain.ports.vendor_directory import DeclaredVendor
 from .problems import InvalidRequest
@@ -47,6 +46,8 @@ def parse_vendor(vendor_id: str, document: Any) -> DeclaredVendor:
     for field in ("headers", "auth"):
         if _has_reference(document.get(field)):
             raise InvalidRequest({field: ["must hold text; only a vendors file may refer to more"]})
+    from ...adapters.vendors.config import declare
+
     try:
         return declare({**document, "id": vendor_id}, Path("/"))
     except InvalidValue as error:

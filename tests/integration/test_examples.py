@@ -37,7 +37,7 @@ def test_the_service_in_another_program() -> None:
 
 def test_a_policy_of_ones_own() -> None:
     assert run("own_policy.py").splitlines()[-1] == (
-        "fulfilled by [{'vendor_id': 'northside', 'quantity': 3, 'sequence': 3}]"
+        "fulfilled by [{'vendor_id': 'northside', 'quantity': 3, 'sequence': 3, 'returned': 0}]"
     )
 
 

@@ -44,7 +44,7 @@ def file(tmp_path: Path) -> File:
 
 def test_a_vendors_file_is_read_again_when_it_changes(storage: MemoryStorage, file: File) -> None:
     file.write(ENTRY | {"id": "a"}, ENTRY | {"id": "b"})
-    found = VendorGateways(storage.unit_of_work, {}, file.path)
+    found = VendorGateways(storage.unit_of_work, dict, file.path)
     assert list(found.all()) == ["a", "b"]
     same = found.get("a")
     assert found.get("a") is same
@@ -54,14 +54,14 @@ def test_a_vendors_file_is_read_again_when_it_changes(storage: MemoryStorage, fi
     with pytest.raises(UnknownVendor):
         found.get("b")
     # Another process that has no file finds them too.
-    assert list(VendorGateways(storage.unit_of_work, {}).all()) == ["a", "c"]
+    assert list(VendorGateways(storage.unit_of_work, dict).all()) == ["a", "c"]
 
 
 def test_a_wrong_entry_stops_nobody_and_withdraws_nobody(
     storage: MemoryStorage, file: File
 ) -> None:
     file.write(ENTRY | {"id": "a"}, ENTRY | {"id": "b"})
-    found = VendorGateways(storage.unit_of_work, {}, file.path)
+    found = VendorGateways(storage.unit_of_work, dict, file.path)
     assert list(found.all()) == ["a", "b"]
     file.write({"id": "a"}, ENTRY | {"id": "c"})
     assert list(found.all()) == ["a", "b", "c"]
@@ -79,7 +79,7 @@ def test_vendors_are_added_beside_those_of_the_file_and_the_programs_own(
     file.write(ENTRY | {"id": "a"})
     shop = Shop(storage)
     own = {"mine": Feed(snapshot("mine", {}, shop.clock.now()))}
-    found = VendorGateways(storage.unit_of_work, own, file.path)
+    found = VendorGateways(storage.unit_of_work, lambda: own, file.path)
     found.all()
     add = DeclareVendors(storage.unit_of_work)
     add([declare(ENTRY | {"id": "b"}, file.path.parent)])
@@ -92,7 +92,7 @@ def test_vendors_are_added_beside_those_of_the_file_and_the_programs_own(
 
 def test_the_disabled_are_found_but_not_synced(storage: MemoryStorage, file: File) -> None:
     file.write(ENTRY | {"id": "a"}, ENTRY | {"id": "b"})
-    found = VendorGateways(storage.unit_of_work, {}, file.path)
+    found = VendorGateways(storage.unit_of_work, dict, file.path)
     found.all()
     EnableVendor(storage.unit_of_work)("a", enabled=False)
     assert list(found.enabled()) == ["b"]
@@ -105,6 +105,6 @@ def test_what_cannot_be_used_here_is_left_out(
     monkeypatch.setenv("ACME_KEY", "s3cret")
     secret = {"id": "a", "name": "A", "type": "http", "format": "csv", "url": "http://a.test/"}
     file.write(secret | {"headers": {"X-Key": {"env": "ACME_KEY"}}}, ENTRY | {"id": "b"})
-    assert list(VendorGateways(storage.unit_of_work, {}, file.path).all()) == ["a", "b"]
+    assert list(VendorGateways(storage.unit_of_work, dict, file.path).all()) == ["a", "b"]
     monkeypatch.delenv("ACME_KEY")
-    assert list(VendorGateways(storage.unit_of_work, {}).all()) == ["b"]
+    assert list(VendorGateways(storage.unit_of_work, dict).all()) == ["b"]
