@@ -60,8 +60,9 @@ class PlanSync:
 
     def __call__(self, vendor_id: str, wait: timedelta) -> None:
         """In so long. Raises StorageUnavailable or Conflict."""
+        at = self._clock.now() + wait
         with self._unit_of_work() as uow:
-            uow.vendors.plan_sync(vendor_id, self._clock.now() + wait)
+            uow.vendors.plan_sync(vendor_id, at)
             uow.commit()
 
 

@@ -66,7 +66,8 @@ class ForgetKeys:
 
     def __call__(self) -> int:
         """How many were forgotten. Raises StorageUnavailable or Conflict."""
+        before = self._clock.now() - self._keep
         with self._unit_of_work() as uow:
-            forgotten = uow.idempotency_keys.forget(self._clock.now() - self._keep, BITE)
+            forgotten = uow.idempotency_keys.forget(before, BITE)
             uow.commit()
         return forgotten

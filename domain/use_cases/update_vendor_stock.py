@@ -96,8 +96,8 @@ class UpdateVendorStock:
         answer: Callable[[SyncResult], str],
         request: RequestKey | None,
     ) -> Answer:
+        now = self._clock.now()
         with self._unit_of_work() as uow:
-            now = self._clock.now()
             intake = self._begin(uow, self._intake(vendor, terms, now, None))
             # Looked up once the vendor is locked: whoever held it has committed by now.
             if earlier := find_answer(uow, request):
