@@ -222,12 +222,23 @@ class _SyncLoop:
 
     def run(self) -> None:
         """Until told to stop."""
+        gateways: Mapping[str, VendorGateway] = {}
         with suppress(ShutdownRequested):
             while not self._stop.is_set():
-                gateways = retry_until_available(self._vendors.enabled, self._stop, "sync.waiting")
+                gateways = self._look(gateways)
                 end = monotonic() + LOOK_EVERY
                 while monotonic() < end and not self._stop.wait(STOP_CHECK):
                     self._start_due(gateways)
+
+    def _look(self, known: Mapping[str, VendorGateway]) -> Mapping[str, VendorGateway]:
+        """Who is to be synced now; those that were before, where that cannot be told."""
+        try:
+            return retry_until_available(self._vendors.enabled, self._stop, "sync.waiting")
+        except ShutdownRequested:
+            raise
+        except Exception:
+            log.exception("sync.crashed")  # the next look may do better
+            return known
 
     def join(self, thread: Thread) -> None:
         """Wait a little for what is about to be committed."""

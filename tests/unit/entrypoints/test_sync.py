@@ -50,6 +50,7 @@ class _Vendors:
         self.planned: dict[str, timedelta] = {}
         self.gateways: dict[str, VendorGateway] = {}
         self.is_away = False
+        self.is_broken = False
         for vendor_id in vendor_ids:
             self.add(vendor_id)
 
@@ -61,6 +62,8 @@ class _Vendors:
     def enabled(self) -> Mapping[str, VendorGateway]:
         if self.is_away:
             raise StorageUnavailable
+        if self.is_broken:
+            raise KeyError
         return dict(self.gateways)
 
     def sync(self, gateway: VendorGateway, *, progress: Progress) -> SyncResult:
@@ -112,6 +115,17 @@ def test_it_goes_on_when_the_storage_is_back() -> None:
         assert vendors.asked == []
         vendors.is_away = False
         vendors.wait_for("acme")
+
+
+def test_a_bug_does_not_end_it() -> None:
+    vendors = _Vendors("acme")
+    with syncing(vendors.sync, vendors, 0.05 * SECOND, Event(), vendors.plan):
+        vendors.wait_for("acme")
+        vendors.is_broken = True
+        vendors.wait_for("acme", vendors.asked.count("acme") + 30)
+        vendors.is_broken = False
+        vendors.add("bert")
+        vendors.wait_for("bert")
 
 
 def test_a_file_is_read_as_soon_as_it_changes(tmp_path: Path) -> None:
