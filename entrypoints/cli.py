@@ -124,6 +124,7 @@ def run() -> None:
     settings, container, stop = _start()
     require_free_port(settings.host, settings.port)
     _preflight(container)
+    container.gateways()
     if settings.vendors_file is None:
         _refuse_mock_port_of_api(settings)
         _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
@@ -176,6 +177,8 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
     if vendor_id is not None and retired_id is not None:
         raise click.UsageError("--vendor and --retire each name the only vendor: give one of them")
     _, container, stop = _start()
+    # What is wrong with the mock vendors is said before the database is waited for.
+    container.gateways()
     vendors: Vendors = container.vendor_gateways()
     if vendor_id is not None:
         gateways = retry_until_available(vendors.enabled, stop, "sync.waiting")
