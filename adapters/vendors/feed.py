@@ -199,15 +199,21 @@ class FeedReader:
         self._rows.finish()
         return not self._rows.shifted
 
-    def snapshot(self, evidence: datetime | None) -> Snapshot:
-        """What all documents say: as of the earliest, where each has a date, else as of `evidence`.
+    def report(self, evidence: datetime | None, version: str) -> Snapshot | StockUpdates:
+        """What all documents say, or which changes they tell of. To be called after `finish`.
 
-        InvalidSnapshot where too many rows are bad. To be called after `finish`.
+        As of the earliest, where each has a date, else as of `evidence`. `version` tells two feeds
+        of changes apart that read the same. InvalidSnapshot where too many rows are bad.
         """
         self._refuse_many()
         stated = [date for date in self._dates if date is not None]
+        as_of = min(stated) if len(stated) == len(self._dates) > 0 else None
+        if self._format.changes:
+            return self._updates(as_of, evidence, version)
         # Each row may have the date of the whole.
-        as_of = min(stated) if len(stated) == len(self._dates) > 0 else self._rows.only_date()
+        return self._snapshot(as_of or self._rows.only_date(), evidence)
+
+    def _snapshot(self, as_of: datetime | None, evidence: datetime | None) -> Snapshot:
         return Snapshot(
             vendor=self._vendor,
             as_of=evidence if as_of is None else as_of,
@@ -218,14 +224,9 @@ class FeedReader:
             findings=tuple(self.findings()),
         )
 
-    def updates(self, evidence: datetime | None, version: str) -> StockUpdates:
-        """The changes that all documents tell of. `version` tells two apart that read the same.
-
-        InvalidSnapshot where too many rows are bad. To be called after `finish`.
-        """
-        self._refuse_many()
-        stated = [date for date in self._dates if date is not None]
-        as_of = min(stated) if len(stated) == len(self._dates) > 0 else None
+    def _updates(
+        self, as_of: datetime | None, evidence: datetime | None, version: str
+    ) -> StockUpdates:
         self._digest.update(version.encode())
         return StockUpdates(
             vendor=self._vendor,

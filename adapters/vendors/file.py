@@ -44,9 +44,7 @@ class FileVendorGateway:
             problem = f"{self.path}: {error.strerror or error}"
             raise VendorUnavailable(self.vendor.id, problem) from error
         reader.finish()
-        if self.feed_format.changes:
-            return reader.updates(changed, changed.isoformat())
-        return reader.snapshot(changed)
+        return reader.report(changed, changed.isoformat())
 
     def stamp(self) -> object:
         """Another one once the file has changed; None while it is not there."""

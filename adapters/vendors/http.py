@@ -92,7 +92,7 @@ class HttpVendorGateway:
         """Download and read the feed. Raises VendorUnavailable or InvalidSnapshot."""
         with Deadline(self.timeout) as deadline, self._client() as client:
             for _ in range(READINGS):
-                last = self._last[0] if self._last else None
+                last = next(iter(self._last), None)
                 download = _Download(self, client, deadline, last)
                 try:
                     reader = download.read()
@@ -107,11 +107,11 @@ class HttpVendorGateway:
 
     def _report(self, reader: FeedReader, download: _Download) -> Snapshot | StockUpdates:
         evidence = min(download.evidence, default=None)
-        if self.feed_format.changes:
-            return reader.updates(evidence, download.version)
-        snapshot = reader.snapshot(evidence)
-        self._last[:] = [_Unchanged(snapshot, download.validators)] if download.validators else []
-        return snapshot
+        report = reader.report(evidence, download.version)
+        self._last.clear()
+        if isinstance(report, Snapshot) and download.validators:
+            self._last.append(_Unchanged(report, download.validators))
+        return report
 
     def _client(self) -> httpx.Client:
         # A client of its own for each call: none is left open, and none is shared by threads.

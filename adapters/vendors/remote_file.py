@@ -47,9 +47,7 @@ class RemoteFileVendorGateway:
             with reader.read(copy):
                 pass
         reader.finish()
-        if self.feed_format.changes:
-            return reader.updates(changed, "" if changed is None else changed.isoformat())
-        return reader.snapshot(changed)
+        return reader.report(changed, "" if changed is None else changed.isoformat())
 
     def _copy(self, copy: IO[bytes]) -> datetime | None:
         """When the file was last changed, if that can be told."""

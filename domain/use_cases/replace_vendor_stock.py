@@ -53,5 +53,7 @@ class ReplaceVendorStock:
         return given[0]
 
     def _find(self, request: RequestKey | None) -> Answer | None:
+        if request is None:
+            return None
         with self._unit_of_work() as uow:
             return find_answer(uow, request)

@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import Response
 from werkzeug.exceptions import NotFound
 
-from ...domain.errors import InvalidValue, UnknownOrder
+from ...domain.errors import UnknownOrder
 from ...domain.order import MAX_LINES, Order, ReturnLine
 from ...domain.values import MAX_QUANTITY
 from . import refusals
@@ -20,12 +20,13 @@ from .orders import order_document
 from .problems import InvalidRequest
 from .responses import JSON, json_response
 from .routing import PREFIX
+from .rows import parse_row
 from .schemas import TEXT_ID, OrderSchema
 from .services import app_state, current_request
 
 blueprint = ApiBlueprint("order-steps", __name__, description="Orders", url_prefix=PREFIX)
 
-_RETURN_FIELDS = ("product_id", "quantity", "vendor_id")
+_RETURN_FIELDS = {"product_id": "product_id", "quantity": "quantity", "vendor_id": "vendor_id"}
 RETURN_BODY = {
     "required": True,
     "content": {
@@ -144,33 +145,16 @@ def parse_return(document: Any) -> tuple[list[ReturnLine] | None, bool]:
     if "lines" in document and (not isinstance(lines, list) or not 1 <= len(lines) <= MAX_LINES):
         errors["lines"] = [f"must be an array of 1 to {MAX_LINES} lines"]
         lines = []
-    found = [_line(line, f"lines.{position}", errors) for position, line in enumerate(lines or ())]
+    valid = {"product_id": "valid", "quantity": 1}
+    required = ("product_id", "quantity")
+    found = [
+        parse_row(row, f"lines.{position}", errors, ReturnLine, _RETURN_FIELDS, valid, required)
+        for position, row in enumerate(lines or ())
+    ]
     if errors:
         raise InvalidRequest(errors)
     told = [line for line in found if line is not None]
     return told or None, bool(restock)
-
-
-def _line(line: Any, place: str, errors: dict[str, list[str]]) -> ReturnLine | None:
-    if not isinstance(line, dict):
-        errors[place] = ["must be an object"]
-        return None
-    wrong = {f"{place}.{key[:100]}": ["unknown field"] for key in line if key not in _RETURN_FIELDS}
-    wrong |= {
-        f"{place}.{key}": ["is required"] for key in ("product_id", "quantity") if key not in line
-    }
-    valid: dict[str, Any] = {"product_id": "valid", "quantity": 1}
-    for key in _RETURN_FIELDS:
-        try:
-            if key in line and line[key] is None:
-                wrong[f"{place}.{key}"] = ["must not be null"]
-            elif key in line:
-                # Each alone, so that one wrong field does not hide another.
-                ReturnLine(**(valid | {key: line[key]}))
-        except InvalidValue as error:
-            wrong[f"{place}.{key}"] = [error.expected]
-    errors.update(wrong)
-    return None if wrong else ReturnLine(**line)
 
 
 def _rendered(order: Order) -> str:

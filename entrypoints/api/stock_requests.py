@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
-from ...domain.errors import InvalidValue
 from ...domain.stock import Vendor
 from ...domain.stock_updates import StockUpdate
 from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY
 from ...domain.vendor_sync import Snapshot, StockReport, VendorTerms
 from .problems import InvalidRequest
 from .responses import JSON
+from .rows import parse_row
 from .schemas import TEXT_ID, TEXT_PATTERN
-
-T = TypeVar("T")
 
 MAX_ROWS = 10_000
 MAX_UPDATES = 1000
@@ -133,7 +129,7 @@ def parse_stock(document: Any) -> tuple[StockReport, ...]:
     valid = {"product_id": "valid", "quantity": 0}
     required = ("product_id", "quantity")
     for position, row in enumerate(_rows(document, MAX_ROWS)):
-        report = _parse(row, str(position), errors, StockReport, _FIELDS, valid, required)
+        report = parse_row(row, str(position), errors, StockReport, _FIELDS, valid, required)
         if report is not None and reports.setdefault(report.product_id, report) != report:
             errors[f"{position}.product_id"] = ["is at odds with an earlier row"]
     if errors:
@@ -151,7 +147,7 @@ def parse_updates(document: Any, *, has_key: bool) -> tuple[StockUpdate, ...]:
         fields = {k: v for k, v in _UPDATE_FIELDS.items() if not (is_change and k == "quantity")}
         valid = {"product_id": "valid", kind: 0}
         required = ("product_id", kind)
-        update = _parse(row, str(position), errors, StockUpdate, fields, valid, required)
+        update = parse_row(row, str(position), errors, StockUpdate, fields, valid, required)
         if update is None:
             continue
         if is_change and not has_key and update.expected is None:
@@ -171,42 +167,3 @@ def _rows(document: Any, maximum: int, minimum: int = 0) -> list[Any]:
         least = f"{minimum} to " if minimum else "at most "
         raise InvalidRequest({"body": [f"must have {least}{maximum} rows"]})
     return document
-
-
-def _parse(  # noqa: PLR0917 - a call for each kind of row
-    row: Any,
-    place: str,
-    errors: dict[str, list[str]],
-    make: Callable[..., T],
-    fields: Mapping[str, str],
-    valid: Mapping[str, Any],
-    required: Sequence[str],
-) -> T | None:
-    """The row, or None, with what is wrong added to the errors."""
-    if not isinstance(row, dict):
-        errors[place] = ["must be an object"]
-        return None
-    wrong = {f"{place}.{key[:100]}": ["unknown field"] for key in row.keys() - fields.keys()}
-    wrong |= {f"{place}.{key}": ["is required"] for key in required if key not in row}
-    given = {fields[key]: value for key, value in row.items() if key in fields}
-    for key, name in fields.items():
-        if name in given and given[name] is None:
-            wrong[f"{place}.{key}"] = ["must not be null"]
-        elif name in given:
-            try:
-                given[name] = _moment(given[name]) if name == "as_of" else given[name]
-                # Each alone, so that one wrong field does not hide another.
-                make(**(dict(valid) | {name: given[name]}))
-            except InvalidValue as error:
-                wrong[f"{place}.{key}"] = [error.expected]
-    if wrong:
-        errors.update(wrong)
-        return None
-    return make(**given)
-
-
-def _moment(value: object) -> object:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise InvalidValue("as_of", "must be a moment with a UTC offset") from error

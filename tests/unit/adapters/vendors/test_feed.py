@@ -17,6 +17,7 @@ from order_aggregator.adapters.vendors.feed import FeedFormat, FeedReader
 from order_aggregator.domain.errors import InvalidSnapshot, InvalidValue
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.vendor_sync import Snapshot, StockReport
+from order_aggregator.testing.shop import whole
 
 JSON = FeedFormat(kind="json")
 CSV = FeedFormat(kind="csv")
@@ -37,7 +38,7 @@ def _read(body: bytes, feed_format: FeedFormat, *, evidence: datetime | None = N
     with reader.read(BytesIO(body)):
         pass
     reader.finish()
-    return reader.snapshot(evidence)
+    return whole(reader.report(evidence, ""))
 
 
 def _stock(body: bytes, feed_format: FeedFormat) -> dict[str, int]:
@@ -82,7 +83,7 @@ class TestJson:
         with reader.read(BytesIO(json.dumps(body).encode())) as page:
             assert page.next_page == "/2"
         assert reader.finish()
-        snapshot = reader.snapshot(LATER)
+        snapshot = whole(reader.report(LATER, ""))
         assert snapshot.reports == (_report("a", 3, "A"),)
         assert (snapshot.as_of, snapshot.stated) == (NEW_YEAR, True)
 
@@ -428,15 +429,15 @@ class TestPages:
             (["a"], "2026-01-02T00:00:00Z"), (["b"], "2026-01-01T00:00:00Z"), ([], "2026-01-03T00Z")
         )
         assert reader.finish()
-        whole = reader.snapshot(None)
-        assert whole.reports == (_report("a", 1), _report("b", 2))
-        assert (whole.as_of, whole.stated) == (NEW_YEAR, True)
+        snapshot = whole(reader.report(None, ""))
+        assert snapshot.reports == (_report("a", 1), _report("b", 2))
+        assert (snapshot.as_of, snapshot.stated) == (NEW_YEAR, True)
 
     def test_as_of_the_evidence_where_they_say_nothing(self) -> None:
         reader = self._reader((["a"], None), (["b"], None))
         assert reader.finish()
-        whole = reader.snapshot(NEW_YEAR)
-        assert (whole.as_of, whole.stated) == (NEW_YEAR, False)
+        snapshot = whole(reader.report(NEW_YEAR, ""))
+        assert (snapshot.as_of, snapshot.stated) == (NEW_YEAR, False)
 
     def test_a_product_on_two_of_them_shows_that_they_shifted(self) -> None:
         assert self._reader((["a"], None), (["a"], None)).finish() is False
@@ -447,7 +448,7 @@ class TestPages:
             with reader.read(BytesIO(b'[{"product_id": "a", "quantity": 2.5}]')):
                 pass
         assert reader.finish()
-        assert reader.snapshot(None).reports == (_report("a", 5),)
+        assert whole(reader.report(None, "")).reports == (_report("a", 5),)
 
 
 @given(st.binary(max_size=200), st.sampled_from([JSON, CSV, FeedFormat(kind="json", items="a.b")]))

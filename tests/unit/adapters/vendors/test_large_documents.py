@@ -13,6 +13,7 @@ from order_aggregator.adapters.vendors.feed import FeedFormat, FeedReader
 from order_aggregator.domain.errors import InvalidSnapshot
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.vendor_sync import Snapshot
+from order_aggregator.testing.shop import whole
 
 VENDOR = Vendor(id="acme", name="Acme")
 ROWS = [{"product_id": f"p{n:03}", "quantity": n, "name": f"P {n}"} for n in range(300)]
@@ -36,7 +37,7 @@ def _read(text: str, form: FeedFormat) -> Snapshot:
         assert page.rows == len(ROWS)
         assert page.look_up("none") == []
     assert reader.finish()
-    return reader.snapshot(None)
+    return whole(reader.report(None, ""))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_products_that_repeat_are_found_in_any_number_of_rows(
     with reader.read(BytesIO("\n".join(["product_id,quantity", *lines]).encode())):
         pass
     assert reader.finish()
-    snapshot = reader.snapshot(None)
+    snapshot = whole(reader.report(None, ""))
     assert len(snapshot.reports) == 149
     [rejection] = snapshot.rejections
     assert str(rejection) == (
