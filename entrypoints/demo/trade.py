@@ -23,8 +23,12 @@ DELIVERY = (20, 60)
 class Trade:
     """Makes things happen, in a thread, until it is stopped."""
 
-    def __init__(self, vendors: MockVendors, *, every: float = EVENT_EVERY) -> None:
+    def __init__(
+        self, vendors: MockVendors, *, every: float = EVENT_EVERY, plenty: int = LOW
+    ) -> None:
+        """`plenty`: from so many units on, others buy."""
         self._vendors = vendors
+        self._plenty = plenty
         self._every = every
         self._stop = Event()
         self._random = random.Random()  # noqa: S311 - a simulation
@@ -52,6 +56,8 @@ class Trade:
         report = self._random.choice(self._vendors.stock(vendor_id))
         if report.quantity < LOW:
             change = self._random.randint(*DELIVERY)
+        elif report.quantity < self._plenty:
+            return
         else:
             change = -self._random.randint(1, MOST_SOLD)
         self._vendors.change_stock(vendor_id, report.product_id, change)
