@@ -229,12 +229,9 @@ def test_each_fault_is_one_that_a_reader_has_to_bear(vendors: MockVendors, vendo
     def stock(snapshot: Snapshot) -> dict[str, int]:
         return {report.product_id: report.quantity for report in snapshot.reports}
 
-    assert (
-        stock(
-            read(duplicates=1, delay=0.01, **({} if vendor_id == "northside" else {"shuffled": 1}))
-        )
-        == seed
-    )
+    # A report in pages cannot be read while its rows move from page to page.
+    moving = {} if vendor_id == "northside" else {"shuffled": 1, "duplicates": 1}
+    assert stock(read(delay=0.01, **moving)) == seed
     wrong = read(wrong_types=1)
     assert len(wrong.rejections) >= 1
     assert stock(wrong).items() < seed.items()
