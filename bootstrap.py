@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from dependency_injector import containers, providers
 from sqlalchemy import Engine
@@ -29,9 +29,12 @@ from .domain.ports.vendor_gateway import VendorGateway
 from .domain.use_cases.approve_report import ApproveReport
 from .domain.use_cases.cancel_orders import CancelOrders
 from .domain.use_cases.declare_vendors import DeclareVendors, EnableVendor, PlanSync
+from .domain.use_cases.expire_holds import ExpireHolds
 from .domain.use_cases.fail_orders import FailOrders
+from .domain.use_cases.fill_backorders import FillBackorders
 from .domain.use_cases.find_suspects import FindSuspects
 from .domain.use_cases.fulfil_orders import FulfilOrders
+from .domain.use_cases.hold_actions import HoldActions
 from .domain.use_cases.idempotency import ForgetKeys
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.place_orders import PlaceOrders
@@ -42,6 +45,7 @@ from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.retire_vendor import RetireVendor
 from .domain.use_cases.return_order import ReturnOrder
 from .domain.use_cases.separate_orders import RequeueIndividually
+from .domain.use_cases.set_product import SetProduct
 from .domain.use_cases.sync_vendor import SyncVendor
 from .domain.use_cases.update_vendor_stock import UpdateVendorStock
 from .domain.use_cases.vendor_actions import VendorActions
@@ -205,21 +209,15 @@ def _relay(
     *,
     settings: Settings,
     relay_messages: Callable[[], RelayMessages],
-    resend_orders: ResendOrders,
-    watch_outbox: WatchOutbox,
-    withhold_stale_stock: WithholdStaleStock,
-    forget_keys: ForgetKeys,
+    housekeeping: Callable[[], Mapping[str, Callable[[], Any]]],
     stop: Event,
 ) -> Relay:
-    from .entrypoints.relay import Relay
+    from .entrypoints.relay import Housekeeping, Relay
 
     return Relay(
         # Without a broker the outbox is the queue.
         relay_messages=None if settings.broker_url is None else relay_messages(),
-        resend_orders=resend_orders,
-        watch_outbox=watch_outbox,
-        withhold_stale_stock=withhold_stale_stock,
-        forget_keys=forget_keys,
+        housekeeping=Housekeeping(**housekeeping()),
         stop=stop,
     )
 
@@ -233,6 +231,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
     place_orders: PlaceOrders,
     order_actions: OrderActions,
     vendor_actions: VendorActions,
+    set_product: SetProduct,
     relay: Callable[..., Relay],
     scheduler: Scheduler | None = None,
 ) -> AbstractContextManager[Flask]:
@@ -250,6 +249,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         gateways=gateways,
         order_actions=order_actions,
         vendor_actions=vendor_actions,
+        set_product=set_product,
         new_order_id=uuid7,
         readiness_checks={"database": read_model.ping, "broker": bus.ping},
         wake_relay=its_relay.wake,
@@ -277,12 +277,13 @@ class Container(containers.DeclarativeContainer):
     seed_gateways = providers.Singleton(_seed_gateways)
     policy = providers.Singleton(_policy, settings, gateways.provider)
 
-    place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock)
+    place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock, shared_clock)
     fulfil_orders = providers.Singleton(FulfilOrders, unit_of_work, clock, policy)
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
     order_actions = providers.Singleton(
         OrderActions,
         cancel=providers.Singleton(CancelOrders, unit_of_work, clock),
+        hold=providers.Singleton(HoldActions, unit_of_work, clock, shared_clock),
         give_back=providers.Singleton(ReturnOrder, unit_of_work, clock),
     )
     record_failures = providers.Singleton(RecordFailures, unit_of_work, clock)
@@ -308,6 +309,9 @@ class Container(containers.DeclarativeContainer):
         declare=providers.Singleton(DeclareVendors, unit_of_work),
         enable=providers.Singleton(EnableVendor, unit_of_work),
     )
+    set_product = providers.Singleton(SetProduct, unit_of_work, clock)
+    expire_holds = providers.Singleton(ExpireHolds, unit_of_work, clock, shared_clock)
+    fill_backorders = providers.Singleton(FillBackorders, unit_of_work, clock)
     forget_keys = providers.Singleton(_forget_keys, settings, unit_of_work, shared_clock)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)
@@ -326,15 +330,20 @@ class Container(containers.DeclarativeContainer):
         find_suspects=find_suspects,
         requeue_individually=requeue_individually,
     )
+    housekeeping = providers.Dict(
+        resend_orders=resend_orders,
+        watch_outbox=watch_outbox,
+        withhold_stale_stock=withhold_stale_stock,
+        forget_keys=forget_keys,
+        expire_holds=expire_holds,
+        fill_backorders=fill_backorders,
+    )
     # `relay(stop=event)`, likewise.
     relay = providers.Factory(
         _relay,
         settings=settings,
         relay_messages=relay_messages.provider,
-        resend_orders=resend_orders,
-        watch_outbox=watch_outbox,
-        withhold_stale_stock=withhold_stale_stock,
-        forget_keys=forget_keys,
+        housekeeping=housekeeping.provider,
     )
     # `with api() as app`: a Flask application, and a relay beside it until the block is left.
     api = providers.Factory(
@@ -346,6 +355,7 @@ class Container(containers.DeclarativeContainer):
         place_orders=place_orders,
         order_actions=order_actions,
         vendor_actions=vendor_actions,
+        set_product=set_product,
         relay=relay.provider,
     )
 

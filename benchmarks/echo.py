@@ -74,6 +74,7 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
             place_orders=_accept,
             order_actions=shop.order_actions,
             vendor_actions=shop.vendor_actions,
+            set_product=shop.set_product,
             gateways=VendorGateways(shop.storage.unit_of_work, dict),
             new_order_id=uuid7,
             readiness_checks={},

@@ -158,6 +158,13 @@ def _plan(
     return [(vendor_id, units) for vendor_id, units in sorted(plan.items()) if units]
 
 
+def _wanted(line: OrderLine) -> OrderLine:
+    """The line without what is cancelled."""
+    if not line.cancelled:
+        return line
+    return OrderLine(product_id=line.product_id, quantity=line.units)
+
+
 class VendorAllocations:
     """Allocates one order after the other from the same vendor stock, what is stale last of all."""
 
@@ -175,7 +182,9 @@ class VendorAllocations:
 
     def allocate(self, order: Order) -> list[Allocation]:
         """Allocate every line or none; raises VendorShortage or InvalidPlan."""
-        planned = [(line.product_id, self._plan_line(line)) for line in order.lines]
+        planned = [
+            (line.product_id, self._plan_line(_wanted(line))) for line in order.lines if line.units
+        ]
         return [
             self._take(product_id, vendor_id, units)
             for product_id, parts in planned

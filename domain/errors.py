@@ -104,6 +104,23 @@ class ReturnRefused(OrderAggregatorError):
         self.left = left
 
 
+class CancelRefused(OrderAggregatorError):
+    """More would be cancelled than is to be supplied. In units."""
+
+    def __init__(self, product_id: str, asked: int, left: int) -> None:
+        super().__init__(f"{product_id}: {asked} to cancel, but {left} are ordered")
+        self.product_id = product_id
+        self.left = left
+
+
+class HoldExpired(OrderAggregatorError):
+    """The hold is over, or was given up, or is an order already."""
+
+    def __init__(self, order_id: UUID, status: str) -> None:
+        super().__init__(f"hold {order_id} is {status}")
+        self.order_id = order_id
+
+
 class MalformedMessage(OrderAggregatorError):
     """A message that no retry can make readable."""
 

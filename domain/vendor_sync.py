@@ -12,7 +12,7 @@ import attrs
 from . import values
 from .counting import CountsOrders
 from .errors import InvalidSnapshot, Rejection
-from .stock import Product, Vendor, VendorStock
+from .stock import US, Product, Vendor, VendorStock
 
 # Of what a vendor is that has not reported anything.
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -241,13 +241,16 @@ def renamed_products(
 
     A product's name follows the feed of the vendor that gave it. Once that vendor has no stock of
     the product (see `levels`: the stock of all vendors before the report), another that has some
-    may name it. So vendors that disagree do not rename a product in turns.
+    may name it. So vendors that disagree do not rename a product in turns. A name that we gave
+    stays.
     """
     stocked = {(level.product_id, level.vendor_id) for level in levels if level.reported}
     renamed = []
     for report in reports:
         product = known.get(report.product_id)
         if product is None or report.name in (None, product.name):
+            continue
+        if product.named_by == US:
             continue
         named_elsewhere = (product.id, product.named_by) in stocked or not report.quantity
         if product.named_by == vendor_id or not named_elsewhere:

@@ -16,6 +16,7 @@ import attrs
 from ..adapters.system.log import Log
 from ..domain.errors import UnknownOrder, VendorShortage
 from ..domain.ports.message_bus import Consumer, Delivery
+from ..domain.ports.order_repository import Attempt
 from ..domain.values import sanitize
 from .runtime.retry import ShutdownRequested, retry_until_available
 
@@ -26,7 +27,7 @@ T = TypeVar("T")
 LONGEST_DELAY = timedelta(seconds=60)
 
 Fail = Callable[[Mapping[UUID, str]], None]
-RecordFailures = Callable[[Mapping[UUID, int]], None]
+RecordFailures = Callable[[Mapping[UUID, Attempt]], None]
 
 
 class FailureAction(Enum):
@@ -128,9 +129,13 @@ class SettleFailures:
     def _retry(self, consumer: Consumer, failures: Sequence[Failure]) -> None:
         by_attempt = sorted(failures, key=lambda each: each.attempt)
         # One that crashed stays unrecorded: when it comes again, it is to be tried alone.
-        attempts = {each.order_id: each.attempt for each in by_attempt if not each.crashed}
-        if attempts:
-            self._patiently(lambda: self._record_failures(attempts))
+        failed = {
+            each.order_id: Attempt(number=each.attempt, problem=each.reason)
+            for each in by_attempt
+            if not each.crashed
+        }
+        if failed:
+            self._patiently(lambda: self._record_failures(failed))
         for attempt, group in groupby(by_attempt, key=lambda each: each.attempt):
             self._return(consumer, list(group), self._rule.delay(attempt))
 

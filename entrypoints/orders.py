@@ -10,6 +10,7 @@ from uuid import UUID
 from ..domain.errors import InvalidValue, OrderRefused, UnknownOrder
 from ..domain.order import Order, OrderLine, ReturnLine
 from ..domain.ports.read_model import OrderFilter, ReadModel
+from ..domain.use_cases.cancel_orders import CancelOrder
 from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from ..domain.values import timestamp_text
@@ -59,9 +60,11 @@ def show(read_model: ReadModel, order_id: UUID) -> Order:
     return order
 
 
-def cancel(actions: OrderActions, order_id: UUID) -> Order:
-    """Cancel an order; raises UnknownOrder or IllegalTransition."""
-    outcome = actions.cancel([order_id])[order_id]
+def cancel(actions: OrderActions, order_id: UUID, lines: Sequence[tuple[str, int]] = ()) -> Order:
+    """Cancel an order, or these units; raises UnknownOrder, IllegalTransition or CancelRefused."""
+    unwanted = tuple(OrderLine(product_id=p, quantity=units) for p, units in lines)
+    command = CancelOrder(order_id=order_id, lines=unwanted or None)
+    outcome = actions.cancel([command])[order_id]
     if not isinstance(outcome, Order):
         raise outcome
     return outcome

@@ -11,6 +11,8 @@ from time import monotonic
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
+import attrs
+
 from ..adapters.system.log import Log
 from ..adapters.wire import decode
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
@@ -29,6 +31,8 @@ RESEND_EVERY = timedelta(seconds=30)
 WATCH_EVERY = timedelta(seconds=5)
 WITHHOLD_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(seconds=10)
+# How late an expired hold is said to be so; its stock is sold on at once.
+EXPIRE_EVERY = timedelta(seconds=1)
 CRASH_BACKOFF = timedelta(seconds=1)
 # Seconds between attempts while the bus, or the storage, does not take or give messages.
 FIRST_BACKOFF = 0.2
@@ -47,6 +51,18 @@ class RelayUseCase(Protocol):
         """Remove what was sent last."""
 
 
+@attrs.frozen(kw_only=True)
+class Housekeeping:
+    """Use cases that have to run now and then."""
+
+    resend_orders: Callable[[], Sequence[UUID]]
+    watch_outbox: Callable[[], Backlog | None]
+    withhold_stale_stock: Callable[[], Sequence[str]]
+    forget_keys: Callable[[], int]
+    expire_holds: Callable[[], Sequence[UUID]]
+    fill_backorders: Callable[[], Sequence[UUID]]
+
+
 class Relay:
     """The loop around RelayMessages, and what else has to be done now and then."""
 
@@ -54,18 +70,17 @@ class Relay:
         self,
         *,
         relay_messages: RelayUseCase | None,
-        resend_orders: Callable[[], Sequence[UUID]],
-        watch_outbox: Callable[[], Backlog | None],
-        withhold_stale_stock: Callable[[], Sequence[str]],
-        forget_keys: Callable[[], int],
+        housekeeping: Housekeeping,
         stop: Event,
     ) -> None:
         """`relay_messages` is None where the outbox table itself is the queue."""
         self._relay_messages = relay_messages
-        self._resend = _Periodic(resend_orders, RESEND_EVERY)
-        self._watch = _Periodic(watch_outbox, WATCH_EVERY)
-        self._withhold = _Periodic(withhold_stale_stock, WITHHOLD_EVERY)
-        self._forget = _Periodic(forget_keys, FORGET_EVERY)
+        self._resend = _Periodic(housekeeping.resend_orders, RESEND_EVERY)
+        self._watch = _Periodic(housekeeping.watch_outbox, WATCH_EVERY)
+        self._withhold = _Periodic(housekeeping.withhold_stale_stock, WITHHOLD_EVERY)
+        self._forget = _Periodic(housekeeping.forget_keys, FORGET_EVERY)
+        self._expire = _Periodic(housekeeping.expire_holds, EXPIRE_EVERY)
+        self._fill = _Periodic(housekeeping.fill_backorders, POLL)
         self._stop = stop
         self._wake = Event()
         self._backoff = _backoff()
@@ -100,6 +115,8 @@ class Relay:
         for vendor_id in self._withhold() or ():
             log.warning("vendor.stale", vendor_id=vendor_id)
         self._forget()
+        log_orders(log.info, "holds.expired", self._expire() or ())
+        log_orders(log.info, "backorders.filled", self._fill() or ())
         sent, unconfirmed = self._send()
         if unconfirmed:
             # Whoever commits more meanwhile does not shorten the wait.

@@ -134,7 +134,7 @@ def _end(shop: Shop, end: Order) -> set[tuple[str, str]]:
     """Settle an order, and with it the stock as its lines and allocations would have it."""
 
     def step(uow: UnitOfWork) -> None:
-        uow.orders.settle([end])
+        uow.orders.save([end])
         uow.stock.change_vendors(
             [
                 VendorStockChange(
@@ -205,6 +205,7 @@ def test_an_order_without_lines_is_found(shop: Shop, status: OrderStatus) -> Non
         reserved_order(shop.clock.now()),
         status=status,
         failure="given up" if status is OrderStatus.FAILED else None,
+        expires_at=shop.clock.now() if status is OrderStatus.HELD else None,
     )
     assert _tamper(shop, lambda uow: uow.orders.add([order])) == {
         ("has_lines", str(order.id), 1, 0)

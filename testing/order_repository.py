@@ -13,6 +13,7 @@ import pytest
 
 from ..domain.errors import Conflict
 from ..domain.order import Allocation, Order
+from ..domain.ports.order_repository import Attempt
 from ..domain.ports.storage import Storage
 from ..domain.ports.unit_of_work import UnitOfWork
 from .shop import next_order_id, reserved_order
@@ -48,12 +49,12 @@ def _fulfilled(order: Order, vendor_id: str = "acme") -> Order:
 
 
 def _settle(storage: Storage, *orders: Order) -> None:
-    work(storage, lambda uow: uow.orders.settle(orders))
+    work(storage, lambda uow: uow.orders.save(orders))
 
 
 def _found(storage: Storage, *order_ids: UUID) -> list[Order]:
-    found = work(storage, lambda uow: uow.orders.find(order_ids, []))
-    return sorted(found, key=lambda order: order.id)
+    found = work(storage, lambda uow: uow.orders.lock(order_ids))
+    return sorted(found.values(), key=lambda order: order.id)
 
 
 def test_orders_come_back_as_they_went_in(storage: Storage) -> None:
@@ -68,19 +69,19 @@ def test_orders_are_found_by_id_or_key_each_once(storage: Storage) -> None:
     )
 
     def find(uow: UnitOfWork) -> list[Order]:
-        return uow.orders.find([first.id, second.id, next_order_id()], {"k", "unknown"})
+        return uow.orders.find_placed([first.id, second.id, next_order_id()], {"k", "unknown"})
 
     found = work(storage, find)
     assert len(found) == 2
     assert {order.id for order in found} == {first.id, second.id}
-    assert work(storage, lambda uow: uow.orders.find([], ["k"])) == [first]
-    assert work(storage, lambda uow: uow.orders.find([], [])) == []
+    assert work(storage, lambda uow: uow.orders.find_placed([], ["k"])) == [first]
+    assert work(storage, lambda uow: uow.orders.find_placed([], [])) == []
 
 
 @pytest.mark.parametrize("key", ["ä", "🍎", "'", '"', "\\", "{a}", "NULL", "%", "x" * 255, " "])
 def test_every_idempotency_key_comes_back_as_it_went_in(storage: Storage, key: str) -> None:
     [order] = _added(storage, _order(key=key, apple=1))
-    assert work(storage, lambda uow: uow.orders.find([], [key])) == [order]
+    assert work(storage, lambda uow: uow.orders.find_placed([], [key])) == [order]
 
 
 def test_an_order_id_that_exists_is_a_conflict(storage: Storage) -> None:
@@ -199,7 +200,8 @@ def test_only_reserved_orders_are_unsettled(storage: Storage) -> None:
 
 
 def _record(storage: Storage, attempts: dict[UUID, int], at: datetime = NOW) -> None:
-    work(storage, lambda uow: uow.orders.record_failures(attempts, at))
+    failures = {key: Attempt(number=n, problem="it failed") for key, n in attempts.items()}
+    work(storage, lambda uow: uow.orders.record_failures(failures, at))
 
 
 def test_the_last_failure_of_each_order_is_remembered(storage: Storage) -> None:

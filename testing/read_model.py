@@ -60,8 +60,11 @@ def test_a_stock_level_tells_everything_about_a_product(shop: Shop) -> None:
         on_hand=7,
         reserved=3,
         stale=0,
+        backordered=0,
         available=4,
         vendor_count=2,
+        low_at=None,
+        backorder_limit=None,
         updated_at=shop.clock.now(),
     )
     pear = shop.central("pear")

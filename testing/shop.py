@@ -14,20 +14,25 @@ from ..adapters.wire import decode
 from ..domain.allocation import AllocationPolicy, highest_then_even
 from ..domain.counting import CountsOrders
 from ..domain.errors import OrderRefused
+from ..domain.events import Event
 from ..domain.order import Order, OrderLine
 from ..domain.ports.ledger import Discrepancy
 from ..domain.ports.message_bus import Delivery, MessageBus
+from ..domain.ports.order_repository import Attempt
 from ..domain.ports.outbox import OutboxMessage
 from ..domain.ports.read_model import StockLevel
 from ..domain.ports.storage import Storage
 from ..domain.stock import Vendor
 from ..domain.stock_updates import StockUpdates
 from ..domain.use_cases.approve_report import ApproveReport
-from ..domain.use_cases.cancel_orders import CancelOrders
+from ..domain.use_cases.cancel_orders import Cancelled, CancelOrder, CancelOrders
 from ..domain.use_cases.declare_vendors import DeclareVendors, EnableVendor
+from ..domain.use_cases.expire_holds import ExpireHolds
 from ..domain.use_cases.fail_orders import FailOrders
+from ..domain.use_cases.fill_backorders import FillBackorders
 from ..domain.use_cases.find_suspects import FindSuspects
 from ..domain.use_cases.fulfil_orders import FulfilOrders, Outcome
+from ..domain.use_cases.hold_actions import HoldActions
 from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from ..domain.use_cases.record_failures import RecordFailures
@@ -38,6 +43,7 @@ from ..domain.use_cases.resend_orders import ResendOrders
 from ..domain.use_cases.retire_vendor import RetireVendor
 from ..domain.use_cases.return_order import ReturnOrder
 from ..domain.use_cases.separate_orders import RequeueIndividually
+from ..domain.use_cases.set_product import SetProduct
 from ..domain.use_cases.sync_vendor import SyncVendor
 from ..domain.use_cases.update_vendor_stock import UpdateVendorStock
 from ..domain.use_cases.vendor_actions import VendorActions
@@ -120,14 +126,18 @@ class Shop:
         policy: AllocationPolicy = highest_then_even,
         bus: MessageBus | None = None,
     ) -> None:
-        self.storage = storage or MemoryStorage()
         self.clock = ManualClock()
+        self.storage = storage or MemoryStorage(self.clock)
         self.bus = bus or MemoryMessageBus()
         unit_of_work = self.storage.unit_of_work
-        self.place_orders = PlaceOrders(unit_of_work, self.clock)
+        # Holds are timed by the storage's clock, where it has one.
+        self.shared_clock = self.storage.clock or self.clock
+        self.place_orders = PlaceOrders(unit_of_work, self.clock, self.shared_clock)
+        self.expire_holds = ExpireHolds(unit_of_work, self.clock, self.shared_clock)
+        self.set_product = SetProduct(unit_of_work, self.clock)
+        self.fill_backorders = FillBackorders(unit_of_work, self.clock)
         self.fulfil_orders = FulfilOrders(unit_of_work, self.clock, policy)
         self.fail_orders = FailOrders(unit_of_work, self.clock)
-        self.record_failures = RecordFailures(unit_of_work, self.clock)
         self.find_suspects = FindSuspects(self.storage.read_model)
         self.relay_messages = RelayMessages(unit_of_work, self.bus, self.clock)
         self.resend_orders = ResendOrders(unit_of_work, self.clock, RESEND_AFTER)
@@ -141,6 +151,7 @@ class Shop:
         """The use cases about orders that were placed."""
         return OrderActions(
             cancel=CancelOrders(self.storage.unit_of_work, self.clock),
+            hold=HoldActions(self.storage.unit_of_work, self.clock, self.shared_clock),
             give_back=ReturnOrder(self.storage.unit_of_work, self.clock),
         )
 
@@ -182,6 +193,21 @@ class Shop:
         """Fulfil a batch of orders."""
         outcomes = self.fulfil_orders([order.id for order in orders])
         return [outcomes[order.id] for order in orders]
+
+    def cancel(self, *order_ids: UUID) -> Mapping[UUID, Cancelled]:
+        """Cancel a batch of orders."""
+        return self.order_actions.cancel([CancelOrder(order_id=key) for key in order_ids])
+
+    def record_failures(self, attempts: Mapping[UUID, int]) -> None:
+        """Record that orders failed at these deliveries."""
+        record = RecordFailures(self.storage.unit_of_work, self.clock)
+        record({key: Attempt(number=n, problem="it failed") for key, n in attempts.items()})
+
+    def events(self) -> list[Event]:
+        """Everything that happened, in order."""
+        return [
+            event for batch in self.storage.event_feed.read(0, 10_000) for event in batch.events
+        ]
 
     def order(self, order_id: UUID) -> Order:
         """An order as it is stored."""

@@ -77,7 +77,7 @@ def test_of_a_worker_and_a_cancellation_one_wins(shop: Shop) -> None:
 
     def cancel(step: int) -> None:
         for order_id in ids[::step]:
-            shop.order_actions.cancel([order_id])
+            shop.cancel(order_id)
 
     race([fulfil, lambda: cancel(1), lambda: cancel(-1)])
     statuses = Counter(shop.order(order_id).status for order_id in ids)

@@ -127,7 +127,7 @@ def test_a_unit_of_work_sees_its_own_changes(storage: Storage) -> None:
         assert uow.stock.lock(["apple"])["apple"].reserved == 1
         order = reserved_order(NOW, apple=1)
         uow.orders.add([order])
-        assert uow.orders.find([order.id], []) == [order]
+        assert uow.orders.lock([order.id]) == {order.id: order}
         uow.outbox.announce([UUID(int=7)], NOW)
         assert numbers(uow.outbox.claim(9, NOW, NOW)) == [7]
 
@@ -206,7 +206,7 @@ def test_whoever_locks_an_order_second_waits_and_then_sees_what_the_first_commit
             uow.orders.lock([order.id])
             answer = pool.submit(second)
             assert not wait([answer], 0.2).done
-            uow.orders.settle([failed])
+            uow.orders.save([failed])
             uow.commit()
         assert answer.result(10) == failed
 

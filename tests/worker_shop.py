@@ -30,6 +30,7 @@ from order_aggregator import (
     VendorStock,
     highest_then_even,
 )
+from order_aggregator.domain.ports.order_repository import Attempt
 from order_aggregator.entrypoints.failures import (
     RetryPolicy,
     SettleFailures,
@@ -39,7 +40,7 @@ from order_aggregator.entrypoints.worker import Worker
 Fulfil = Callable[[Sequence[UUID]], Mapping[UUID, Order | Exception]]
 AnnounceAlone = Callable[[Sequence[UUID]], Sequence[UUID]]
 Fail = Callable[[Mapping[UUID, str]], None]
-RecordsFailures = Callable[[Mapping[UUID, int]], None]
+RecordsFailures = Callable[[Mapping[UUID, Attempt]], None]
 
 RULE = RetryPolicy(max_attempts=3, first_delay=timedelta(milliseconds=5))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ...domain.order import SUPPLIED, Order, OrderStatus
+from ...domain.order import OPEN, SUPPLIED, Order
 from ...domain.ports.ledger import Discrepancy
 from .database import Database
 from .tables import Tables
@@ -23,6 +23,7 @@ class MemoryLedger:
             yield from _vendor_available(tables)
             yield from _on_hand(tables)
             yield from _reserved(tables)
+            yield from _backordered(tables)
             yield from _stale(tables)
             yield from _vendor_allocated(tables)
             yield from _allocated(tables)
@@ -54,10 +55,19 @@ def _on_hand(tables: Tables) -> Iterator[Discrepancy]:
 def _reserved(tables: Tables) -> Iterator[Discrepancy]:
     expected: Counter[str] = Counter()
     for order in tables.orders.values():
-        for line in order.lines if order.status is OrderStatus.RESERVED else ():
-            expected[line.product_id] += line.quantity
+        for line in order.lines if order.status in OPEN else ():
+            expected[line.product_id] += line.reserved
     found = {key: stock.reserved for key, stock in tables.central.items()}
     yield from _differences("reserved", expected, Counter(found))
+
+
+def _backordered(tables: Tables) -> Iterator[Discrepancy]:
+    expected: Counter[str] = Counter()
+    for order in tables.orders.values():
+        for line in order.lines if order.status in OPEN else ():
+            expected[line.product_id] += line.backordered
+    found = {key: stock.backordered for key, stock in tables.central.items()}
+    yield from _differences("backordered", expected, Counter(found))
 
 
 def _stale(tables: Tables) -> Iterator[Discrepancy]:
@@ -102,7 +112,7 @@ def _has_lines(tables: Tables) -> Iterator[Discrepancy]:
 
 
 def _ordered(order: Order) -> Counter[str]:
-    return Counter({line.product_id: line.quantity for line in order.lines})
+    return Counter({line.product_id: line.units for line in order.lines if line.units})
 
 
 def _differences(figure: str, expected: Counter[str], found: Counter[str]) -> Iterator[Discrepancy]:

@@ -7,16 +7,24 @@ from datetime import datetime
 from itertools import islice
 from uuid import UUID
 
+import attrs
+
 from ...domain.errors import Conflict, ConstraintViolated
-from ...domain.order import Order, OrderStatus
+from ...domain.events import order_event
+from ...domain.order import STEPS, Order, OrderStatus
+from ...domain.ports.order_repository import Attempt, Waiting
+from .database import Database
+from .event_log import MemoryEventLog
 from .tables import Tables
 
 
 class MemoryOrders:
     """OrderRepository on memory."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, database: Database, tables: Tables, events: MemoryEventLog) -> None:
+        self._database = database
         self._tables = tables
+        self._events = events
 
     def add(self, orders: Sequence[Order]) -> None:
         """Insert; ids and idempotency keys are unique."""
@@ -24,44 +32,79 @@ class MemoryOrders:
             key = order.idempotency_key
             if order.id in self._tables.orders or (key is not None and key in self._tables.keys):
                 raise Conflict(f"order {order.id} or its idempotency key exists")
-            self._tables.orders[order.id] = order
+            self._write(order)
             self._tables.sent_at[order.id] = order.created_at
-            self._tables.failed_attempts[order.id] = 0
+            self._tables.attempts[order.id] = None
             if key is not None:
                 self._tables.keys[key] = order.id
+        self._events.append([order_event(order) for order in orders])
 
-    def find(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
+    def find_placed(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
         """By id and by key, each order once."""
         keys = self._tables.keys
         wanted = {*ids, *(keys[key] for key in idempotency_keys if key in keys)}
-        return list(self.lock(wanted).values())
+        return [self._tables.steps[key][0] for key in sorted(wanted) if key in self._tables.steps]
 
     def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:
         """The unit of work holds the one lock already."""
         orders = self._tables.orders
         return {key: orders[key] for key in sorted(ids) if key in orders}
 
-    def settle(self, orders: Sequence[Order]) -> None:
-        """Only a reserved order can be settled."""
+    def save(self, orders: Sequence[Order]) -> None:
+        """Checks what the database's constraints check."""
         for order in orders:
             known = self._tables.orders.get(order.id)
-            if known is None or known.status is not OrderStatus.RESERVED:
-                raise Conflict(f"order {order.id} is not reserved")
-            self._tables.orders[order.id] = order
+            if known is None or known.sequence != order.sequence - 1:
+                raise Conflict(f"order {order.id} has taken another step")
+            _check_step(known, order)
+            self._write(order)
+        self._events.append([order_event(order) for order in orders])
 
-    def give_back(self, orders: Sequence[Order]) -> None:
-        """Replace."""
-        for order in orders:
-            for part in order.allocations:
-                if not 0 <= part.returned <= part.quantity:
-                    raise ConstraintViolated("more would come back than was allocated")
-            self._tables.orders[order.id] = order
+    def expired_holds(
+        self, now: datetime, product_ids: Collection[str], limit: int
+    ) -> Collection[UUID]:
+        """By a scan over all orders."""
+        expired = (
+            order.id
+            for order in self._tables.orders.values()
+            if order.status is OrderStatus.HELD
+            and order.expires_at is not None
+            and order.expires_at <= now
+            and any(line.product_id in product_ids for line in order.lines)
+        )
+        return list(islice(expired, limit))
 
-    def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
+    def waiting(self, product_ids: Collection[str], limit: int) -> list[Waiting]:
+        """By a scan over all orders."""
+        found = [
+            Waiting(order_id=order.id, product_id=line.product_id, units=line.backordered)
+            for order in self._tables.orders.values()
+            for line in order.lines
+            if line.backordered and line.product_id in product_ids
+        ]
+        found.sort(key=lambda each: self._tables.waiting[each.order_id, each.product_id])
+        return [
+            each
+            for product_id in product_ids
+            for each in islice((x for x in found if x.product_id == product_id), limit)
+        ]
+
+    def _write(self, order: Order) -> None:
+        self._tables.orders[order.id] = order
+        self._tables.steps[order.id] = (*self._tables.steps.get(order.id, ()), order)
+        for line in order.lines:
+            if order.status is OrderStatus.HELD:
+                self._note_hold(line.product_id, order.expires_at)
+            if line.backordered:
+                self._tables.waiting.setdefault(
+                    (order.id, line.product_id), self._database.next_id()
+                )
+
+    def record_failures(self, failures: Mapping[UUID, Attempt], at: datetime) -> None:
         """Only a reserved order is tried again."""
-        for order in self.lock(attempts).values():
+        for order in self.lock(failures).values():
             if order.status is OrderStatus.RESERVED:
-                self._tables.failed_attempts[order.id] = attempts[order.id]
+                self._tables.attempts[order.id] = failures[order.id]
                 self._tables.sent_at[order.id] = at
 
     def claim_unfulfilled(self, sent_before: datetime, now: datetime, limit: int) -> list[UUID]:
@@ -75,10 +118,22 @@ class MemoryOrders:
         )
         taken = list(islice(due, limit))
         self.mark_sent(taken, now)
-        self._tables.failed_attempts.update(dict.fromkeys(taken, 0))
+        self._tables.attempts.update(dict.fromkeys(taken))
         return taken
 
     def mark_sent(self, ids: Collection[UUID], at: datetime) -> None:
         """Update those that are known."""
         known = (order_id for order_id in ids if order_id in self._tables.orders)
         self._tables.sent_at.update(dict.fromkeys(known, at))
+
+    def _note_hold(self, product_id: str, expires_at: datetime | None) -> None:
+        level = self._tables.central[product_id]
+        first = min(filter(None, (level.holds_expire_at, expires_at)), default=None)
+        self._tables.central[product_id] = attrs.evolve(level, holds_expire_at=first)
+
+
+def _check_step(before: Order, after: Order) -> None:
+    if after.status is not before.status and after.status not in STEPS[before.status]:
+        raise ConstraintViolated(f"order {after.id} is {before.status}: no such step")
+    if any(not 0 <= part.returned <= part.quantity for part in after.allocations):
+        raise ConstraintViolated("more would come back than was allocated")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TypeVar
 from uuid import UUID
@@ -10,7 +11,8 @@ from uuid import UUID
 import attrs
 
 from ...domain.errors import Rejection
-from ...domain.order import Order
+from ...domain.order import Order, OrderStatus
+from ...domain.ports.clock import Clock
 from ...domain.ports.read_model import (
     OrderFilter,
     Page,
@@ -32,14 +34,15 @@ _BY_VENDOR = attrgetter("vendor_id", "product_id")
 class MemoryReadModel:
     """ReadModel on memory."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self._database = database
+        self._clock = clock
 
     def stock(self, offset: int, limit: int, product_id: str | None = None) -> Page[StockLevel]:
         """By product id."""
         with self._database.committed() as tables:
             wanted = [key for key in sorted(tables.products) if product_id in (None, key)]
-            levels = [_stock_level(tables, key) for key in wanted[offset : offset + limit]]
+            levels = [self._stock_level(tables, key) for key in wanted[offset : offset + limit]]
         return Page(items=tuple(levels), total=len(wanted))
 
     def product(self, product_id: str) -> ProductStock | None:
@@ -48,7 +51,7 @@ class MemoryReadModel:
             if product_id not in tables.products:
                 return None
             return ProductStock(
-                central=_stock_level(tables, product_id),
+                central=self._stock_level(tables, product_id),
                 vendors=tuple(
                     _vendor_stock_level(tables, level)
                     for level in sorted(tables.vendor_stock.values(), key=_BY_VENDOR)
@@ -104,11 +107,42 @@ class MemoryReadModel:
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """By order id."""
         with self._database.committed() as tables:
-            recorded = tables.failed_attempts
-            return {key: recorded[key] for key in order_ids if key in recorded}
+            recorded = tables.attempts
+            attempts = {key: recorded[key] for key in order_ids if key in recorded}
+        return {key: 0 if each is None else each.number for key, each in attempts.items()}
 
     def ping(self) -> None:
         """Memory always answers."""
+
+    def _stock_level(self, tables: Tables, product_id: str) -> StockLevel:
+        now = datetime.now(UTC) if self._clock is None else self._clock.now()
+        stock = tables.central[product_id]
+        expired = sum(
+            line.reserved
+            for order in tables.orders.values()
+            if order.status is OrderStatus.HELD
+            and order.expires_at is not None
+            and order.expires_at <= now
+            for line in order.lines
+            if line.product_id == product_id
+        )
+        stock = attrs.evolve(stock, reserved=stock.reserved - expired)
+        return StockLevel(
+            product_id=product_id,
+            name=tables.products[product_id].name,
+            on_hand=stock.on_hand,
+            reserved=stock.reserved,
+            stale=stock.stale,
+            backordered=stock.backordered,
+            available=stock.available,
+            vendor_count=sum(
+                level.product_id == product_id and level.available > 0
+                for level in tables.vendor_stock.values()
+            ),
+            low_at=stock.low_at,
+            backorder_limit=stock.backorder_limit,
+            updated_at=tables.changed_at[product_id],
+        )
 
 
 def _is_wanted(order: Order, wanted: OrderFilter) -> bool:
@@ -127,23 +161,6 @@ def _is_wanted(order: Order, wanted: OrderFilter) -> bool:
 def _page(items: Iterable[T], offset: int, limit: int) -> Page[T]:
     everything = tuple(items)
     return Page(items=everything[offset : offset + limit], total=len(everything))
-
-
-def _stock_level(tables: Tables, product_id: str) -> StockLevel:
-    stock = tables.central[product_id]
-    return StockLevel(
-        product_id=product_id,
-        name=tables.products[product_id].name,
-        on_hand=stock.on_hand,
-        reserved=stock.reserved,
-        stale=stock.stale,
-        available=stock.available,
-        vendor_count=sum(
-            level.product_id == product_id and level.available > 0
-            for level in tables.vendor_stock.values()
-        ),
-        updated_at=tables.changed_at[product_id],
-    )
 
 
 def _vendor_stock_level(tables: Tables, level: VendorStock) -> VendorStockLevel:

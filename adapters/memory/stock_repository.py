@@ -11,9 +11,11 @@ from operator import attrgetter
 import attrs
 
 from ...domain.errors import ConstraintViolated, Rejection
+from ...domain.order import OrderStatus
 from ...domain.stock import (
     CentralStock,
     Product,
+    ProductLimits,
     StockDelta,
     Vendor,
     VendorStock,
@@ -44,13 +46,11 @@ class MemoryStock:
             before = self._tables.central.get(change.product_id)
             if before is None:
                 raise ConstraintViolated(f"there is no central stock of {change.product_id}")
-            after = CentralStock(
-                product_id=change.product_id,
-                on_hand=before.on_hand + change.on_hand,
-                reserved=before.reserved + change.reserved,
-                stale=before.stale + change.stale,
-            )
-            if after.on_hand < 0 or after.reserved < 0 or not 0 <= after.stale <= after.on_hand:
+            after = before.changed(change)
+            if (
+                min(after.on_hand, after.reserved, after.backordered) < 0
+                or not 0 <= after.stale <= after.on_hand
+            ):
                 raise ConstraintViolated(f"central stock of {change.product_id} would fall below 0")
             if change.reserved > 0 and after.reserved > after.on_hand - after.stale:
                 raise ConstraintViolated(
@@ -58,6 +58,50 @@ class MemoryStock:
                 )
             self._tables.central[change.product_id] = after
             self._tables.changed_at[change.product_id] = at
+
+    def products_with_due_holds(self, now: datetime, limit: int) -> list[str]:
+        """By a scan."""
+        due = (
+            key
+            for key, level in sorted(self._tables.central.items())
+            if level.holds_expire_at is not None and level.holds_expire_at <= now
+        )
+        return list(islice(due, limit))
+
+    def refresh_holds(self, product_ids: Collection[str]) -> None:
+        """By a scan over all orders."""
+        for product_id in product_ids:
+            ends = [
+                order.expires_at
+                for order in self._tables.orders.values()
+                if order.status is OrderStatus.HELD
+                and order.expires_at is not None
+                and any(line.product_id == product_id for line in order.lines)
+            ]
+            level = self._tables.central[product_id]
+            self._tables.central[product_id] = attrs.evolve(
+                level, holds_expire_at=min(ends, default=None)
+            )
+
+    def fillable(self, limit: int) -> list[str]:
+        """By a scan."""
+        found = (
+            key
+            for key, level in sorted(self._tables.central.items())
+            if level.backordered and level.free > 0
+        )
+        return list(islice(found, limit))
+
+    def limit_product(self, product_id: str, limits: ProductLimits, at: datetime) -> bool:
+        """Replace."""
+        level = self._tables.central.get(product_id)
+        if level is None:
+            return False
+        self._tables.central[product_id] = attrs.evolve(
+            level, low_at=limits.low_at, backorder_limit=limits.backorder_limit
+        )
+        self._tables.changed_at[product_id] = at
+        return True
 
     def lock_vendor_stock(self, product_ids: Collection[str]) -> list[VendorStock]:
         """Every vendor's row of these products."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ...domain.ports.clock import Clock
 from .database import Database
+from .event_log import MemoryEventFeed
 from .ledger import MemoryLedger
 from .read_model import MemoryReadModel
 from .unit_of_work import MemoryUnitOfWork
@@ -11,12 +13,12 @@ from .unit_of_work import MemoryUnitOfWork
 class MemoryStorage:
     """Stock, orders and outbox in memory. One unit of work at a time; readers never wait for it."""
 
-    # There is but one process.
-    clock = None
-
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        """`clock`: what holds are timed by; None: the machine's, as there is but one process."""
+        self.clock = clock
         self._database = Database()
-        self.read_model = MemoryReadModel(self._database)
+        self.read_model = MemoryReadModel(self._database, clock)
+        self.event_feed = MemoryEventFeed(self._database)
         self.ledger = MemoryLedger(self._database)
 
     def unit_of_work(self) -> MemoryUnitOfWork:

@@ -12,7 +12,9 @@ import attrs
 
 from ...domain.errors import Rejection
 from ...domain.order import Order
+from ...domain.ports.event_log import EventBatch
 from ...domain.ports.idempotency_keys import Remembered
+from ...domain.ports.order_repository import Attempt
 from ...domain.ports.vendor_directory import DeclaredVendor
 from ...domain.stock import CentralStock, Product, Vendor, VendorStock
 from ...domain.vendor_sync import Quarantine, StockAdjustment
@@ -74,7 +76,13 @@ class Tables:
     adjustments: MutableMapping[int, StockAdjustment] = attrs.Factory(dict)
     orders: MutableMapping[UUID, Order] = attrs.Factory(dict)
     sent_at: MutableMapping[UUID, datetime] = attrs.Factory(dict)
-    failed_attempts: MutableMapping[UUID, int] = attrs.Factory(dict)
+    attempts: MutableMapping[UUID, Attempt | None] = attrs.Factory(dict)
+    # What happened to each order; the first is how it was placed.
+    steps: MutableMapping[UUID, tuple[Order, ...]] = attrs.Factory(dict)
+    # By order and product: a number that says who has waited longer.
+    waiting: MutableMapping[tuple[UUID, str], int] = attrs.Factory(dict)
+    events: MutableMapping[int, EventBatch | None] = attrs.Factory(dict)
+    cursors: MutableMapping[str, int] = attrs.Factory(dict)
     keys: MutableMapping[str, UUID] = attrs.Factory(dict)
     # None where the message was removed.
     outbox: MutableMapping[int, QueuedMessage | None] = attrs.Factory(dict)
@@ -92,6 +100,7 @@ class Tables:
         for name, table in attrs.asdict(self, recurse=False).items():
             table.update(getattr(overlay, name).maps[0])
         _drop_removed(self.outbox)
+        _drop_removed(self.events)
         _drop_removed(self.marks)
         _drop_removed(self.declared)
         _drop_removed(self.idempotency_keys)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from .database import Database
+from .event_log import MemoryEventLog
 from .idempotency_keys import MemoryIdempotencyKeys
 from .order_repository import MemoryOrders
 from .outbox import MemoryOutbox
@@ -20,6 +21,7 @@ class MemoryUnitOfWork:
     stock: MemoryStock
     orders: MemoryOrders
     outbox: MemoryOutbox
+    events: MemoryEventLog
     vendors: MemoryVendorDirectory
     idempotency_keys: MemoryIdempotencyKeys
 
@@ -30,7 +32,8 @@ class MemoryUnitOfWork:
     def __enter__(self) -> Self:
         self._tables = self._open.enter_context(self._database.overlay())
         self.stock = MemoryStock(self._database, self._tables)
-        self.orders = MemoryOrders(self._tables)
+        self.events = MemoryEventLog(self._database, self._tables)
+        self.orders = MemoryOrders(self._database, self._tables, self.events)
         self.outbox = MemoryOutbox(self._database, self._tables)
         self.vendors = MemoryVendorDirectory(self._tables)
         self.idempotency_keys = MemoryIdempotencyKeys(self._tables)
@@ -46,4 +49,5 @@ class MemoryUnitOfWork:
 
     def commit(self) -> None:
         """Lay the overlay down."""
+        self.events.flush()
         self._database.commit(self._tables)

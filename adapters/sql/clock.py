@@ -59,6 +59,17 @@ class BootClock:
             self._started_at = self._agree()
         return self._started_at + _since_boot()
 
+    def look(self) -> datetime:
+        """The same, without waiting for a writer: the wall clock's while nothing is agreed on."""
+        if self._started_at is None:
+            boot_id = _BOOT_ID.read_text().strip()
+            with read_errors_translated(), self._engine.connect() as connection:
+                started_at = connection.execute(_STARTED, {"boot_id": boot_id}).scalar()
+            if started_at is None:
+                return datetime.now(UTC)
+            self._started_at = _moment(started_at)
+        return self._started_at + _since_boot()
+
     def _agree(self) -> datetime:
         boot_id = _BOOT_ID.read_text().strip()
         with Transaction(self._engine) as transaction:

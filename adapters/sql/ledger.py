@@ -20,13 +20,14 @@ from sqlalchemy import (
     union_all,
 )
 
-from ...domain.order import SUPPLIED
+from ...domain.order import OPEN, SUPPLIED
 from ...domain.ports.ledger import Discrepancy
 from .engine import long_statements
 from .errors import read_errors_translated
 from .schema import (
-    RESERVED,
+    NOT_FULFILLED,
     allocations,
+    backorders,
     central_stock,
     order_lines,
     orders,
@@ -115,14 +116,24 @@ def _reserved() -> Select[Any]:
     lines = (
         select(
             order_lines.c.product_id,
-            order_lines.c.quantity.label("expected"),
+            (order_lines.c.quantity - order_lines.c.cancelled).label("expected"),
             _NOTHING.label("found"),
         )
         .join(orders)
-        .where(orders.c.status == RESERVED)
+        .where(orders.c.status.in_(OPEN), NOT_FULFILLED)
     )
+    # What is waited for is not there to be reserved.
+    waits = select(backorders.c.product_id, -backorders.c.units, _NOTHING)
     central = select(central_stock.c.product_id, _NOTHING, central_stock.c.reserved)
-    return _differences(union_all(lines, central).subquery(), "product_id")
+    return _differences(union_all(lines, waits, central).subquery(), "product_id")
+
+
+def _backordered() -> Select[Any]:
+    waits = select(
+        backorders.c.product_id, backorders.c.units.label("expected"), _NOTHING.label("found")
+    )
+    central = select(central_stock.c.product_id, _NOTHING, central_stock.c.backordered)
+    return _differences(union_all(waits, central).subquery(), "product_id")
 
 
 def _vendor_allocated() -> Select[Any]:
@@ -144,9 +155,13 @@ def _allocated() -> Select[Any]:
         select(
             order_lines.c.order_id,
             order_lines.c.product_id,
-            case((orders.c.status.in_(SUPPLIED), order_lines.c.quantity), else_=0).label(
-                "expected"
-            ),
+            case(
+                (
+                    orders.c.status.in_(SUPPLIED),
+                    order_lines.c.quantity - order_lines.c.cancelled,
+                ),
+                else_=0,
+            ).label("expected"),
             _NOTHING.label("found"),
         ).join(orders),
         select(allocations.c.order_id, allocations.c.product_id, _NOTHING, allocations.c.quantity),
@@ -181,6 +196,7 @@ _CHECKS = {
     "on_hand": _sum_over_vendors(_VENDOR_LEVELS, central_stock.c.on_hand),
     "stale": _sum_over_vendors(_VENDOR_LEVELS.where(vendor_stock.c.stale), central_stock.c.stale),
     "reserved": _reserved(),
+    "backordered": _backordered(),
     "vendor_allocated": _vendor_allocated(),
     "allocated": _allocated(),
     "has_lines": _has_lines(),

@@ -7,17 +7,22 @@ changes.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Engine,
     FromClause,
     Row,
     Select,
     Uuid,
+    and_,
     bindparam,
+    case,
+    cast,
     exists,
     func,
     select,
@@ -26,6 +31,7 @@ from sqlalchemy import (
 
 from ...domain.errors import Rejection
 from ...domain.order import Order, OrderStatus
+from ...domain.ports.clock import Clock
 from ...domain.ports.read_model import (
     OrderFilter,
     Page,
@@ -36,13 +42,24 @@ from ...domain.ports.read_model import (
 )
 from ...domain.vendor_sync import NEVER
 from .bulk import bulk_keys
+from .clock import BootClock
 from .errors import read_errors_translated
-from .order_repository import ORDER_COLUMNS, ended_ids, orders_from, select_allocations
+from .order_repository import (
+    LINE_COLUMNS,
+    ORDER_COLUMNS,
+    orders_from,
+    select_allocations,
+    select_backorders,
+    supplied_ids,
+    waiting_ids,
+)
 from .revision import require_current_schema
 from .schema import (
     NOT_FULFILLED,
+    TIMESTAMP,
     allocations,
     central_stock,
+    hold_lines,
     order_lines,
     orders,
     products,
@@ -60,13 +77,16 @@ _LAST = 2**63 - 1
 class SqlReadModel:
     """ReadModel on SQL."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+        """`clock`: what holds are timed by, where that is not the database."""
         self._engine = engine
+        self._clock = clock
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._ids = bulk_keys(engine.dialect, Uuid())
         self._allocations = select_allocations(self._ids)
+        self._backorders = select_backorders(self._ids)
         self._order = (
-            select(*ORDER_COLUMNS, order_lines.c.product_id, order_lines.c.quantity)
+            select(*ORDER_COLUMNS, *LINE_COLUMNS)
             .select_from(orders.outerjoin(order_lines))
             .where(orders.c.id == bindparam("id"))
             .order_by(order_lines.c.position)
@@ -78,8 +98,11 @@ class SqlReadModel:
             select(
                 products.c.name.label("product_name"),
                 central_stock.c.on_hand,
-                central_stock.c.reserved,
+                _reserved(central_stock.c).label("reserved"),
                 central_stock.c.stale.label("stale_units"),
+                central_stock.c.backordered,
+                central_stock.c.low_at,
+                central_stock.c.backorder_limit,
                 central_stock.c.updated_at,
                 *vendor_stock.c,
                 vendors.c.name,
@@ -112,9 +135,12 @@ class SqlReadModel:
                 page.c.product_id,
                 products.c.name,
                 page.c.on_hand,
-                page.c.reserved,
+                _reserved(page.c).label("reserved"),
                 page.c.stale,
-                vendor_count,
+                page.c.backordered,
+                vendor_count.label("vendor_count"),
+                page.c.low_at,
+                page.c.backorder_limit,
                 page.c.updated_at,
             )
             .select_from(
@@ -122,14 +148,15 @@ class SqlReadModel:
                     products, products.c.id == page.c.product_id
                 )
             )
-            .order_by(page.c.product_id)
+            .order_by(page.c.product_id),
+            **self._hold_time(),
         )
         items = tuple(_stock_level(row) for row in rows if row.product_id is not None)
         return Page(items=items, total=rows[0].total)
 
     def product(self, product_id: str) -> ProductStock | None:
         """In one statement, so that the figures fit together."""
-        rows = self._rows(self._product, product_id=product_id)
+        rows = self._rows(self._product, product_id=product_id, **self._hold_time())
         if not rows:
             return None
         vendors = tuple(_vendor_stock_level(row) for row in rows if row.vendor_id is not None)
@@ -141,8 +168,11 @@ class SqlReadModel:
                 on_hand=first.on_hand,
                 reserved=first.reserved,
                 stale=first.stale_units,
-                available=max(0, first.on_hand - first.stale_units - first.reserved),
+                backordered=first.backordered,
+                available=_available(first, first.stale_units),
                 vendor_count=sum(level.available > 0 for level in vendors),
+                low_at=first.low_at,
+                backorder_limit=first.backorder_limit,
                 updated_at=first.updated_at,
             ),
             vendors=vendors,
@@ -229,7 +259,7 @@ class SqlReadModel:
         page = _cut(listing.order_by(newest), offset, limit)
         total = _count(listing)
         rows = self._rows(
-            select(page, order_lines.c.product_id, order_lines.c.quantity, total.c.total)
+            select(page, *LINE_COLUMNS, total.c.total)
             .select_from(
                 total.outerjoin(page, true()).outerjoin(
                     order_lines, order_lines.c.order_id == page.c.id
@@ -249,9 +279,17 @@ class SqlReadModel:
         require_current_schema(self._reader)
 
     def _with_allocations(self, rows: Sequence[AnyRow]) -> list[Order]:
-        ended = ended_ids(rows)
-        parts = self._rows(self._allocations, **self._ids.bind(ended)) if ended else ()
-        return list(orders_from(rows, parts))
+        supplied, waiting = supplied_ids(rows), waiting_ids(rows)
+        parts = self._rows(self._allocations, **self._ids.bind(supplied)) if supplied else ()
+        waits = self._rows(self._backorders, **self._ids.bind(waiting)) if waiting else ()
+        return list(orders_from(rows, parts, waits))
+
+    def _hold_time(self) -> dict[str, object]:
+        """By what holds are over."""
+        if self._engine.dialect.name == "postgresql":
+            return {"hold_time": None}
+        is_shared = isinstance(self._clock, BootClock)
+        return {"hold_time": self._clock.look() if is_shared else datetime.now(UTC)}
 
     def _rows(self, statement: Select[Any], **parameters: object) -> Sequence[AnyRow]:
         with read_errors_translated(), self._reader.connect() as connection:
@@ -294,17 +332,43 @@ def _count(listing: Select[Any]) -> FromClause:
     return counted.subquery("listing")
 
 
+def _reserved(level: Any) -> ColumnElement[int]:
+    """What is reserved, without what expired holds still have."""
+    now = func.coalesce(bindparam("hold_time", type_=TIMESTAMP), func.current_timestamp())
+    expired = (
+        select(func.coalesce(func.sum(order_lines.c.quantity - order_lines.c.cancelled), 0))
+        .join(
+            hold_lines,
+            and_(
+                hold_lines.c.order_id == order_lines.c.order_id,
+                hold_lines.c.product_id == order_lines.c.product_id,
+            ),
+        )
+        .where(order_lines.c.product_id == level.product_id, hold_lines.c.expires_at <= now)
+        .scalar_subquery()
+    )
+    is_due = level.holds_expire_at <= now
+    reserved: ColumnElement[int] = level.reserved
+    return reserved - case((is_due, cast(expired, BigInteger)), else_=0)
+
+
+def _available(row: AnyRow, stale: int) -> int:
+    return max(0, int(row.on_hand - stale - row.reserved - row.backordered))
+
+
 def _stock_level(row: AnyRow) -> StockLevel:
-    _, product_id, name, on_hand, reserved, stale, vendor_count, updated_at = row
     return StockLevel(
-        product_id=product_id,
-        name=name,
-        on_hand=on_hand,
-        reserved=reserved,
-        stale=stale,
-        available=max(0, on_hand - stale - reserved),
-        vendor_count=vendor_count,
-        updated_at=updated_at,
+        product_id=row.product_id,
+        name=row.name,
+        on_hand=row.on_hand,
+        reserved=row.reserved,
+        stale=row.stale,
+        backordered=row.backordered,
+        available=_available(row, row.stale),
+        vendor_count=row.vendor_count,
+        low_at=row.low_at,
+        backorder_limit=row.backorder_limit,
+        updated_at=row.updated_at,
     )
 
 

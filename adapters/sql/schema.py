@@ -55,6 +55,8 @@ ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
 
 RESERVED = OrderStatus.RESERVED.value
 FULFILLED = OrderStatus.FULFILLED.value
+HELD = OrderStatus.HELD.value
+BACKORDERED = OrderStatus.BACKORDERED.value
 
 metadata = MetaData(
     naming_convention={
@@ -134,12 +136,36 @@ central_stock = Table(
     Column("updated_at", TIMESTAMP, nullable=False),
     # Those on hand of vendors that are silent.
     Column("stale", BigInteger, nullable=False, server_default="0"),
+    # Those that orders wait for: the sum of `backorders`.
+    Column("backordered", BigInteger, nullable=False, server_default="0"),
+    # At how few available somebody is told; how many may be waited for, unless as usual.
+    Column("low_at", BigInteger),
+    Column("backorder_limit", BigInteger),
+    # Not later than the first of its holds expires; null: it has none.
+    Column("holds_expire_at", TIMESTAMP),
     CheckConstraint("stale >= 0 AND stale <= on_hand", name="stale_is_on_hand"),
+    CheckConstraint("backordered >= 0", name="backordered_not_negative"),
+    CheckConstraint("low_at >= 0", name="low_at_not_negative"),
+    CheckConstraint("backorder_limit >= 0", name="backorder_limit_not_negative"),
     CheckConstraint("on_hand >= 0", name="on_hand_not_negative"),
     CheckConstraint("reserved >= 0", name="reserved_not_negative"),
     # Room on each page for the next version of its rows: their updates then touch no index.
     postgresql_with={"fillfactor": "50"},
     sqlite_with_rowid=False,
+)
+
+# Few products have any of these, so what looks for those that do finds them at once.
+Index(
+    "central_stock_backordered",
+    central_stock.c.product_id,
+    postgresql_where=central_stock.c.backordered > literal_column("0"),
+    sqlite_where=central_stock.c.backordered > literal_column("0"),
+)
+Index(
+    "central_stock_holds_expire_at",
+    central_stock.c.holds_expire_at,
+    postgresql_where=central_stock.c.holds_expire_at.is_not(None),
+    sqlite_where=central_stock.c.holds_expire_at.is_not(None),
 )
 
 vendor_stock = Table(
@@ -217,9 +243,23 @@ orders = Table(
     Column("sent_at", TIMESTAMP, nullable=False),
     # How many deliveries of its message had failed when a worker last lived to record it.
     Column("failed_attempts", Integer, nullable=False, server_default="0"),
+    # Why the last of them did.
+    Column("problem", Text),
+    # What was asked for under the key.
+    Column("digest", Text),
+    # Of a hold.
+    Column("expires_at", TIMESTAMP),
+    # The order that waits for what was not there for this one.
+    Column("rest_id", Uuid),
+    # How many steps it has taken, and their events: a line of JSON each.
+    Column("sequence", Integer, nullable=False, server_default="1"),
+    Column("history", Text, nullable=False, server_default=""),
+    Column("fulfilled_at", TIMESTAMP),
+    CheckConstraint("status <> 'held' OR expires_at IS NOT NULL", name="hold_expires"),
     CheckConstraint("failed_attempts >= 0", name="failed_attempts_not_negative"),
     CheckConstraint(
-        "status IN ('reserved', 'fulfilled', 'failed', 'cancelled', 'returned')",
+        "status IN ('held', 'backordered', 'reserved', 'fulfilled', 'failed', 'cancelled', "
+        "'expired', 'returned')",
         name="status_known",
     ),
     CheckConstraint("(status = 'failed') = (failure IS NOT NULL)", name="failure_has_reason"),
@@ -262,11 +302,46 @@ order_lines = Table(
     Column("product_id", TEXT_ID, ForeignKey(central_stock.c.product_id), nullable=False),
     Column("quantity", BigInteger, nullable=False),
     Column("position", Integer, nullable=False),
+    # Of these units, how many are not wanted any more, or were not there.
+    Column("cancelled", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("order_id", "product_id"),
     CheckConstraint("quantity > 0", name="quantity_positive"),
+    CheckConstraint("cancelled >= 0 AND cancelled <= quantity", name="cancelled_was_ordered"),
     # For listing the orders of one product, newest first.
     Index(None, "product_id", "order_id"),
     sqlite_with_rowid=False,
+)
+
+# The lines of orders that are held.
+hold_lines = Table(
+    "hold_lines",
+    metadata,
+    Column("product_id", TEXT_ID, nullable=False),
+    Column("expires_at", TIMESTAMP, nullable=False),
+    Column("order_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("product_id", "expires_at", "order_id"),
+    ForeignKeyConstraint(
+        ["order_id", "product_id"], [order_lines.c.order_id, order_lines.c.product_id]
+    ),
+    Index(None, "order_id"),
+    sqlite_with_rowid=False,
+)
+
+# What orders wait for. Numbered while the product is locked, so the oldest has the lowest number.
+backorders = Table(
+    "backorders",
+    metadata,
+    Column("id", ROW_ID, Identity(), primary_key=True),
+    Column("order_id", Uuid, nullable=False),
+    Column("product_id", TEXT_ID, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["order_id", "product_id"], [order_lines.c.order_id, order_lines.c.product_id]
+    ),
+    CheckConstraint("units > 0", name="units_positive"),
+    Index("backorders_order_id_product_id", "order_id", "product_id", unique=True),
+    Index(None, "product_id", "id"),
+    sqlite_autoincrement=True,
 )
 
 allocations = Table(
@@ -308,6 +383,45 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     # A number is never given twice, so that a late settlement cannot hit another message.
     sqlite_autoincrement=True,
+)
+
+# What happened, a row for each transaction: a line of JSON for each event.
+event_batches = Table(
+    "event_batches",
+    metadata,
+    Column("id", ROW_ID, Identity(), primary_key=True),
+    Column("created_at", TIMESTAMP, nullable=False),
+    Column("events", Text, nullable=False),
+    # Given after the commit, so that nobody reads a later one before an earlier one. SQLite has but
+    # one writer at a time: there the id says it.
+    Column("position", BigInteger),
+    Index("event_batches_position", "position", unique=True),
+    Index(None, "created_at"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "event_batches_new",
+    event_batches.c.id,
+    postgresql_where=event_batches.c.position.is_(None),
+    sqlite_where=event_batches.c.position.is_(None),
+)
+
+# One row: the last position that was given.
+event_position = Table(
+    "event_position",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+# Up to where each reader has read.
+event_cursors = Table(
+    "event_cursors",
+    metadata,
+    Column("reader", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # Requests that were carried out, with what was answered.

@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     null,
     or_,
     select,
@@ -30,6 +31,7 @@ from ...domain.errors import ConstraintViolated, Rejection
 from ...domain.stock import (
     CentralStock,
     Product,
+    ProductLimits,
     StockDelta,
     Vendor,
     VendorStock,
@@ -42,6 +44,7 @@ from .schema import (
     TIMESTAMP,
     allocation_marks,
     central_stock,
+    hold_lines,
     products,
     rejections,
     stock_adjustments,
@@ -49,6 +52,17 @@ from .schema import (
     vendors,
 )
 from .transaction import Transaction
+
+_LEVEL = (
+    "product_id",
+    "on_hand",
+    "reserved",
+    "stale",
+    "backordered",
+    "low_at",
+    "backorder_limit",
+    "holds_expire_at",
+)
 
 
 class StockStatements:
@@ -58,12 +72,7 @@ class StockStatements:
         self._upsert = partial(upsert, dialect)
         self.ids = bulk_keys(dialect, TEXT_ID)
         self.lock = (
-            select(
-                central_stock.c.product_id,
-                central_stock.c.on_hand,
-                central_stock.c.reserved,
-                central_stock.c.stale,
-            )
+            select(*(central_stock.c[name] for name in _LEVEL))
             .where(self.ids.contain(central_stock.c.product_id))
             .order_by(central_stock.c.product_id)
             # Keys never change, so foreign key checks of other transactions need not wait.
@@ -85,11 +94,52 @@ class StockStatements:
             .order_by(vendor_stock.c.product_id)
             .limit(bindparam("limit", type_=BigInteger))
         )
+        self._build_waiting()
         self._build_highest(dialect)
         self._build_changes(dialect)
         self._build_vendor_levels(dialect)
         self._build_marks(dialect)
         self._build_names(dialect)
+
+    def _build_waiting(self) -> None:
+        central = central_stock.c
+        limit = bindparam("limit", type_=BigInteger)
+        self.products_with_due_holds = (
+            select(central.product_id)
+            .where(central.holds_expire_at <= bindparam("now", type_=TIMESTAMP))
+            .order_by(central.holds_expire_at)
+            .limit(limit)
+        )
+        first = (
+            select(hold_lines.c.expires_at)
+            .where(hold_lines.c.product_id == central.product_id)
+            .order_by(hold_lines.c.expires_at)
+            .limit(1)
+            .scalar_subquery()
+        )
+        self.refresh_holds = (
+            update(central_stock)
+            .values(holds_expire_at=first)
+            .where(self.ids.contain(central.product_id))
+        )
+        self.fillable = (
+            select(central.product_id)
+            .where(
+                central.backordered > literal_column("0"),
+                central.on_hand - central.stale - central.reserved > 0,
+            )
+            .limit(limit)
+        )
+        self.limit_product = (
+            update(central_stock)
+            .values(
+                low_at=bindparam("_low_at", type_=BigInteger),
+                backorder_limit=bindparam("_backorder_limit", type_=BigInteger),
+                updated_at=bindparam("at", type_=TIMESTAMP),
+            )
+            .where(central.product_id == bindparam("product", type_=TEXT_ID))
+            .returning(central.product_id)
+        )
 
     def _build_highest(self, dialect: Dialect) -> None:
         self.counts = bulk_rows(dialect, product_id=TEXT_ID, vendors=BigInteger())
@@ -125,7 +175,12 @@ class StockStatements:
         # Stock is changed by differences, never set: even without a lock no change would be lost.
         units = BigInteger()
         self.changes = bulk_rows(
-            dialect, product_id=TEXT_ID, on_hand=units, reserved=units, stale=units
+            dialect,
+            product_id=TEXT_ID,
+            on_hand=units,
+            reserved=units,
+            stale=units,
+            backordered=units,
         )
         self.change = (
             update(central_stock)
@@ -133,6 +188,7 @@ class StockStatements:
                 on_hand=central_stock.c.on_hand + self.changes.c.on_hand,
                 reserved=central_stock.c.reserved + self.changes.c.reserved,
                 stale=central_stock.c.stale + self.changes.c.stale,
+                backordered=central_stock.c.backordered + self.changes.c.backordered,
                 updated_at=bindparam("at", type_=TIMESTAMP),
             )
             .where(central_stock.c.product_id == self.changes.c.product_id)
@@ -324,8 +380,17 @@ class SqlStock:
         statements = self._statements
         rows = self._transaction.fetch_all(statements.lock, statements.ids.bind(product_ids))
         return {
-            key: CentralStock(product_id=key, on_hand=on_hand, reserved=reserved, stale=stale)
-            for key, on_hand, reserved, stale in rows
+            key: CentralStock(
+                product_id=key,
+                on_hand=on_hand,
+                reserved=reserved,
+                stale=stale,
+                backordered=backordered,
+                low_at=low_at,
+                backorder_limit=limit,
+                holds_expire_at=expires,
+            )
+            for key, on_hand, reserved, stale, backordered, low_at, limit, expires in rows
         }
 
     def change(self, changes: Sequence[StockDelta], at: datetime) -> None:
@@ -333,7 +398,7 @@ class SqlStock:
         if not changes:
             return
         statements = self._statements
-        rows = [(c.product_id, c.on_hand, c.reserved, c.stale) for c in changes]
+        rows = [(c.product_id, c.on_hand, c.reserved, c.stale, c.backordered) for c in changes]
         self._transaction.enqueue(
             statements.change,
             statements.changes.bind(rows) | {"at": at},
@@ -342,6 +407,33 @@ class SqlStock:
                 "central stock of a product that does not exist, or is named twice"
             ),
         )
+
+    def products_with_due_holds(self, now: datetime, limit: int) -> list[str]:
+        """By the index on when they expire."""
+        rows = self._transaction.fetch_all(
+            self._statements.products_with_due_holds, {"now": now, "limit": limit}
+        )
+        return [product_id for (product_id,) in rows]
+
+    def refresh_holds(self, product_ids: Collection[str]) -> None:
+        """By the primary key of what is held."""
+        statements = self._statements
+        self._transaction.enqueue(statements.refresh_holds, statements.ids.bind(product_ids))
+
+    def fillable(self, limit: int) -> list[str]:
+        """By the index on what is waited for."""
+        rows = self._transaction.fetch_all(self._statements.fillable, {"limit": limit})
+        return [product_id for (product_id,) in rows]
+
+    def limit_product(self, product_id: str, limits: ProductLimits, at: datetime) -> bool:
+        """One statement."""
+        parameters = {
+            "product": product_id,
+            "_low_at": limits.low_at,
+            "_backorder_limit": limits.backorder_limit,
+            "at": at,
+        }
+        return bool(self._transaction.fetch_all(self._statements.limit_product, parameters))
 
     def lock_vendor_stock(self, product_ids: Collection[str]) -> list[VendorStock]:
         """Every vendor's row of these products."""

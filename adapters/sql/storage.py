@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine
 from .claim_cursor import ClaimCursor
 from .clock import shared_clock
 from .engine import require_our_engine
+from .event_log import SqlEventFeed
 from .ledger import SqlLedger
 from .read_model import SqlReadModel
 from .revision import migrate
@@ -24,9 +25,10 @@ class SqlStorage:
         self.engine = engine
         self._statements = Statements.for_engine(engine)
         self._claim_cursor = ClaimCursor()
-        self.read_model = SqlReadModel(engine)
-        self.ledger = SqlLedger(engine)
         self.clock = shared_clock(engine)
+        self.read_model = SqlReadModel(engine, self.clock)
+        self.ledger = SqlLedger(engine)
+        self.event_feed = SqlEventFeed(engine)
 
     def unit_of_work(self, within: Connection | None = None) -> SqlUnitOfWork:
         """A unit of work; the storage's UnitOfWorkFactory.

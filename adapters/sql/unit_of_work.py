@@ -9,6 +9,7 @@ import attrs
 from sqlalchemy import Connection, Engine
 
 from .claim_cursor import ClaimCursor
+from .event_log import EventStatements, SqlEventLog
 from .idempotency_keys import KeyStatements, SqlIdempotencyKeys
 from .order_repository import OrderStatements, SqlOrders
 from .outbox import OutboxStatements, SqlOutbox
@@ -24,6 +25,7 @@ class Statements:
     stock: StockStatements
     orders: OrderStatements
     outbox: OutboxStatements
+    events: EventStatements
     vendors: DirectoryStatements
     idempotency_keys: KeyStatements
 
@@ -34,6 +36,7 @@ class Statements:
             StockStatements(engine.dialect),
             OrderStatements(engine.dialect),
             OutboxStatements(engine.dialect),
+            EventStatements(engine.dialect),
             DirectoryStatements(engine.dialect),
             KeyStatements(engine.dialect),
         )
@@ -51,7 +54,8 @@ class SqlUnitOfWork:
     ) -> None:
         self._transaction = Transaction(engine, within)
         self.stock = SqlStock(self._transaction, statements.stock)
-        self.orders = SqlOrders(self._transaction, statements.orders)
+        self.events = SqlEventLog(self._transaction, statements.events)
+        self.orders = SqlOrders(self._transaction, statements.orders, self.events)
         self.outbox = SqlOutbox(self._transaction, statements.outbox, cursor)
         self.vendors = SqlVendorDirectory(self._transaction, statements.vendors)
         self.idempotency_keys = SqlIdempotencyKeys(self._transaction, statements.idempotency_keys)
@@ -70,4 +74,5 @@ class SqlUnitOfWork:
 
     def commit(self) -> None:
         """Commit the transaction."""
+        self.events.flush()
         self._transaction.commit()

@@ -28,9 +28,11 @@ class Ledger(Protocol):
         `vendor_available`: a vendor's stock is its adjustments less its allocations.
         `on_hand`: a product's central stock is the sum over its vendors.
         `stale`: and of that, what is of stale vendors.
-        `reserved`: and it holds exactly the lines of orders still reserved.
+        `reserved`: and it holds exactly what orders have reserved that have not ended.
+        `backordered`: what is waited for is the sum of what orders wait for.
         `vendor_allocated`: what was ever allocated from a vendor's stock is the sum of that.
-        `allocated`: a fulfilled order's allocations are exactly its lines; any other has none.
+        `allocated`: a fulfilled order's allocations are exactly its lines less what is cancelled;
+        any other has none.
         `has_lines`: an order has lines (1), whatever its status; without any (0), what it stood for
         is lost, and nothing else would tell.
         """

@@ -7,35 +7,60 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+import attrs
+
 from ..order import Order
+
+
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """At which delivery (1 is the first) an order could not be fulfilled, and why."""
+
+    number: int
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
+class Waiting:
+    """An order that waits for units of a product."""
+
+    order_id: UUID
+    product_id: str
+    units: int
 
 
 class OrderRepository(Protocol):
     """Orders with their lines and allocations."""
 
     def add(self, orders: Sequence[Order]) -> None:
-        """Insert new orders; Conflict, at the latest on commit, if an id or key exists."""
+        """Insert new orders, with their events; Conflict, by the commit, if an id or key exists."""
 
-    def find(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
-        """The orders with one of these ids or keys, not locked."""
+    def find_placed(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
+        """The orders with one of these ids or keys as they were when they were placed."""
 
     def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:
         """These orders, locked until the unit of work ends; unknown ones are left out."""
 
-    def settle(self, orders: Sequence[Order]) -> None:
-        """Write the end of orders: status, failure and allocations.
+    def save(self, orders: Sequence[Order]) -> None:
+        """Write the one step that each of these orders has taken, with its event.
 
-        Conflict unless every one of them is still reserved.
+        Conflict where one has taken another step meanwhile. ConstraintViolated for a step that the
+        domain does not know, or where more would come back than was allocated.
         """
 
-    def give_back(self, orders: Sequence[Order]) -> None:
-        """Write what came back of fulfilled orders, which the caller has locked: see `returned`.
+    def expired_holds(
+        self, now: datetime, product_ids: Collection[str], limit: int
+    ) -> Collection[UUID]:
+        """So many of the holds of these products whose time is over by now, not locked."""
 
-        ConstraintViolated where more would come back than was allocated.
+    def waiting(self, product_ids: Collection[str], limit: int) -> list[Waiting]:
+        """Of each of these products the first so many orders that wait for it, oldest first.
+
+        Nobody comes before them while the product is locked.
         """
 
-    def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
-        """Note at which delivery (1 is the first) fulfilling these orders failed last.
+    def record_failures(self, failures: Mapping[UUID, Attempt], at: datetime) -> None:
+        """Note at which delivery fulfilling these orders failed last, and why.
 
         They count as sent `at`, as their messages are retried. Orders that are not reserved any
         more, and unknown ones, are left as they are.

@@ -35,8 +35,13 @@ class StockLevel:
     on_hand: int
     reserved: int
     stale: int
+    # Those that accepted orders wait for.
+    backordered: int
     available: int
     vendor_count: int
+    # At how few available somebody is told; how many may be waited for. None: not set.
+    low_at: int | None
+    backorder_limit: int | None
     updated_at: datetime
 
 

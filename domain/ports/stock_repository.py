@@ -7,7 +7,15 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..errors import Rejection
-from ..stock import CentralStock, Product, StockDelta, Vendor, VendorStock, VendorStockChange
+from ..stock import (
+    CentralStock,
+    Product,
+    ProductLimits,
+    StockDelta,
+    Vendor,
+    VendorStock,
+    VendorStockChange,
+)
 from ..vendor_sync import Quarantine, ReportState, StockAdjustment
 
 
@@ -26,6 +34,18 @@ class StockRepository(Protocol):
         ConstraintViolated if a figure would fall below 0, more be stale than is on hand, or a
         reservation grow beyond what is on hand and not stale.
         """
+
+    def products_with_due_holds(self, now: datetime, limit: int) -> list[str]:
+        """So many products, not locked, of which a hold may have expired by now."""
+
+    def refresh_holds(self, product_ids: Collection[str]) -> None:
+        """Look up when the next hold of these products expires; the caller has locked them."""
+
+    def fillable(self, limit: int) -> list[str]:
+        """So many products, not locked, that orders wait for and of which some is free."""
+
+    def limit_product(self, product_id: str, limits: ProductLimits, at: datetime) -> bool:
+        """Set what is watched and allowed of a product; False where there is no such product."""
 
     def lock_vendor_stock(self, product_ids: Collection[str]) -> list[VendorStock]:
         """All vendor stock of these products, which are locked like by `lock`."""

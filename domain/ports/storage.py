@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from .clock import Clock
+from .event_log import EventFeed
 from .ledger import Ledger
 from .read_model import ReadModel
 from .unit_of_work import UnitOfWork
@@ -20,6 +21,10 @@ class Storage(Protocol):
     @property
     def ledger(self) -> Ledger:
         """The record that its balances are recomputed from."""
+
+    @property
+    def event_feed(self) -> EventFeed:
+        """What happened, in order."""
 
     @property
     def clock(self) -> Clock | None:

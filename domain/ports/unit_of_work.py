@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from .event_log import EventLog
 from .idempotency_keys import IdempotencyKeys
 from .order_repository import OrderRepository
 from .outbox import Outbox
@@ -34,6 +35,10 @@ class UnitOfWork(Protocol):
     @property
     def outbox(self) -> Outbox:
         """The outbox, inside this transaction."""
+
+    @property
+    def events(self) -> EventLog:
+        """What happens in this transaction."""
 
     @property
     def vendors(self) -> VendorDirectory:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from uuid import UUID
 
-from ..order import Order, OrderStatus
+from ..order import OrderStatus
 from ..ports.clock import Clock
-from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from ..stock import released
+from ..ports.unit_of_work import UnitOfWorkFactory
+from .stock_changes import release
 
 
 class FailOrders:
@@ -23,19 +22,11 @@ class FailOrders:
         """Fail each order for its reason, in one transaction. Raises Unavailable or Conflict."""
         with self._unit_of_work() as uow:
             now = self._clock.now()
-            failed = [
-                order.fail(reasons[order.id], now)
+            steps = [
+                (order, order.fail(reasons[order.id], now))
                 for order in uow.orders.lock(reasons).values()
                 if order.status is OrderStatus.RESERVED
             ]
-            if failed:
-                release(uow, failed, now)
+            if steps:
+                release(uow, steps, now)
                 uow.commit()
-
-
-def release(uow: UnitOfWork, ended: Sequence[Order], now: datetime) -> None:
-    """Settle orders that are locked, and give up what they have reserved."""
-    changes = released(ended)
-    uow.stock.lock([change.product_id for change in changes])
-    uow.orders.settle(ended)
-    uow.stock.change(changes, now)

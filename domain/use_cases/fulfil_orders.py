@@ -48,7 +48,7 @@ class FulfilOrders:
             decided = {order.id: _decide(order, planned[order.id], now) for order in open_orders}
             fulfilled = [order for order in decided.values() if isinstance(order, Order)]
             if fulfilled:
-                uow.orders.settle(fulfilled)
+                uow.orders.save(fulfilled)
                 uow.stock.change_vendors(allocations.vendor_changes())
                 uow.stock.change(allocations.central_changes(), now)
                 uow.commit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from .cancel_orders import CancelOrders
+from .hold_actions import HoldActions
 from .return_order import ReturnOrder
 
 
@@ -13,4 +14,5 @@ class OrderActions:
     """The use cases about orders that were placed."""
 
     cancel: CancelOrders
+    hold: HoldActions
     give_back: ReturnOrder

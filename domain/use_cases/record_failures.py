@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from ..ports.clock import Clock
+from ..ports.order_repository import Attempt
 from ..ports.unit_of_work import UnitOfWorkFactory
 
 
@@ -16,12 +17,12 @@ class RecordFailures:
         self._unit_of_work = unit_of_work
         self._clock = clock
 
-    def __call__(self, attempts: Mapping[UUID, int]) -> None:
-        """Record the orders, each with the number of its delivery, in one transaction.
+    def __call__(self, failures: Mapping[UUID, Attempt]) -> None:
+        """Record the orders, each with its last attempt, in one transaction.
 
         To be called last, right before their messages are retried: whoever dies earlier has
         recorded nothing. Raises Unavailable or Conflict.
         """
         with self._unit_of_work() as uow:
-            uow.orders.record_failures(attempts, self._clock.now())
+            uow.orders.record_failures(failures, self._clock.now())
             uow.commit()

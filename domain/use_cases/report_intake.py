@@ -9,6 +9,7 @@ from typing import Self
 import attrs
 
 from ..errors import OutdatedReport, QuarantinedReport, Rejection
+from ..events import VENDOR_RECOVERED, vendor_event
 from ..ports.clock import Clock
 from ..ports.stock_repository import StockRepository
 from ..ports.unit_of_work import UnitOfWork
@@ -25,6 +26,7 @@ from ..vendor_sync import (
     reconcile,
     renamed_products,
 )
+from .stock_changes import change_stock
 
 CAUSE = "snapshot"
 # Products that change in one transaction: orders for them wait while it runs.
@@ -112,8 +114,12 @@ class Intake:
 
     def accept(self, uow: UnitOfWork, clock: Clock) -> None:
         """Lock the vendor; raises Outdated where it has reported something newer."""
-        if not uow.stock.accept_report(self.vendor, self.as_of, clock.now(), self.terms.max_age):
+        before = uow.stock.lock_vendor(self.vendor.id)
+        now = clock.now()
+        if not uow.stock.accept_report(self.vendor, self.as_of, now, self.terms.max_age):
             raise Outdated
+        if before is not None and before.stale:
+            uow.events.append([vendor_event(VENDOR_RECOVERED, self.vendor.id, now)])
 
     def after(self, whole: datetime) -> Self:
         """The same, where the last whole report was of then."""
@@ -135,6 +141,7 @@ class Intake:
         product_ids = [report.product_id for report in reports]
         products = uow.stock.products(product_ids)
         uow.stock.add_products(new_products(self.vendor.id, reports, products), self.asked)
+        stock = uow.stock.lock(product_ids)
         levels = uow.stock.lock_vendor_stock(product_ids)
         # Whatever is seen now was committed by now.
         now = clock.now()
@@ -147,7 +154,7 @@ class Intake:
         adjustments = _adjustments(changed, known, now)
         uow.stock.upsert_vendor_stock(changed)
         uow.stock.record(adjustments)
-        uow.stock.change(_central_changes(changed, known), now)
+        change_stock(uow, stock, _central_changes(changed, known), now)
         return Applied(adjustments=adjustments, rejections=rejections)
 
     def _sift(

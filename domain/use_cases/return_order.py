@@ -15,6 +15,7 @@ from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import StockDelta
 from ..vendor_sync import StockAdjustment
 from .idempotency import Answer, RequestKey, find_answer, remember_answer
+from .stock_changes import change_stock
 
 ATTEMPTS = 5
 CAUSE = "return"
@@ -68,7 +69,7 @@ class ReturnOrder:
                 raise UnknownOrder(order_id)
             now = self._clock.now()
             returned = order.give_back(wanted, now)
-            uow.orders.give_back([returned])
+            uow.orders.save([returned])
             if restock:
                 _restock(uow, _units(order, returned), now)
             given = remember_answer(uow, request, answer(returned), now)
@@ -87,9 +88,11 @@ def _units(before: Order, after: Order) -> dict[tuple[str, str], int]:
 
 
 def _restock(uow: UnitOfWork, units: Mapping[tuple[str, str], int], now: datetime) -> None:
+    product_ids = {product_id for product_id, _ in units}
+    stock = uow.stock.lock(product_ids)
     levels = [
         level
-        for level in uow.stock.lock_vendor_stock({product_id for product_id, _ in units})
+        for level in uow.stock.lock_vendor_stock(product_ids)
         if (level.product_id, level.vendor_id) in units
     ]
     changes: dict[str, StockDelta] = {}
@@ -119,4 +122,4 @@ def _restock(uow: UnitOfWork, units: Mapping[tuple[str, str], int], now: datetim
             for (product_id, vendor_id), delta in units.items()
         ]
     )
-    uow.stock.change([changes[key] for key in sorted(changes)], now)
+    change_stock(uow, stock, [changes[key] for key in sorted(changes)], now)

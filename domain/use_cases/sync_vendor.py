@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from ..batches import batches_of
 from ..errors import InvalidSnapshot, VendorUnavailable
+from ..events import VENDOR_QUARANTINED, vendor_event
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_directory import SyncAttempt
@@ -79,7 +80,10 @@ class SyncVendor:
         result = self._take_in(snapshot, intake, progress, at_end)
         if result.quarantined:
             with self._unit_of_work() as uow:
-                uow.stock.begin_quarantine(gateway.vendor.id, self._clock.now())
+                now = self._clock.now()
+                if uow.stock.quarantine(gateway.vendor.id) is None:
+                    uow.events.append([vendor_event(VENDOR_QUARANTINED, gateway.vendor.id, now)])
+                uow.stock.begin_quarantine(gateway.vendor.id, now)
                 uow.commit()
         return result
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import attrs
 
+from ..events import VENDOR_STALE, vendor_event
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import StockDelta
 from .report_intake import CHUNK
+from .stock_changes import change_stock
 
 
 class WithholdStaleStock:
@@ -35,7 +37,10 @@ class WithholdStaleStock:
 
     def _begin(self, vendor_id: str) -> bool:
         with self._unit_of_work() as uow:
-            begun = uow.stock.make_stale(vendor_id, self._clock.now())
+            now = self._clock.now()
+            begun = uow.stock.make_stale(vendor_id, now)
+            if begun:
+                uow.events.append([vendor_event(VENDOR_STALE, vendor_id, now)])
             uow.commit()
         return begun
 
@@ -53,13 +58,14 @@ class WithholdStaleStock:
         return len(product_ids) == CHUNK
 
     def _withhold(self, uow: UnitOfWork, vendor_id: str, product_ids: list[str]) -> None:
+        stock = uow.stock.lock(product_ids)
         levels = [
             level
             for level in uow.stock.lock_vendor_stock(product_ids)
             if level.vendor_id == vendor_id and not level.stale
         ]
         uow.stock.upsert_vendor_stock([attrs.evolve(level, stale=True) for level in levels])
-        uow.stock.change(
-            [StockDelta(product_id=x.product_id, stale=x.available) for x in levels if x.available],
-            self._clock.now(),
-        )
+        changes = [
+            StockDelta(product_id=x.product_id, stale=x.available) for x in levels if x.available
+        ]
+        change_stock(uow, stock, changes, self._clock.now())

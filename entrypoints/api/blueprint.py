@@ -64,7 +64,7 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
         method: str,
         rule: str,
         *,
-        response: tuple[int, Schema],
+        response: tuple[int, Schema | None],
         refusals: Sequence[Exception] = (),
         query: type[Schema] | None = None,
         headers: Mapping[str, Any] | None = None,

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import attrs
 
 from ...domain.errors import InvalidValue, UnknownProducts
-from ...domain.order import MAX_LINES, MAX_REFERENCE_LENGTH, OrderLine
-from ...domain.use_cases.place_orders import PlaceOrder
+from ...domain.order import MAX_LINES, MAX_REFERENCE_LENGTH, OnShortage, OrderLine
+from ...domain.use_cases.place_orders import DEFAULT_HOLD, MAX_HOLD, PlaceOrder
 from ...domain.values import MAX_QUANTITY, check_text
 from .problems import InvalidRequest, UnknownProductFields
 from .responses import JSON
 from .schemas import TEXT_ID, TEXT_PATTERN
 
 REFERENCE = "reference"
+ON_SHORTAGE = "on_shortage"
+REST = "rest"
+SECONDS = "seconds"
 
 _REFERENCE = {
     "type": "string",
@@ -35,40 +39,66 @@ _LINE: dict[str, Any] = {
     },
 }
 LINE_FIELDS = frozenset(_LINE["properties"])
-_ORDER_OF_ONE = {**_LINE, "properties": {**_LINE["properties"], REFERENCE: _REFERENCE}}
-_LINES = {
-    "type": "object",
-    "required": ["lines"],
-    "additionalProperties": False,
-    "properties": {
-        REFERENCE: _REFERENCE,
-        "lines": {
-            "type": "array",
-            "description": "Lines of the same product count as one.",
-            "minItems": 1,
-            "maxItems": MAX_LINES,
-            "items": _LINE,
+_OF_AN_ORDER: dict[str, Any] = {
+    REFERENCE: _REFERENCE,
+    ON_SHORTAGE: {
+        "type": "string",
+        "enum": [each.value for each in OnShortage],
+        "default": OnShortage.FAIL.value,
+        "description": "What becomes of an order for more than there is: it is refused; or it waits"
+        " for what is not there; or it is for what is there.",
+    },
+    REST: {
+        "type": "string",
+        "enum": ["cancel", "backorder"],
+        "default": "cancel",
+        "description": "Of a partial order: whether the rest waits, as an order of its own.",
+    },
+}
+_OF_A_HOLD: dict[str, Any] = {
+    REFERENCE: _REFERENCE,
+    SECONDS: {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": int(MAX_HOLD.total_seconds()),
+        "default": int(DEFAULT_HOLD.total_seconds()),
+        "description": "How long the stock is held.",
+    },
+}
+
+
+def _body(more: dict[str, Any]) -> dict[str, Any]:
+    lines = {
+        "type": "array",
+        "description": "Lines of the same product count as one.",
+        "minItems": 1,
+        "maxItems": MAX_LINES,
+        "items": _LINE,
+    }
+    of_one = {**_LINE, "properties": {**_LINE["properties"], **more}}
+    of_several = {
+        "type": "object",
+        "required": ["lines"],
+        "additionalProperties": False,
+        "properties": {"lines": lines, **more},
+    }
+    examples = {
+        "one product": {"value": {"product_id": "sku-espresso-beans", "quantity": 2}},
+        "several": {
+            "value": {
+                "reference": "PO-4711",
+                "lines": [{"product_id": "sku-espresso-beans", "quantity": 1}],
+            }
         },
-    },
-}
-REQUEST_BODY = {
-    "required": True,
-    "content": {
-        JSON: {
-            "schema": {"oneOf": [_ORDER_OF_ONE, _LINES]},
-            "examples": {
-                "one product": {"value": {"product_id": "sku-espresso-beans", "quantity": 2}},
-                "several": {
-                    "value": {
-                        "reference": "PO-4711",
-                        "lines": [{"product_id": "sku-espresso-beans", "quantity": 1}],
-                    }
-                },
-            },
-        }
-    },
-}
+    }
+    schema = {"oneOf": [of_one, of_several]}
+    return {"required": True, "content": {JSON: {"schema": schema, "examples": examples}}}
+
+
+REQUEST_BODY = _body(_OF_AN_ORDER)
+HOLD_BODY = _body(_OF_A_HOLD)
 Errors = dict[str, Sequence[str]]
+_ON_SHORTAGE = [each.value for each in OnShortage]
 
 
 @attrs.frozen(kw_only=True)
@@ -78,15 +108,28 @@ class OrderRequest:
     lines: tuple[OrderLine, ...]
     single: bool
     reference: str | None = None
+    on_shortage: OnShortage = OnShortage.FAIL
+    # Whether the rest of a partial order waits.
+    rest_waits: bool = False
+    hold_for: timedelta | None = None
 
-    def command(self, order_id: UUID, idempotency_key: str | None) -> PlaceOrder:
+    def command(
+        self,
+        new_id: Callable[[], UUID],
+        idempotency_key: str | None,
+        request_id: str | None = None,
+    ) -> PlaceOrder:
         """The wish to hand on; raises InvalidRequest where the lines do not go together."""
         try:
             return PlaceOrder(
-                order_id=order_id,
+                order_id=new_id(),
                 lines=self.lines,
                 idempotency_key=idempotency_key,
                 reference=self.reference,
+                on_shortage=self.on_shortage,
+                rest_order_id=new_id() if self.rest_waits else None,
+                hold_for=self.hold_for,
+                request_id=request_id,
             )
         except InvalidValue as error:
             raise InvalidRequest({error.field: [error.expected]}) from error
@@ -110,9 +153,57 @@ def parse_order(document: Any) -> OrderRequest:
     if not isinstance(document, dict):
         raise InvalidRequest({"body": ["must be an object"]})
     reference = _reference(document.pop(REFERENCE)) if REFERENCE in document else None
+    on_shortage, rest_waits = OnShortage.FAIL, False
+    if ON_SHORTAGE in document or REST in document:
+        on_shortage, rest_waits = _on_shortage(document)
+    lines, single = _basket(document)
+    return OrderRequest(
+        lines=lines,
+        single=single,
+        reference=reference,
+        on_shortage=on_shortage,
+        rest_waits=rest_waits,
+    )
+
+
+def parse_hold(document: Any) -> OrderRequest:
+    """The request in a JSON document; raises InvalidRequest with every field that is wrong."""
+    if not isinstance(document, dict):
+        raise InvalidRequest({"body": ["must be an object"]})
+    reference = _reference(document.pop(REFERENCE)) if REFERENCE in document else None
+    hold_for = parse_seconds(document.pop(SECONDS)) if SECONDS in document else DEFAULT_HOLD
+    lines, single = _basket(document)
+    return OrderRequest(lines=lines, single=single, reference=reference, hold_for=hold_for)
+
+
+def parse_seconds(value: Any) -> timedelta:
+    """How long something is held; raises InvalidRequest."""
+    most = int(MAX_HOLD.total_seconds())
+    if type(value) is not int or not 1 <= value <= most:
+        raise InvalidRequest({SECONDS: [f"must be a whole number from 1 to {most}"]})
+    return timedelta(seconds=value)
+
+
+def _on_shortage(document: dict[str, Any]) -> tuple[OnShortage, bool]:
+    """What the two fields say, which are taken out of the document."""
+    given = document.pop(ON_SHORTAGE, OnShortage.FAIL.value)
+    rest = document.pop(REST, None)
+    errors: Errors = {}
+    if given not in _ON_SHORTAGE:
+        errors[ON_SHORTAGE] = [f"must be one of {', '.join(_ON_SHORTAGE)}"]
+    elif rest is not None and given != OnShortage.PARTIAL:
+        errors[REST] = [f"goes with {ON_SHORTAGE} {OnShortage.PARTIAL} only"]
+    if rest not in (None, "cancel", "backorder"):
+        errors[REST] = ["must be cancel or backorder"]
+    if errors:
+        raise InvalidRequest(errors)
+    return OnShortage(given), rest == "backorder"
+
+
+def _basket(document: dict[str, Any]) -> tuple[tuple[OrderLine, ...], bool]:
+    """The lines, and whether they came as one product by itself."""
     if "lines" not in document:
-        lines = _lines([document], [""])
-        return OrderRequest(lines=lines, single=True, reference=reference)
+        return _lines([document], [""]), True
     if others := document.keys() - {"lines"}:
         raise InvalidRequest(_not_beside_lines(others))
     members = document["lines"]
@@ -121,7 +212,7 @@ def parse_order(document: Any) -> OrderRequest:
     if not 1 <= len(members) <= MAX_LINES:
         raise InvalidRequest({"lines": [f"must have 1 to {MAX_LINES} lines"]})
     prefixes = [f"lines.{position}." for position in range(len(members))]
-    return OrderRequest(lines=_lines(members, prefixes), single=False, reference=reference)
+    return _lines(members, prefixes), False
 
 
 def _reference(value: Any) -> str:

@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from uuid import UUID
 
-from flask import Response
+from flask import Request, Response
 from werkzeug.exceptions import NotFound
 
 from ...domain.errors import UnknownOrder
-from ...domain.order import MAX_LINES, Order, ReturnLine
+from ...domain.order import MAX_LINES, OrderLine, ReturnLine
+from ...domain.use_cases.cancel_orders import CancelOrder
 from ...domain.values import MAX_QUANTITY
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, answered, request_key
-from .orders import order_document
+from .orders import order_text
 from .problems import InvalidRequest
-from .responses import JSON, json_response
+from .responses import JSON
 from .routing import PREFIX
 from .rows import parse_row
 from .schemas import TEXT_ID, OrderSchema
 from .services import app_state, current_request
 
+_LINES_OF_CANCEL = {
+    "type": "array",
+    "description": "What is not wanted any more; unless told, all of it.",
+    "minItems": 1,
+    "maxItems": MAX_LINES,
+    "items": {
+        "type": "object",
+        "required": ["product_id", "quantity"],
+        "additionalProperties": False,
+        "properties": {
+            "product_id": TEXT_ID,
+            "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
+        },
+    },
+}
+CANCEL_BODY = {
+    "required": False,
+    "content": {
+        JSON: {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"lines": _LINES_OF_CANCEL},
+            },
+            "example": {"lines": [{"product_id": "sku-espresso-beans", "quantity": 1}]},
+        }
+    },
+}
+
 blueprint = ApiBlueprint("order-steps", __name__, description="Orders", url_prefix=PREFIX)
 
-_RETURN_FIELDS = {"product_id": "product_id", "quantity": "quantity", "vendor_id": "vendor_id"}
+_LINE_FIELDS = {"product_id": "product_id", "quantity": "quantity"}
+_RETURN_FIELDS = {**_LINE_FIELDS, "vendor_id": "vendor_id"}
+_VALID = {"product_id": "valid", "quantity": 1}
+_REQUIRED = ("product_id", "quantity")
 RETURN_BODY = {
     "required": True,
     "content": {
@@ -76,22 +108,37 @@ RETURN_BODY = {
     "/order/<uuid:order_id>/cancel",
     response=(200, OrderSchema()),
     prebuilt=True,
+    headers=REPLAYED_HEADER,
     refusals=(
         refusals.UNKNOWN_ORDER,
         refusals.NO_SUCH_STEP,
+        refusals.CANCEL_REFUSED,
+        refusals.MALFORMED_JSON,
+        refusals.TOO_LARGE,
+        refusals.UNSUPPORTED_MEDIA_TYPE,
+        refusals.INVALID_ORDER,
+        refusals.REQUEST_KEY_REUSED,
         refusals.OVERLOADED,
         refusals.CONFLICT,
         refusals.STORAGE_UNAVAILABLE,
     ),
+    parameters=[IDEMPOTENCY_KEY_HEADER],
+    requestBody=CANCEL_BODY,
 )
 def cancel_order(order_id: UUID) -> Response:
-    """Withdraw an order that is not fulfilled yet. Doing it again changes nothing."""
-    outcome = app_state().services.order_actions.cancel([order_id])[order_id]
-    if isinstance(outcome, UnknownOrder):
-        raise NotFound(f"no order {order_id}") from outcome
-    if not isinstance(outcome, Order):
-        raise outcome
-    return json_response(order_document(outcome))
+    """Withdraw an order that is not fulfilled yet, or units of it.
+
+    To withdraw all of it again changes nothing. Without an Idempotency-Key, units that are told
+    twice are withdrawn twice.
+    """
+    services, request = app_state().services, current_request()
+    key = request_key(request)
+    lines = parse_cancel(request, services.limits.max_body_bytes)
+    command = CancelOrder(order_id=order_id, lines=lines)
+    try:
+        return answered(services.order_actions.cancel.once(command, order_text, key))
+    except UnknownOrder as error:
+        raise NotFound(f"no order {order_id}") from error
 
 
 @blueprint.operation(
@@ -126,11 +173,38 @@ def return_order(order_id: UUID) -> Response:
     lines, restock = parse_return(json_body(request, services.limits.max_body_bytes))
     try:
         answer = services.order_actions.give_back(
-            order_id, lines, _rendered, restock=restock, request=key
+            order_id, lines, order_text, restock=restock, request=key
         )
     except UnknownOrder as error:
         raise NotFound(f"no order {order_id}") from error
     return answered(answer)
+
+
+def parse_cancel(request: Request, max_bytes: int) -> tuple[OrderLine, ...] | None:
+    """What is not wanted any more; None for all. Raises InvalidRequest."""
+    if not request.get_data():
+        return None
+    document = json_body(request, max_bytes)
+    if not isinstance(document, dict):
+        raise InvalidRequest({"body": ["must be an object"]})
+    errors = {key[:100]: ["unknown field"] for key in document if key != "lines"}
+    lines = _listed(document, errors)
+    found = [
+        parse_row(row, f"lines.{position}", errors, OrderLine, _LINE_FIELDS, _VALID, _REQUIRED)
+        for position, row in enumerate(lines)
+    ]
+    if errors:
+        raise InvalidRequest(errors)
+    return tuple(line for line in found if line is not None) or None
+
+
+def _listed(document: dict[str, Any], errors: dict[str, list[str]]) -> list[Any]:
+    """The lines, or none, with what is wrong added to the errors."""
+    lines = document.get("lines", [])
+    if "lines" in document and (not isinstance(lines, list) or not 1 <= len(lines) <= MAX_LINES):
+        errors["lines"] = [f"must be an array of 1 to {MAX_LINES} lines"]
+        return []
+    return list(lines)
 
 
 def parse_return(document: Any) -> tuple[list[ReturnLine] | None, bool]:
@@ -141,21 +215,12 @@ def parse_return(document: Any) -> tuple[list[ReturnLine] | None, bool]:
     restock = document.get("restock", True)
     if not isinstance(restock, bool):
         errors["restock"] = ["must be true or false"]
-    lines = document.get("lines")
-    if "lines" in document and (not isinstance(lines, list) or not 1 <= len(lines) <= MAX_LINES):
-        errors["lines"] = [f"must be an array of 1 to {MAX_LINES} lines"]
-        lines = []
-    valid = {"product_id": "valid", "quantity": 1}
-    required = ("product_id", "quantity")
+    lines = _listed(document, errors)
     found = [
-        parse_row(row, f"lines.{position}", errors, ReturnLine, _RETURN_FIELDS, valid, required)
-        for position, row in enumerate(lines or ())
+        parse_row(row, f"lines.{position}", errors, ReturnLine, _RETURN_FIELDS, _VALID, _REQUIRED)
+        for position, row in enumerate(lines)
     ]
     if errors:
         raise InvalidRequest(errors)
     told = [line for line in found if line is not None]
     return told or None, bool(restock)
-
-
-def _rendered(order: Order) -> str:
-    return json.dumps(order_document(order))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from .idempotency import (
     REPLAYED_HEADER,
     idempotency_key,
 )
-from .order_requests import REQUEST_BODY, parse_order
+from .order_requests import REQUEST_BODY, OrderRequest, parse_order
 from .paging import PAGINATION_HEADER, Paging
 from .request_ids import ENVIRON_KEY
 from .responses import json_response
@@ -38,7 +39,7 @@ _NEXT_CURSOR = {
         "schema": {"type": "string"},
     }
 }
-_LOCATION = {
+LOCATION = {
     "Location": {
         "description": "Where the order is.",
         "required": True,
@@ -52,7 +53,7 @@ _LOCATION = {
     "",
     response=(202, OrderSchema()),
     prebuilt=True,
-    headers=_LOCATION | REPLAYED_HEADER,
+    headers=LOCATION | REPLAYED_HEADER,
     refusals=(
         refusals.MALFORMED_JSON,
         refusals.REQUEST_TIMEOUT,
@@ -73,19 +74,26 @@ _LOCATION = {
 def place_order() -> Response:
     """Place an order.
 
-    Its stock is reserved, and it is durable, when the answer comes; vendors are chosen later.
+    Its stock is reserved, and it is durable, when the answer comes; vendors are chosen later. With
+    `on_shortage` it may wait for what is not there.
     """
     app, request = app_state(), current_request()
-    wanted = parse_order(json_body(request, app.services.limits.max_body_bytes))
-    command = wanted.command(app.services.new_order_id(), idempotency_key(request))
+    return placed(parse_order(json_body(request, app.services.limits.max_body_bytes)), 202)
+
+
+def placed(wanted: OrderRequest, status: int) -> Response:
+    """The order or hold, once it is durable, or why it was refused."""
+    app, request = app_state(), current_request()
+    request_id = request.environ[ENVIRON_KEY]
+    command = wanted.command(app.services.new_order_id, idempotency_key(request), request_id)
     try:
-        order = app.batcher.submit(command, request.environ[ENVIRON_KEY])
+        order = app.batcher.submit(command, request_id)
     except UnknownProducts as error:
         raise wanted.unknown_products(error) from error
     except OrderRefused as error:
         # Not by way of Flask, which takes its time: on a sold-out product, refusals come in crowds.
         return problems.from_domain(error)
-    response = json_response(order_document(order), 202)
+    response = json_response(order_document(order), status)
     response.headers["Location"] = location(request, f"{PREFIX}/order/{order.id}")
     if order.id != command.order_id:
         # It was placed before, by a request with the same key.
@@ -132,6 +140,11 @@ def list_orders(query: dict[str, Any]) -> Response:
     return response
 
 
+def order_text(order: Order) -> str:
+    """The order in JSON."""
+    return json.dumps(order_document(order))
+
+
 def order_document(order: Order) -> dict[str, Any]:
     """The order as `OrderSchema` has it, at a tenth of what marshmallow takes for it."""
     allocations: dict[str, list[dict[str, Any]]] = {}
@@ -150,12 +163,16 @@ def order_document(order: Order) -> dict[str, Any]:
             {
                 "product_id": line.product_id,
                 "quantity": line.quantity,
+                "cancelled": line.cancelled,
+                "backordered": line.backordered,
                 "allocations": allocations.get(line.product_id, []),
             }
             for line in order.lines
         ],
         "failure": order.failure,
         "reference": order.reference,
+        "expires_at": None if order.expires_at is None else timestamp_text(order.expires_at),
+        "rest_id": None if order.rest_id is None else str(order.rest_id),
         "created_at": timestamp_text(order.created_at),
         "updated_at": timestamp_text(order.updated_at),
     }

@@ -15,8 +15,10 @@ from werkzeug.routing import RequestRedirect
 from ...adapters.system.log import Log
 from ...domain.errors import (
     BrokerUnavailable,
+    CancelRefused,
     CommitOutcomeUnknown,
     Conflict,
+    HoldExpired,
     IdempotencyKeyReused,
     IllegalTransition,
     InsufficientStock,
@@ -119,6 +121,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     VendorInUse: Problem(status=409, slug="vendor-in-use", title="Vendor still in use"),
     StockChanged: Problem(status=409, slug="stock-changed", title="Stock has changed"),
     IllegalTransition: Problem(status=409, slug="no-such-step", title="Not possible any more"),
+    CancelRefused: Problem(status=409, slug="not-cancellable", title="Too much to cancel"),
+    HoldExpired: Problem(status=409, slug="hold-expired", title="Hold is over"),
     ReturnRefused: Problem(status=409, slug="return-refused", title="Too much to return"),
     OutdatedReport: Problem(status=409, slug="outdated-report", title="Outdated report"),
     SyncInterrupted: Problem(

@@ -14,8 +14,10 @@ from werkzeug.exceptions import (
 )
 
 from ...domain.errors import (
+    CancelRefused,
     CommitOutcomeUnknown,
     Conflict,
+    HoldExpired,
     IdempotencyKeyReused,
     IllegalTransition,
     InsufficientStock,
@@ -55,6 +57,8 @@ QUARANTINED_REPORT = QuarantinedReport("acme", 1200, 0)
 NOT_QUARANTINED = NotQuarantined("acme")
 VENDOR_IN_USE = VendorInUse("acme")
 NO_SUCH_STEP = IllegalTransition(ORDER_ID, "fulfilled", "be cancelled")
+CANCEL_REFUSED = CancelRefused("sku-espresso-beans", 3, 2)
+HOLD_EXPIRED = HoldExpired(ORDER_ID, "expired")
 RETURN_REFUSED = ReturnRefused("sku-espresso-beans", 3, 2)
 STOCK_CHANGED = StockChanged(
     [StockConflict(product_id="sku-espresso-beans", reported=4, expected=9)]

@@ -158,7 +158,21 @@ class StockLevelSchema(Schema):
             "long: no new order is promised any of them.",
         },
     )
+    backordered = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "Units that accepted orders wait for."},
+    )
     available = fields.Integer(required=True, metadata={"minimum": 0})
+    low_at = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"minimum": 0, "description": "At how few available there is an event."},
+    )
+    backorder_limit = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"minimum": 0, "description": "How many may be waited for; null: as usual."},
+    )
     vendor_count = fields.Integer(required=True, metadata={"minimum": 0})
     updated_at = Timestamp(required=True)
 
@@ -212,6 +226,17 @@ class OrderedLineSchema(Schema):
 
     product_id = fields.String(required=True)
     quantity = fields.Integer(required=True, metadata={"minimum": 1})
+    cancelled = fields.Integer(
+        required=True,
+        metadata={
+            "minimum": 0,
+            "description": "Of these units, those that are not wanted any more or were not there.",
+        },
+    )
+    backordered = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "Of these units, those that the order waits for."},
+    )
     allocations = fields.List(fields.Nested(AllocationSchema), required=True)
 
 
@@ -223,6 +248,14 @@ class OrderSchema(Schema):
     lines = fields.List(fields.Nested(OrderedLineSchema), required=True)
     failure = fields.String(required=True, allow_none=True)
     reference = fields.String(required=True, allow_none=True)
+    expires_at = Timestamp(
+        required=True, allow_none=True, metadata={"description": "Of a hold: until when."}
+    )
+    rest_id = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The order that waits for what was not there for this one."},
+    )
     created_at = Timestamp(required=True)
     updated_at = Timestamp(required=True)
 

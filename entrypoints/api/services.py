@@ -12,6 +12,7 @@ from flask import Flask, Request, current_app, request
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.order_actions import OrderActions
+from ...domain.use_cases.set_product import SetProduct
 from ...domain.use_cases.vendor_actions import VendorActions
 from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
@@ -52,6 +53,7 @@ class ApiServices:
     place_orders: PlaceBatch
     order_actions: OrderActions
     vendor_actions: VendorActions
+    set_product: SetProduct
     gateways: Gateways
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]

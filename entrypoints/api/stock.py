@@ -53,6 +53,11 @@ def get_stock(product_id: str) -> dict[str, Any]:
         check_id(product_id, "product_id")
     except InvalidValue as error:
         raise NotFound("no such product") from error
+    return product_document(product_id)
+
+
+def product_document(product_id: str) -> dict[str, Any]:
+    """A product's stock as `ProductStockSchema` has it; raises NotFound."""
     product = app_state().services.read_model.product(product_id)
     if product is None:
         raise NotFound(f"no product {product_id}")

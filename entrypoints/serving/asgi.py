@@ -41,7 +41,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-PLACE_ORDER = ("POST", f"{PREFIX}/order")
+PLACE_ORDER = frozenset({("POST", f"{PREFIX}/order"), ("POST", f"{PREFIX}/hold")})
 # Of a body that is too large, so much is taken in all the same.
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
 HEALTH = frozenset({("GET", "/healthz"), ("HEAD", "/healthz")})
@@ -101,7 +101,7 @@ class AsgiApplication:
             if what in HEALTH:
                 # However much is to be done: we are alive.
                 response = await self._call_in_loop(build_environ(scope, path, b""))
-            elif what == PLACE_ORDER:
+            elif what in PLACE_ORDER:
                 environ = await self._admitted(self._orders, scope, path, receive)
                 response = await self._place_order(environ)
             else:

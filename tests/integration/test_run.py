@@ -71,7 +71,13 @@ def test_the_order_that_it_shows_can_be_placed_whatever_the_vendors_sell(embedde
     embedded.wait_until_said("Ctrl-C stops it.")
     [_, command] = _curl_lines(embedded)
     assert json.loads(_output_of(command))["lines"] == [
-        {"product_id": 'it\'s the "last"', "quantity": 1, "allocations": []}
+        {
+            "product_id": 'it\'s the "last"',
+            "quantity": 1,
+            "cancelled": 0,
+            "backordered": 0,
+            "allocations": [],
+        }
     ]
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import attrs
 import pytest
 
 from order_aggregator.domain.errors import IllegalTransition, InvalidValue
 from order_aggregator.domain.order import (
-    FIRST_STATUS,
+    FIRST_STATUSES,
     MAX_LINES,
     STEPS,
     Allocation,
@@ -27,8 +28,17 @@ CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = CREATED + timedelta(minutes=1)
 ALLOCATION = Allocation(product_id="apple", vendor_id="acme", quantity=2)
 
+
+def _reserve(order: Order) -> Order:
+    if order.status is OrderStatus.BACKORDERED:
+        return order.fill({"apple": 2}, LATER)
+    return order.confirm(LATER)
+
+
 TAKE: dict[OrderStatus, Callable[[Order], Order]] = {
     OrderStatus.FULFILLED: lambda order: order.fulfil([ALLOCATION], LATER),
+    OrderStatus.RESERVED: _reserve,
+    OrderStatus.EXPIRED: lambda order: order.expire(LATER),
     OrderStatus.FAILED: lambda order: order.fail("no vendor has it", LATER),
     OrderStatus.CANCELLED: lambda order: order.cancel(LATER),
     OrderStatus.RETURNED: lambda order: order.give_back(None, LATER),
@@ -38,9 +48,14 @@ TAKE: dict[OrderStatus, Callable[[Order], Order]] = {
 def _in(status: OrderStatus) -> Order:
     """An order that has come there."""
     order = reserved_order(CREATED, apple=2)
-    if status is FIRST_STATUS:
+    if status is OrderStatus.HELD:
+        return attrs.evolve(order, status=status, expires_at=LATER)
+    if status is OrderStatus.BACKORDERED:
+        waiting = (OrderLine(product_id="apple", quantity=2, backordered=2),)
+        return attrs.evolve(order, status=status, lines=waiting)
+    if status is OrderStatus.RESERVED:
         return order
-    [before] = [known for known, steps in STEPS.items() if status in steps]
+    before = next(known for known, steps in STEPS.items() if status in steps)
     return TAKE[status](_in(before))
 
 
@@ -98,7 +113,7 @@ def test_the_diagram_shows_the_table() -> None:
     text = Path(__file__, "../../../../docs/orders.md").resolve().read_text()
     shown = set(re.findall(r"^    (\S+) --> (\S+)$", text, re.MULTILINE))
     steps = {(str(one), str(other)) for one, others in STEPS.items() for other in others}
-    assert shown == steps | {("[*]", str(FIRST_STATUS))}
+    assert shown == steps | {("[*]", str(first)) for first in FIRST_STATUSES}
 
 
 def test_lines_of_the_same_product_are_merged_where_the_first_stands() -> None:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from order_aggregator import BrokerUnavailable
 from order_aggregator.domain.ports.outbox import Backlog
 from order_aggregator.entrypoints import relay as relay_module
-from order_aggregator.entrypoints.relay import Relay
+from order_aggregator.entrypoints.relay import Housekeeping, Relay
 
 
 @attrs.define
@@ -41,8 +41,11 @@ def build_relay(sending: Sending | None, stop: Event, **calls: Callable[[], Any]
         "watch_outbox": lambda: None,
         "withhold_stale_stock": list,
         "forget_keys": int,
+        "expire_holds": list,
+        "fill_backorders": list,
     }
-    return Relay(relay_messages=sending, stop=stop, **{**idle, **calls})
+    housekeeping = Housekeeping(**{**idle, **calls})
+    return Relay(relay_messages=sending, housekeeping=housekeeping, stop=stop)
 
 
 def test_a_wake_sends_before_the_next_poll(monkeypatch: pytest.MonkeyPatch) -> None:

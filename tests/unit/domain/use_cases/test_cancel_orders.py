@@ -19,7 +19,7 @@ def shop() -> Shop:
 def test_a_reserved_order_is_cancelled_and_its_stock_is_free_at_once(shop: Shop) -> None:
     order = shop.accepted(apple=5)
     shop.pass_time(minutes=1)
-    cancelled = shop.order_actions.cancel([order.id])[order.id]
+    cancelled = shop.cancel(order.id)[order.id]
     assert isinstance(cancelled, Order)
     assert (cancelled.status, cancelled.updated_at) == (OrderStatus.CANCELLED, shop.clock.now())
     assert shop.balance("apple") == (5, 0)
@@ -29,15 +29,15 @@ def test_a_reserved_order_is_cancelled_and_its_stock_is_free_at_once(shop: Shop)
 
 def test_cancelling_again_changes_nothing(shop: Shop) -> None:
     order = shop.accepted(apple=2)
-    first = shop.order_actions.cancel([order.id])
+    first = shop.cancel(order.id)
     shop.pass_time(minutes=1)
-    assert shop.order_actions.cancel([order.id]) == first
+    assert shop.cancel(order.id) == first
     assert shop.balance("apple") == (5, 0)
 
 
 def test_a_cancelled_order_is_not_fulfilled(shop: Shop) -> None:
     order = shop.accepted(apple=2)
-    shop.order_actions.cancel([order.id])
+    shop.cancel(order.id)
     [outcome] = shop.fulfil(order)
     assert isinstance(outcome, Order)
     assert outcome.status is OrderStatus.CANCELLED
@@ -48,7 +48,7 @@ def test_what_cannot_be_cancelled_does_not_keep_others_from_it(shop: Shop) -> No
     fulfilled, reserved = shop.accepted(apple=1), shop.accepted(apple=2)
     shop.fulfil(fulfilled)
     stranger = next_order_id()
-    outcomes = shop.order_actions.cancel([fulfilled.id, stranger, reserved.id])
+    outcomes = shop.cancel(fulfilled.id, stranger, reserved.id)
     assert isinstance(outcomes[fulfilled.id], IllegalTransition)
     assert str(outcomes[fulfilled.id]).endswith("is fulfilled: cannot be cancelled")
     assert isinstance(outcomes[stranger], UnknownOrder)

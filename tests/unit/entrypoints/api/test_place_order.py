@@ -60,9 +60,19 @@ def test_one_product(api: ApiUnderTest) -> None:
     assert order == {
         "id": order["id"],
         "status": "reserved",
-        "lines": [{"product_id": "BOLT", "quantity": 3, "allocations": []}],
+        "lines": [
+            {
+                "product_id": "BOLT",
+                "quantity": 3,
+                "cancelled": 0,
+                "backordered": 0,
+                "allocations": [],
+            }
+        ],
         "failure": None,
         "reference": None,
+        "expires_at": None,
+        "rest_id": None,
         "created_at": "2026-01-01T00:00:00.000000+00:00",
         "updated_at": "2026-01-01T00:00:00.000000+00:00",
     }
@@ -75,7 +85,9 @@ def test_several_products(api: ApiUnderTest) -> None:
     lines = [{"product_id": "BOLT", "quantity": 15}, {"product_id": api.ODD_ID, "quantity": 7}]
     answer = api.order({"lines": lines})
     assert answer.status_code == 202
-    assert answer.get_json()["lines"] == [{**line, "allocations": []} for line in lines]
+    assert answer.get_json()["lines"] == [
+        {**line, "cancelled": 0, "backordered": 0, "allocations": []} for line in lines
+    ]
 
 
 def test_as_many_lines_as_allowed(api: ApiUnderTest) -> None:

@@ -27,7 +27,10 @@ def test_stock_is_listed_by_product(api: ApiUnderTest) -> None:
         "on_hand": 15,
         "reserved": 4,
         "stale": 0,
+        "backordered": 0,
         "available": 11,
+        "low_at": None,
+        "backorder_limit": None,
         "vendor_count": 2,
         "updated_at": NEW_YEAR,
     }
@@ -99,10 +102,14 @@ def test_a_fulfilled_order_names_the_vendors_of_each_line(api: ApiUnderTest) -> 
     assert order["lines"] == [
         {
             **lines[0],
+            "cancelled": 0,
+            "backordered": 0,
             "allocations": [{"vendor_id": "acme", "quantity": 1, "sequence": 1, "returned": 0}],
         },
         {
             **lines[1],
+            "cancelled": 0,
+            "backordered": 0,
             "allocations": [
                 {"vendor_id": "acme", "quantity": 9, "sequence": 9, "returned": 0},
                 {"vendor_id": "bits/co", "quantity": 5, "sequence": 5, "returned": 0},

@@ -1,0 +1,135 @@
+"""What can be done with a hold: order it, extend it, give it up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from ..errors import HoldExpired, UnknownOrder
+from ..order import Order, OrderStatus
+from ..ports.clock import Clock
+from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from ..stock import Reservations
+from .expire_holds import ExpireHolds
+from .idempotency import Answer, RequestKey, find_answer, remember_answer
+from .stock_changes import change_stock, release
+
+Render = Callable[[Order], str]
+
+
+class HoldActions:
+    """Steps of one hold. Each is taken once for a request with a key.
+
+    Each raises UnknownOrder for what was never held, HoldExpired where the hold is over,
+    IdempotencyKeyReused, Unavailable or Conflict.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock, shared_clock: Clock) -> None:
+        """`shared_clock`: the one by which holds expire in all processes."""
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._shared_clock = shared_clock
+        self._expire_holds = ExpireHolds(unit_of_work, clock, shared_clock)
+
+    def order(self, order_id: UUID, answer: Render, request: RequestKey | None = None) -> Answer:
+        """Turn it into an order, and announce it; to do so again changes nothing.
+
+        After its time its stock is taken again, if it is there: else InsufficientStock.
+        """
+        shared_now = self._shared_clock.now()
+        with self._unit_of_work() as uow:
+            hold = _locked(uow, order_id)
+            if earlier := find_answer(uow, request):
+                return earlier
+            if hold.status is OrderStatus.EXPIRED or _is_over(hold, shared_now):
+                ordered = self._order_late(uow, hold)
+            elif hold.status is OrderStatus.HELD:
+                ordered = hold.confirm(self._clock.now())
+                uow.orders.save([ordered])
+            else:
+                return Answer(text=answer(_ordered(hold)), replayed=True)
+            uow.outbox.announce([hold.id], ordered.updated_at)
+            given = remember_answer(uow, request, answer(ordered), ordered.updated_at)
+            uow.commit()
+        return given
+
+    def extend(
+        self,
+        order_id: UUID,
+        span: timedelta,
+        answer: Render,
+        request: RequestKey | None = None,
+    ) -> Answer:
+        """Hold it for so long from now on."""
+        shared_now = self._shared_clock.now()
+        with self._unit_of_work() as uow:
+            hold = _locked(uow, order_id)
+            if earlier := find_answer(uow, request):
+                return earlier
+            _require_held(hold, shared_now)
+            now = self._clock.now()
+            extended = hold.extend(shared_now + span, now)
+            uow.orders.save([extended])
+            given = remember_answer(uow, request, answer(extended), now)
+            uow.commit()
+        return given
+
+    def release(self, order_id: UUID) -> None:
+        """Give it up; to do so again changes nothing."""
+        shared_now = self._shared_clock.now()
+        with self._unit_of_work() as uow:
+            hold = _locked(uow, order_id)
+            if hold.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED):
+                return
+            if hold.status is not OrderStatus.HELD:
+                raise HoldExpired(order_id, "an order already")
+            now = self._clock.now()
+            over = _is_over(hold, shared_now)
+            release(uow, [(hold, hold.expire(now) if over else hold.cancel(now))], now)
+            uow.commit()
+
+    def _order_late(self, uow: UnitOfWork, hold: Order) -> Order:
+        now = self._clock.now()
+        stock = uow.stock.lock([line.product_id for line in hold.lines])
+        if hold.status is OrderStatus.HELD:
+            # Nobody has ended it yet, so its stock is still there for it.
+            levels = [stock[line.product_id] for line in hold.lines]
+            if all(level.free >= level.backordered for level in levels):
+                ordered = hold.confirm(now)
+                uow.orders.save([ordered])
+                return ordered
+            raise HoldExpired(hold.id, OrderStatus.EXPIRED)
+        reservations = Reservations(stock)
+        reservations.reserve([line for line in hold.lines if line.units])
+        ordered = hold.confirm(now)
+        uow.orders.save([ordered])
+        change_stock(uow, stock, reservations.changes(), now)
+        return ordered
+
+
+def _locked(uow: UnitOfWork, order_id: UUID) -> Order:
+    order = uow.orders.lock([order_id]).get(order_id)
+    if order is None or order.expires_at is None:
+        raise UnknownOrder(order_id)
+    return order
+
+
+def _is_over(hold: Order, now: datetime) -> bool:
+    return (
+        hold.status is OrderStatus.HELD and hold.expires_at is not None and hold.expires_at <= now
+    )
+
+
+def _require_held(hold: Order, now: datetime) -> None:
+    if hold.status is not OrderStatus.HELD:
+        raise HoldExpired(hold.id, hold.status)
+    if _is_over(hold, now):
+        raise HoldExpired(hold.id, OrderStatus.EXPIRED)
+
+
+def _ordered(hold: Order) -> Order:
+    """What was ordered before; HoldExpired where it was given up instead."""
+    if hold.status is OrderStatus.CANCELLED:
+        raise HoldExpired(hold.id, hold.status)
+    return hold

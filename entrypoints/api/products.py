@@ -1,0 +1,103 @@
+"""What a product is called, and what is watched and allowed of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from werkzeug.exceptions import NotFound
+
+from ...domain.errors import InvalidValue, UnknownProducts
+from ...domain.stock import ProductLimits
+from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY, check_quantity, check_text
+from . import refusals
+from .blueprint import ApiBlueprint
+from .bodies import json_body
+from .problems import InvalidRequest
+from .responses import JSON
+from .routing import PREFIX
+from .schemas import TEXT_PATTERN, ProductStockSchema
+from .services import app_state, current_request
+from .stock import product_document
+
+blueprint = ApiBlueprint("product", __name__, description="Stock", url_prefix=PREFIX)
+
+_UNITS = {"type": "integer", "minimum": 0, "maximum": MAX_QUANTITY}
+PRODUCT_BODY = {
+    "required": True,
+    "content": {
+        JSON: {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "name": {
+                        "type": "string",
+                        "minLength": 1,
+                        "maxLength": MAX_NAME_LENGTH,
+                        "pattern": TEXT_PATTERN,
+                        "description": "From then on no feed names it; unless told, it stays.",
+                    },
+                    "low_at": {
+                        **_UNITS,
+                        "description": "At how few available there is an event; unless told, none.",
+                    },
+                    "backorder_limit": {
+                        **_UNITS,
+                        "description": "How many may be waited for; unless told, as usual.",
+                    },
+                },
+            },
+            "example": {"name": "Espresso beans, 1 kg", "low_at": 10},
+        }
+    },
+}
+
+
+@blueprint.operation(
+    "PUT",
+    "/product/<id:product_id>",
+    response=(200, ProductStockSchema()),
+    refusals=(
+        refusals.UNKNOWN_PRODUCT_ID,
+        refusals.MALFORMED_JSON,
+        refusals.TOO_LARGE,
+        refusals.UNSUPPORTED_MEDIA_TYPE,
+        refusals.INVALID_ORDER,
+        refusals.OVERLOADED,
+        refusals.CONFLICT,
+        refusals.STORAGE_UNAVAILABLE,
+    ),
+    requestBody=PRODUCT_BODY,
+)
+def put_product(product_id: str) -> dict[str, Any]:
+    """Set a product's name and limits. What is not told of the limits is as usual again."""
+    services = app_state().services
+    name, limits = parse_product(json_body(current_request(), services.limits.max_body_bytes))
+    try:
+        services.set_product(product_id, name, limits)
+    except (UnknownProducts, InvalidValue) as error:
+        raise NotFound(f"no product {product_id}") from error
+    return product_document(product_id)
+
+
+def parse_product(document: Any) -> tuple[str | None, ProductLimits]:
+    """The name and the limits; raises InvalidRequest."""
+    if not isinstance(document, dict):
+        raise InvalidRequest({"body": ["must be an object"]})
+    known = ("name", "low_at", "backorder_limit")
+    errors = {key[:100]: ["unknown field"] for key in document if key not in known}
+    name = document.get("name")
+    try:
+        if "name" in document:
+            check_text(name, "name", MAX_NAME_LENGTH)
+    except InvalidValue as error:
+        errors["name"] = [error.expected]
+    units = {field: document[field] for field in known[1:] if field in document}
+    for field, value in units.items():
+        try:
+            check_quantity(value, field, minimum=0)
+        except InvalidValue as error:
+            errors[field] = [error.expected]
+    if errors:
+        raise InvalidRequest(errors)
+    return name, ProductLimits(**units)
