@@ -9,7 +9,7 @@ from itertools import islice
 from ...domain.events import Event
 from ...domain.ports.event_log import EventBatch
 from .database import Database
-from .tables import Tables
+from .tables import Cursor, Tables
 
 
 class MemoryEventLog:
@@ -33,13 +33,18 @@ class MemoryEventLog:
             )
             self._events.clear()
 
-    def cursor(self, reader: str) -> int | None:
-        """The unit of work holds the one lock already."""
-        return self._tables.cursors.setdefault(reader, _end(self._tables))
+    def claim(self, reader: str, now: datetime, until: datetime) -> int | None:
+        """Compare and set."""
+        beginning = Cursor(position=_end(self._tables))
+        cursor = self._tables.cursors.get(reader, beginning)
+        if cursor.claimed_until is not None and cursor.claimed_until > now:
+            return None
+        self._tables.cursors[reader] = Cursor(position=cursor.position, claimed_until=until)
+        return cursor.position
 
     def advance(self, reader: str, position: int) -> None:
         """Set."""
-        self._tables.cursors[reader] = position
+        self._tables.cursors[reader] = Cursor(position=position)
 
     def forget(self, before: datetime, limit: int) -> int:
         """By a scan."""

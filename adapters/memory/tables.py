@@ -49,6 +49,14 @@ class SyncState:
     next_sync_at: datetime | None = None
 
 
+@attrs.frozen(kw_only=True)
+class Cursor:
+    """Up to where events were read, and until when somebody reads on."""
+
+    position: int
+    claimed_until: datetime | None = None
+
+
 @attrs.define
 class Tables:
     """Rows by key. Rows are immutable, so handing one out gives nothing away."""
@@ -82,7 +90,7 @@ class Tables:
     # By order and product: a number that says who has waited longer.
     waiting: MutableMapping[tuple[UUID, str], int] = attrs.Factory(dict)
     events: MutableMapping[int, EventBatch | None] = attrs.Factory(dict)
-    cursors: MutableMapping[str, int] = attrs.Factory(dict)
+    cursors: MutableMapping[str, Cursor] = attrs.Factory(dict)
     keys: MutableMapping[str, UUID] = attrs.Factory(dict)
     # None where the message was removed.
     outbox: MutableMapping[int, QueuedMessage | None] = attrs.Factory(dict)

@@ -15,6 +15,8 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    null,
+    or_,
     select,
     text,
     true,
@@ -32,13 +34,14 @@ from .transaction import Transaction
 # Batches that are given their positions at once.
 _CHUNK = 1000
 
+_BEGIN = text("INSERT INTO event_position (id, last) VALUES (1, 0) ON CONFLICT DO NOTHING")
 _LOCK_POSITION = select(event_position.c.last).with_for_update()
 # In one statement after the lock: it sees all that was given before.
 _GIVE_POSITIONS = text(
     """
     WITH new AS (
         SELECT id, row_number() OVER (ORDER BY id) AS number
-        FROM (SELECT id FROM event_batches WHERE position IS NULL ORDER BY id LIMIT :limit) AS some
+        FROM (SELECT id FROM event_batches WHERE position IS NULL ORDER BY id LIMIT :limit) AS oldest
     ), given AS (
         UPDATE event_position SET last = last + (SELECT count(*) FROM new)
         RETURNING last - (SELECT count(*) FROM new) AS before
@@ -63,10 +66,16 @@ class EventStatements:
             select(bindparam("_reader", type_=Text), _end(dialect).scalar_subquery()).where(true()),
         )
         self.begin = begin.on_conflict_do_nothing()
-        self.cursor = select(cursor.position).where(this).with_for_update(skip_locked=True)
+        now = bindparam("now", type_=TIMESTAMP)
+        self.claim = (
+            update(event_cursors)
+            .values(claimed_until=bindparam("_until", type_=TIMESTAMP))
+            .where(this, or_(cursor.claimed_until.is_(None), cursor.claimed_until <= now))
+            .returning(cursor.position)
+        )
         self.advance = (
             update(event_cursors)
-            .values(position=bindparam("_position", type_=BigInteger))
+            .values(position=bindparam("_position", type_=BigInteger), claimed_until=null())
             .where(this)
         )
         old = (
@@ -106,10 +115,11 @@ class SqlEventLog:
             self._transaction.enqueue(self._statements.add, row)
             self._lines.clear()
 
-    def cursor(self, reader: str) -> int | None:
-        """By the row of the reader."""
+    def claim(self, reader: str, now: datetime, until: datetime) -> int | None:
+        """By the row of the reader: the second of two waits for the first, and then finds it so."""
         self._transaction.enqueue(self._statements.begin, {"_reader": reader})
-        rows = self._transaction.fetch_all(self._statements.cursor, {"_reader": reader})
+        parameters = {"_reader": reader, "now": now, "_until": until}
+        rows = self._transaction.fetch_all(self._statements.claim, parameters)
         return next((int(position) for (position,) in rows), None)
 
     def advance(self, reader: str, position: int) -> None:
@@ -158,6 +168,7 @@ class SqlEventFeed:
             return
         while self._has_new():
             with driver_errors_translated(), self._engine.begin() as connection:
+                connection.execute(_BEGIN)
                 connection.execute(_LOCK_POSITION)
                 connection.execute(_GIVE_POSITIONS, {"limit": _CHUNK})
 
@@ -170,4 +181,4 @@ def _end(dialect: Dialect) -> Any:
     """The position of the newest batch."""
     if dialect.name == "sqlite":
         return select(func.coalesce(func.max(event_batches.c.id), 0))
-    return select(event_position.c.last)
+    return select(func.coalesce(func.max(event_position.c.last), 0))

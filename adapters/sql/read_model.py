@@ -288,8 +288,8 @@ class SqlReadModel:
         """By what holds are over."""
         if self._engine.dialect.name == "postgresql":
             return {"hold_time": None}
-        is_shared = isinstance(self._clock, BootClock)
-        return {"hold_time": self._clock.look() if is_shared else datetime.now(UTC)}
+        clock = self._clock
+        return {"hold_time": clock.look() if isinstance(clock, BootClock) else datetime.now(UTC)}
 
     def _rows(self, statement: Select[Any], **parameters: object) -> Sequence[AnyRow]:
         with read_errors_translated(), self._reader.connect() as connection:

@@ -406,7 +406,7 @@ Index(
     sqlite_where=event_batches.c.position.is_(None),
 )
 
-# One row: the last position that was given.
+# One row at most: the last position that was given.
 event_position = Table(
     "event_position",
     metadata,
@@ -421,6 +421,7 @@ event_cursors = Table(
     metadata,
     Column("reader", Text, primary_key=True),
     Column("position", BigInteger, nullable=False),
+    Column("claimed_until", TIMESTAMP),
     sqlite_with_rowid=False,
 )
 

@@ -26,14 +26,14 @@ class EventLog(Protocol):
     def append(self, events: Sequence[Event]) -> None:
         """Add events to those of this transaction."""
 
-    def cursor(self, reader: str) -> int | None:
-        """Up to where a reader has read, locked; None if somebody else has it locked.
+    def claim(self, reader: str, now: datetime, until: datetime) -> int | None:
+        """Up to where a reader has read, which nobody else can claim before `until`.
 
-        A reader that is not known begins at the end.
+        None if somebody else has claimed it. A reader that is not known begins at the end.
         """
 
     def advance(self, reader: str, position: int) -> None:
-        """Note up to where a reader has read."""
+        """Note up to where a reader has read, and give its claim up."""
 
     def forget(self, before: datetime, limit: int) -> int:
         """Forget so many batches older than that, and say how many there were."""

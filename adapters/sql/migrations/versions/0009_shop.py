@@ -143,11 +143,11 @@ def _add_tables() -> None:
         sa.PrimaryKeyConstraint("id", name="event_position_pkey"),
         sa.CheckConstraint("id = 1", name="event_position_one_row"),
     )
-    op.execute("INSERT INTO event_position (id, last) VALUES (1, 0)")
     op.create_table(
         "event_cursors",
         sa.Column("reader", sa.Text, nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False),
+        sa.Column("claimed_until", TIMESTAMP),
         sa.PrimaryKeyConstraint("reader", name="event_cursors_pkey"),
         sqlite_with_rowid=False,
     )
