@@ -86,7 +86,7 @@ def _administer(server: Engine, statement: str) -> None:
 def storage(request: pytest.FixtureRequest) -> Storage:
     """An empty storage."""
     if request.param == "memory":
-        return MemoryStorage()
+        return MemoryStorage(SystemClock())
     return SqlStorage(request.getfixturevalue(request.param))
 
 
