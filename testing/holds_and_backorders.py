@@ -26,7 +26,8 @@ from ..domain.order import OnShortage, Order, OrderLine, OrderStatus
 from ..domain.stock import ProductLimits
 from ..domain.use_cases.cancel_orders import CancelOrder
 from ..domain.use_cases.idempotency import RequestKey
-from .shop import Shop, announced, next_order_id, wish
+from ..domain.use_cases.place_orders import PlaceOrder
+from .shop import Shop, announced, lines, next_order_id, wish
 from .shop_work import NOW, claimed
 
 LONG = timedelta(hours=1)
@@ -38,7 +39,7 @@ def _nothing(_order: Order) -> str:
 
 
 def _held(shop: Shop, span: timedelta = LONG, **quantities: int) -> Order:
-    [hold] = shop.place(attrs.evolve(wish(**quantities), hold_for=span))
+    [hold] = shop.place(attrs.evolve(wish(None, **quantities), hold_for=span))
     assert isinstance(hold, Order), hold
     return hold
 
@@ -52,7 +53,13 @@ def _expire(shop: Shop) -> None:
 
 
 def _wait_for(shop: Shop, on_shortage: OnShortage = OnShortage.BACKORDER, **units: int) -> Order:
-    [order] = shop.place(attrs.evolve(wish(**units), on_shortage=on_shortage))
+    return _waits(shop, wish(None, **units), on_shortage)
+
+
+def _waits(
+    shop: Shop, command: PlaceOrder, on_shortage: OnShortage = OnShortage.BACKORDER
+) -> Order:
+    [order] = shop.place(attrs.evolve(command, on_shortage=on_shortage))
     assert isinstance(order, Order), order
     return order
 
@@ -314,8 +321,7 @@ def test_a_partial_order_for_nothing_that_is_there_waits_itself(shop: Shop) -> N
 
 
 def _cancel(shop: Shop, order: Order, **units: int) -> object:
-    lines = tuple(OrderLine(product_id=key, quantity=n) for key, n in units.items())
-    command = CancelOrder(order_id=order.id, lines=lines)
+    command = CancelOrder(order_id=order.id, lines=lines(units))
     return shop.order_actions.cancel([command])[order.id]
 
 
@@ -392,12 +398,13 @@ def test_whatever_happens_at_once_every_unit_is_accounted_for(shop: Shop) -> Non
 Step = Callable[[Shop, Random], None]
 
 
-def _basket(random: Random) -> dict[str, int]:
-    return {key: random.randint(1, 3) for key in random.sample(["apple", "pear"], 2)}
+def _basket(random: Random) -> PlaceOrder:
+    units = {key: random.randint(1, 3) for key in random.sample(["apple", "pear"], 2)}
+    return PlaceOrder(order_id=next_order_id(), lines=lines(units))
 
 
 def _try_hold(shop: Shop, random: Random) -> None:
-    [hold] = shop.place(attrs.evolve(wish(**_basket(random)), hold_for=LONG))
+    [hold] = shop.place(attrs.evolve(_basket(random), hold_for=LONG))
     if not isinstance(hold, Order):
         return
     if random.random() < 0.5:
@@ -407,19 +414,19 @@ def _try_hold(shop: Shop, random: Random) -> None:
 
 
 def _try_wait(shop: Shop, random: Random) -> None:
-    order = _wait_for(shop, **_basket(random))
+    order = _waits(shop, _basket(random))
     if random.random() < 0.5:
         shop.cancel(order.id)
     shop.fill_backorders()
 
 
 def _try_order(shop: Shop, random: Random) -> None:
-    [order] = shop.place(wish(**_basket(random)))
+    [order] = shop.place(_basket(random))
     if isinstance(order, Order):
         shop.cancel(order.id)
 
 
 def _try_partial(shop: Shop, random: Random) -> None:
-    [order] = shop.place(attrs.evolve(wish(**_basket(random)), on_shortage=OnShortage.PARTIAL))
+    [order] = shop.place(attrs.evolve(_basket(random), on_shortage=OnShortage.PARTIAL))
     if isinstance(order, Order):
         shop.fulfil(order)
