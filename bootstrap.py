@@ -37,6 +37,7 @@ from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
+from .domain.use_cases.repair_balances import RepairBalances
 from .domain.use_cases.replace_vendor_stock import ReplaceVendorStock
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.retire_vendor import RetireVendor
@@ -308,6 +309,7 @@ class Container(containers.DeclarativeContainer):
         declare=providers.Singleton(DeclareVendors, unit_of_work),
         enable=providers.Singleton(EnableVendor, unit_of_work),
     )
+    repair_balances = providers.Singleton(RepairBalances, ledger, unit_of_work, clock)
     forget_keys = providers.Singleton(_forget_keys, settings, unit_of_work, shared_clock)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)

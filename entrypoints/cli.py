@@ -471,20 +471,36 @@ def reset(*, yes: bool) -> None:
 
 
 @cli.command()
-def verify() -> None:
+@click.option("--repair", is_flag=True, help="Make the balances right, and say what was written.")
+@click.option("--dry-run", is_flag=True, help="With --repair: only say what would be written.")
+@click.option("--json", "is_json", is_flag=True, help="For programs: an object a line.")
+def verify(*, repair: bool, dry_run: bool, is_json: bool) -> None:
     """Recompute every balance from the ledger; exit status 1 if anything differs."""
-    # It may take long and changes nothing: a signal simply ends it.
+    from ..domain.use_cases.repair_balances import Repair
+    from .balances import as_json, differs, needs_person, repaired, summary
+
+    if dry_run and not repair:
+        raise click.UsageError("--dry-run is for --repair")
+    # It may take long and is safe to stop anywhere: a signal simply ends it.
     _, container = _set_up()
-    count = 0
-    for found in container.ledger().discrepancies():
-        count += 1
-        click.echo(
-            f"{found.figure} of {found.subject}: expected {found.expected}, found {found.found}"
-        )
-    if count:
-        click.echo("1 discrepancy" if count == 1 else f"{count} discrepancies")
+    if repair:
+        entries = container.repair_balances()(keep=not dry_run)
+    else:
+        entries = container.ledger().discrepancies()
+    repairs = remaining = 0
+    for entry in entries:
+        if isinstance(entry, Repair):
+            repairs += 1
+            line = repaired(entry)
+        else:
+            remaining += 1
+            line = needs_person(entry) if repair else differs(entry)
+        click.echo(as_json(entry) if is_json else line)
+    if not is_json:
+        for line in summary(repairs, remaining, keep=not dry_run):
+            click.echo(line)
+    if remaining or (repairs and dry_run):
         raise SystemExit(1)
-    click.echo("every balance agrees with the ledger")
 
 
 def main() -> None:

@@ -17,6 +17,9 @@ class Discrepancy:
     subject: str
     expected: int
     found: int
+    # Whose stock it is about; central stock has no vendor, an order's own figure neither.
+    product_id: str | None = None
+    vendor_id: str | None = None
 
 
 class Ledger(Protocol):
