@@ -32,6 +32,7 @@ from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from ..domain.use_cases.record_failures import RecordFailures
 from ..domain.use_cases.relay_messages import RelayMessages
+from ..domain.use_cases.repair_balances import RepairBalances
 from ..domain.use_cases.replace_vendor_stock import ReplaceVendorStock
 from ..domain.use_cases.report_intake import SyncResult
 from ..domain.use_cases.resend_orders import ResendOrders
@@ -135,6 +136,7 @@ class Shop:
         self.sync_vendor = SyncVendor(unit_of_work, self.clock)
         self.update_vendor_stock = UpdateVendorStock(unit_of_work, self.clock)
         self.withhold_stale_stock = WithholdStaleStock(unit_of_work, self.clock)
+        self.repair_balances = RepairBalances(self.storage.ledger, unit_of_work, self.clock)
 
     @property
     def order_actions(self) -> OrderActions:
