@@ -96,8 +96,10 @@ def test_a_report_may_come_after_units_were_taken_back_that_were_never_allocated
     shop: Shop,
 ) -> None:
     """The total that was seen with them counts no more."""
+    before = shop.clock.now()
+    shop.pass_time(minutes=1)
     _break(shop, _vendor(available=0, allocated=5))
-    shop.sync("acme", {"apple": 11, "pear": 4})
+    shop.sync("acme", {"apple": 11, "pear": 4}, before)
     _repaired(shop)
     shop.pass_time(days=3)
     shop.sync("acme", {"apple": 12, "pear": 4})
