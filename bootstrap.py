@@ -35,6 +35,7 @@ from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.idempotency import ForgetKeys
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.place_orders import PlaceOrders
+from .domain.use_cases.prune_orders import PruneOrders
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.repair_balances import RepairBalances
@@ -311,6 +312,7 @@ class Container(containers.DeclarativeContainer):
     )
     repair_balances = providers.Singleton(RepairBalances, ledger, unit_of_work, clock)
     forget_keys = providers.Singleton(_forget_keys, settings, unit_of_work, shared_clock)
+    prune_orders = providers.Singleton(PruneOrders, unit_of_work, clock, forget_keys)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)
     resend_orders = providers.Singleton(

@@ -39,6 +39,13 @@ STEPS: Mapping[OrderStatus, tuple[OrderStatus, ...]] = {
 
 # Where an order has allocations.
 SUPPLIED = (OrderStatus.FULFILLED, OrderStatus.RETURNED)
+# Where nothing has to be done any more: what is old can be removed.
+ENDED = (
+    OrderStatus.FULFILLED,
+    OrderStatus.FAILED,
+    OrderStatus.CANCELLED,
+    OrderStatus.RETURNED,
+)
 
 
 @attrs.frozen(kw_only=True)

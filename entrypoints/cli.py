@@ -21,6 +21,8 @@ from .runtime.logs import configure_logs
 from .runtime.retry import ShutdownRequested, retry_until_available
 from .runtime.signals import exit_with_parent, stop_on_signals
 
+# Of orders, before they may be removed.
+_LONGEST_KEPT = timedelta(days=36_500)
 _STATUSES = [status.value for status in OrderStatus]
 
 if TYPE_CHECKING:
@@ -453,6 +455,12 @@ def seed() -> None:
     )
 
 
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked: say --yes")
+    click.confirm(question, abort=True)
+
+
 @cli.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(*, yes: bool) -> None:
@@ -460,14 +468,40 @@ def reset(*, yes: bool) -> None:
     _, container = _set_up()
     engine = container.engine()
     if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("nobody can be asked: say --yes")
         # The URL without its password.
-        click.confirm(f"Delete everything in {engine.url!r}?", abort=True)
+        _confirm(f"Delete everything in {engine.url!r}?")
     from ..adapters.sql.reset import reset as delete_everything
 
     delete_everything(engine)
     click.echo("everything is deleted")
+
+
+@cli.command()
+@click.option("--older-than", required=True, metavar="DURATION", help="Such as 90d.")
+@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def prune(*, older_than: str, dry_run: bool, yes: bool) -> None:
+    """Remove orders that ended, and have not changed for so long; stock stays as it is."""
+    from ..domain.counting import parse_duration
+    from ..domain.use_cases.prune_orders import BITE
+
+    span = parse_duration(older_than, "--older-than", longest=_LONGEST_KEPT)
+    _, container = _set_up()
+    prune_orders = container.prune_orders()
+    if dry_run or not yes:
+        count = prune_orders.count(span)
+        if dry_run:
+            click.echo(f"{_orders(count)} to remove; nothing was changed")
+            return
+        _confirm(f"Remove {_orders(count)}?")
+    pruned = prune_orders(span)
+    click.echo(f"{_orders(pruned.orders)} removed in {pruned.bites} bites of up to {BITE}")
+    if pruned.keys:
+        click.echo(f"{pruned.keys} idempotency keys forgotten")
+
+
+def _orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count} orders"
 
 
 @cli.command()

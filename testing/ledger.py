@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from ..domain.order import Allocation, Order, OrderStatus
-from ..domain.ports.ledger import Discrepancy
+from ..domain.ports.ledger import ARCHIVED, Discrepancy
 from ..domain.ports.unit_of_work import UnitOfWork
 from ..domain.stock import StockDelta, VendorStock, VendorStockChange
 from ..domain.vendor_sync import StockAdjustment
@@ -94,6 +94,21 @@ def test_what_was_allocated_without_an_order_is_found(shop: Shop) -> None:
     assert _tamper(shop, lambda uow: uow.stock.change_vendors([change])) == {
         ("vendor_allocated", "acme/fig", 0, 2)
     }
+
+
+def test_what_was_archived_counts_as_allocated(shop: Shop) -> None:
+    shop.sync("acme", {"fig": 5})
+    entry = StockAdjustment(
+        vendor_id="acme", product_id="fig", delta=-2, cause=ARCHIVED, at=shop.clock.now()
+    )
+    assert _tamper(shop, lambda uow: uow.stock.record([entry])) == {
+        ("vendor_available", "acme/fig", 3, 5),
+        ("vendor_allocated", "acme/fig", 2, 0),
+    }
+    change = VendorStockChange(vendor_id="acme", product_id="fig", available=-2, allocated=2)
+    work(shop.storage, lambda uow: uow.stock.change_vendors([change]))
+    on_hand = StockDelta(product_id="fig", on_hand=-2)
+    assert _tamper(shop, lambda uow: uow.stock.change([on_hand], shop.clock.now())) == set()
 
 
 def test_central_stock_that_no_vendor_has_is_found(busy: Shop) -> None:

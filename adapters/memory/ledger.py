@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ...domain.order import SUPPLIED, Order, OrderStatus
-from ...domain.ports.ledger import Discrepancy
+from ...domain.ports.ledger import ARCHIVED, Discrepancy
 from .database import Database
 from .tables import Tables
 
@@ -78,6 +78,9 @@ def _stale(tables: Tables) -> Iterator[Discrepancy]:
 
 def _vendor_allocated(tables: Tables) -> Iterator[Discrepancy]:
     expected: Counter[Subject] = Counter()
+    for entry in tables.adjustments.values():
+        if entry.cause == ARCHIVED:
+            expected[entry.vendor_id, entry.product_id] -= entry.delta
     for order in tables.orders.values():
         for part in order.allocations:
             expected[part.vendor_id, part.product_id] += part.quantity

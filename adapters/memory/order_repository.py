@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from heapq import nsmallest
 from itertools import islice
 from uuid import UUID
 
 from ...domain.errors import Conflict, ConstraintViolated
-from ...domain.order import Order, OrderStatus
+from ...domain.order import ENDED, Order, OrderStatus
 from .tables import Tables
 
 
@@ -39,7 +40,8 @@ class MemoryOrders:
     def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:
         """The unit of work holds the one lock already."""
         orders = self._tables.orders
-        return {key: orders[key] for key in sorted(ids) if key in orders}
+        removed = self._tables.removed_orders
+        return {key: orders[key] for key in sorted(ids) if key in orders and key not in removed}
 
     def settle(self, orders: Sequence[Order]) -> None:
         """Only a reserved order can be settled."""
@@ -56,6 +58,26 @@ class MemoryOrders:
                 if not 0 <= part.returned <= part.quantity:
                     raise ConstraintViolated("more would come back than was allocated")
             self._tables.orders[order.id] = order
+
+    def ended_before(self, moment: datetime, limit: int) -> list[UUID]:
+        """By a scan over all orders."""
+        ended = nsmallest(limit, ((o.updated_at, o.id) for o in self._ended_before(moment)))
+        return [order_id for _, order_id in ended]
+
+    def count_ended_before(self, moment: datetime) -> int:
+        """Likewise."""
+        return len(self._ended_before(moment))
+
+    def _ended_before(self, moment: datetime) -> list[Order]:
+        orders = self.lock(self._tables.orders).values()
+        return [o for o in orders if o.status in ENDED and o.updated_at < moment]
+
+    def remove(self, orders: Sequence[Order]) -> None:
+        """They are gone with the commit."""
+        for order in orders:
+            if not self.lock([order.id]):
+                raise Conflict(f"order {order.id} is not there")
+            self._tables.removed_orders[order.id] = True
 
     def record_failures(self, attempts: Mapping[UUID, int], at: datetime) -> None:
         """Only a reserved order is tried again."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from ...domain.order import SUPPLIED
-from ...domain.ports.ledger import Discrepancy
+from ...domain.ports.ledger import ARCHIVED, Discrepancy
 from .schema import (
     RESERVED,
     allocations,
@@ -136,10 +136,16 @@ def _vendor_allocated(only: Only) -> Select[Any]:
         allocations.c.quantity.label("expected"),
         _NOTHING.label("found"),
     ).where(only(allocations.c.product_id))
+    archived = select(
+        stock_adjustments.c.vendor_id,
+        stock_adjustments.c.product_id,
+        -stock_adjustments.c.delta,
+        _NOTHING,
+    ).where(stock_adjustments.c.cause == ARCHIVED, only(stock_adjustments.c.product_id))
     levels = select(
         vendor_stock.c.vendor_id, vendor_stock.c.product_id, _NOTHING, vendor_stock.c.allocated
     ).where(only(vendor_stock.c.product_id))
-    return _differences(union_all(demand, levels).subquery(), "vendor_id", "product_id")
+    return _differences(union_all(demand, archived, levels).subquery(), "vendor_id", "product_id")
 
 
 def _allocated() -> Select[Any]:

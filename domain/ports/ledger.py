@@ -7,6 +7,9 @@ from typing import Protocol
 
 import attrs
 
+# The cause of entries that stand for the allocations of orders which were removed since.
+ARCHIVED = "archive"
+
 
 @attrs.frozen(kw_only=True)
 class Discrepancy:
@@ -32,7 +35,8 @@ class Ledger(Protocol):
         `on_hand`: a product's central stock is the sum over its vendors.
         `stale`: and of that, what is of stale vendors.
         `reserved`: and it holds exactly the lines of orders still reserved.
-        `vendor_allocated`: what was ever allocated from a vendor's stock is the sum of that.
+        `vendor_allocated`: what was ever allocated from a vendor's stock is the sum of that, and of
+        what entries with the cause ARCHIVED stand for.
         `allocated`: a fulfilled order's allocations are exactly its lines; any other has none.
         `has_lines`: an order has lines (1), whatever its status; without any (0), what it stood for
         is lost, and nothing else would tell.
