@@ -483,7 +483,6 @@ def reset(*, yes: bool) -> None:
 def prune(*, older_than: str, dry_run: bool, yes: bool) -> None:
     """Remove orders that ended, and have not changed for so long; stock stays as it is."""
     from ..domain.counting import parse_duration
-    from ..domain.use_cases.prune_orders import BITE
 
     span = parse_duration(older_than, "--older-than", longest=_LONGEST_KEPT)
     _, container = _set_up()
@@ -495,7 +494,7 @@ def prune(*, older_than: str, dry_run: bool, yes: bool) -> None:
             return
         _confirm(f"Remove {_orders(count)}?")
     pruned = prune_orders(span)
-    click.echo(f"{_orders(pruned.orders)} removed in {pruned.bites} bites of up to {BITE}")
+    click.echo(f"{_orders(pruned.orders)} removed; transactions: {pruned.bites}")
     if pruned.keys:
         click.echo(f"{pruned.keys} idempotency keys forgotten")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from time import monotonic
 
@@ -11,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.domain.errors import IllegalTransition, UnknownOrder
-from order_aggregator.domain.order import Order
+from order_aggregator.domain.order import Order, ReturnLine
 from order_aggregator.testing.race import race
 from order_aggregator.testing.shop import Shop, wish
 
@@ -76,6 +78,26 @@ def test_stock_is_the_same_before_and_after(engine: Engine, shop: Shop) -> None:
         *([("bolt", "apple", units["bolt"] - 400)] if units["bolt"] < 400 else []),
         ("acme", "pear", -8),
     ]
+
+
+def test_an_order_that_changes_while_it_is_to_be_removed_stays(
+    storage: SqlStorage, shop: Shop
+) -> None:
+    order = shop.accepted(apple=4)
+    shop.fulfil(order)
+    shop.pass_time(days=2)
+    with ThreadPoolExecutor(1) as pool:
+        with storage.unit_of_work() as uow:
+            [fulfilled] = uow.orders.lock([order.id]).values()
+            wanted = [ReturnLine(product_id="apple", quantity=1)]
+            uow.orders.give_back([fulfilled.give_back(wanted, shop.clock.now())])
+            pruning = pool.submit(shop.prune_orders, DAY)
+            time.sleep(0.3)
+            assert not pruning.done()
+            uow.commit()
+        assert pruning.result(30).orders == 0
+    assert sum(part.returned for part in shop.order(order.id).allocations) == 1
+    assert shop.discrepancies() == []
 
 
 def test_nothing_is_lost_while_others_sell_return_and_prune(storage: SqlStorage) -> None:
