@@ -38,8 +38,10 @@ from .domain.use_cases.hold_actions import HoldActions
 from .domain.use_cases.idempotency import ForgetKeys
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.place_orders import PlaceOrders
+from .domain.use_cases.prune_orders import PruneOrders
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
+from .domain.use_cases.repair_balances import RepairBalances
 from .domain.use_cases.replace_vendor_stock import ReplaceVendorStock
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.retire_vendor import RetireVendor
@@ -312,7 +314,9 @@ class Container(containers.DeclarativeContainer):
     set_product = providers.Singleton(SetProduct, unit_of_work, clock)
     expire_holds = providers.Singleton(ExpireHolds, unit_of_work, clock, shared_clock)
     fill_backorders = providers.Singleton(FillBackorders, unit_of_work, clock)
+    repair_balances = providers.Singleton(RepairBalances, ledger, unit_of_work, clock)
     forget_keys = providers.Singleton(_forget_keys, settings, unit_of_work, shared_clock)
+    prune_orders = providers.Singleton(PruneOrders, unit_of_work, clock, forget_keys)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)
     resend_orders = providers.Singleton(

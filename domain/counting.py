@@ -31,11 +31,11 @@ _DURATION = re.compile(r"([0-9]{1,7})(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def parse_duration(text: object, field: str) -> timedelta:
+def parse_duration(text: object, field: str, longest: timedelta = MAX_DURATION) -> timedelta:
     """A time like `90s`, `15m`, `24h` or `7d`; raises InvalidValue."""
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     duration = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
-    if duration is None or duration > MAX_DURATION:
+    if duration is None or duration > longest:
         raise InvalidValue(field, 'must be a duration such as "90s", "15m", "24h" or "7d"')
     return duration
 

@@ -51,6 +51,14 @@ STEPS: Mapping[OrderStatus, tuple[OrderStatus, ...]] = {
 # Where an order has units reserved, and where it has allocations.
 OPEN = FIRST_STATUSES
 SUPPLIED = (OrderStatus.FULFILLED, OrderStatus.RETURNED)
+# Where nothing has to be done any more: what is old can be removed.
+ENDED = (
+    OrderStatus.FULFILLED,
+    OrderStatus.FAILED,
+    OrderStatus.CANCELLED,
+    OrderStatus.EXPIRED,
+    OrderStatus.RETURNED,
+)
 
 
 class OnShortage(StrEnum):

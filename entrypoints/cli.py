@@ -21,6 +21,8 @@ from .runtime.logs import configure_logs
 from .runtime.retry import ShutdownRequested, retry_until_available
 from .runtime.signals import exit_with_parent, stop_on_signals
 
+# Of orders, before they may be removed.
+_LONGEST_KEPT = timedelta(days=36_500)
 _STATUSES = [status.value for status in OrderStatus]
 
 if TYPE_CHECKING:
@@ -453,6 +455,12 @@ def seed() -> None:
     )
 
 
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked: say --yes")
+    click.confirm(question, abort=True)
+
+
 @cli.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(*, yes: bool) -> None:
@@ -460,10 +468,8 @@ def reset(*, yes: bool) -> None:
     _, container = _set_up()
     engine = container.engine()
     if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("nobody can be asked: say --yes")
         # The URL without its password.
-        click.confirm(f"Delete everything in {engine.url!r}?", abort=True)
+        _confirm(f"Delete everything in {engine.url!r}?")
     from ..adapters.sql.reset import reset as delete_everything
 
     delete_everything(engine)
@@ -471,20 +477,63 @@ def reset(*, yes: bool) -> None:
 
 
 @cli.command()
-def verify() -> None:
-    """Recompute every balance from the ledger; exit status 1 if anything differs."""
-    # It may take long and changes nothing: a signal simply ends it.
+@click.option("--older-than", required=True, metavar="DURATION", help="Such as 90d.")
+@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def prune(*, older_than: str, dry_run: bool, yes: bool) -> None:
+    """Remove orders that ended, and have not changed for so long; stock stays as it is."""
+    from ..domain.counting import parse_duration
+
+    span = parse_duration(older_than, "--older-than", longest=_LONGEST_KEPT)
     _, container = _set_up()
-    count = 0
-    for found in container.ledger().discrepancies():
-        count += 1
-        click.echo(
-            f"{found.figure} of {found.subject}: expected {found.expected}, found {found.found}"
-        )
-    if count:
-        click.echo("1 discrepancy" if count == 1 else f"{count} discrepancies")
+    prune_orders = container.prune_orders()
+    if dry_run or not yes:
+        count = prune_orders.count(span)
+        if dry_run:
+            click.echo(f"{_orders(count)} to remove; nothing was changed")
+            return
+        _confirm(f"Remove {_orders(count)}?")
+    pruned = prune_orders(span)
+    click.echo(f"{_orders(pruned.orders)} removed; transactions: {pruned.bites}")
+    if pruned.keys:
+        click.echo(f"{pruned.keys} idempotency keys forgotten")
+
+
+def _orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count} orders"
+
+
+@cli.command()
+@click.option("--repair", is_flag=True, help="Make the balances right, and say what was written.")
+@click.option("--dry-run", is_flag=True, help="With --repair: only say what would be written.")
+@click.option("--json", "is_json", is_flag=True, help="For programs: an object a line.")
+def verify(*, repair: bool, dry_run: bool, is_json: bool) -> None:
+    """Recompute every balance from the ledger; exit status 1 if anything differs."""
+    from ..domain.use_cases.repair_balances import Repair
+    from .balances import as_json, differs, needs_person, repaired, summary
+
+    if dry_run and not repair:
+        raise click.UsageError("--dry-run is for --repair")
+    # It may take long and is safe to stop anywhere: a signal simply ends it.
+    _, container = _set_up()
+    if repair:
+        entries = container.repair_balances()(keep=not dry_run)
+    else:
+        entries = container.ledger().discrepancies()
+    repairs = remaining = 0
+    for entry in entries:
+        if isinstance(entry, Repair):
+            repairs += 1
+            line = repaired(entry)
+        else:
+            remaining += 1
+            line = needs_person(entry) if repair else differs(entry)
+        click.echo(as_json(entry) if is_json else line)
+    if not is_json:
+        for line in summary(repairs, remaining, keep=not dry_run):
+            click.echo(line)
+    if remaining or (repairs and dry_run):
         raise SystemExit(1)
-    click.echo("every balance agrees with the ledger")
 
 
 def main() -> None:

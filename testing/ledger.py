@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from ..domain.order import Allocation, Order, OrderStatus
-from ..domain.ports.ledger import Discrepancy
+from ..domain.ports.ledger import ARCHIVED, Discrepancy
 from ..domain.ports.unit_of_work import UnitOfWork
 from ..domain.stock import StockDelta, VendorStock, VendorStockChange
 from ..domain.vendor_sync import StockAdjustment
@@ -40,7 +40,9 @@ def busy(shop: Shop) -> Shop:
 def _tamper(shop: Shop, step: Callable[[UnitOfWork], None]) -> set[tuple[str, str, int, int]]:
     """Change something past all use cases; what the ledger then says."""
     work(shop.storage, step)
-    return {attrs.astuple(discrepancy) for discrepancy in shop.discrepancies()}
+    return {
+        (found.figure, found.subject, found.expected, found.found) for found in shop.discrepancies()
+    }
 
 
 def test_an_empty_storage_has_no_discrepancy(shop: Shop) -> None:
@@ -92,6 +94,21 @@ def test_what_was_allocated_without_an_order_is_found(shop: Shop) -> None:
     assert _tamper(shop, lambda uow: uow.stock.change_vendors([change])) == {
         ("vendor_allocated", "acme/fig", 0, 2)
     }
+
+
+def test_what_was_archived_counts_as_allocated(shop: Shop) -> None:
+    shop.sync("acme", {"fig": 5})
+    entry = StockAdjustment(
+        vendor_id="acme", product_id="fig", delta=-2, cause=ARCHIVED, at=shop.clock.now()
+    )
+    assert _tamper(shop, lambda uow: uow.stock.record([entry])) == {
+        ("vendor_available", "acme/fig", 3, 5),
+        ("vendor_allocated", "acme/fig", 2, 0),
+    }
+    change = VendorStockChange(vendor_id="acme", product_id="fig", available=-2, allocated=2)
+    work(shop.storage, lambda uow: uow.stock.change_vendors([change]))
+    on_hand = StockDelta(product_id="fig", on_hand=-2)
+    assert _tamper(shop, lambda uow: uow.stock.change([on_hand], shop.clock.now())) == set()
 
 
 def test_central_stock_that_no_vendor_has_is_found(busy: Shop) -> None:
@@ -218,6 +235,22 @@ def test_the_figures_of_a_wrong_order_are_told(shop: Shop) -> None:
     assert shop.discrepancies() == [
         Discrepancy(figure="allocated", subject=str(order.id), expected=3, found=1)
     ]
+
+
+def test_a_wrong_figure_of_stock_says_of_which_vendor_and_product_it_is(shop: Shop) -> None:
+    shop.sync("a/b", {"c/d": 5})
+    wrong = VendorStockChange(vendor_id="a/b", product_id="c/d", available=-1)
+    work(shop.storage, lambda uow: uow.stock.change_vendors([wrong]))
+    assert {(x.figure, x.vendor_id, x.product_id) for x in shop.discrepancies()} == {
+        ("vendor_available", "a/b", "c/d"),
+        ("on_hand", None, "c/d"),
+    }
+
+
+def test_a_wrong_order_says_nothing_of_stock(shop: Shop) -> None:
+    order = reserved_order(shop.clock.now())
+    work(shop.storage, lambda uow: uow.orders.add([order]))
+    assert [(x.vendor_id, x.product_id) for x in shop.discrepancies()] == [(None, None)]
 
 
 def test_many_discrepancies_are_all_told(shop: Shop) -> None:

@@ -244,8 +244,69 @@ def test_an_order_whose_failure_was_recorded_counts_as_sent_then(storage: Storag
     assert storage.read_model.failed_attempts([tried.id]) == {tried.id: 0}
 
 
+def _old(storage: Storage, moment: datetime, limit: int = 10) -> list[UUID]:
+    def count(uow: UnitOfWork) -> int:
+        return uow.orders.count_ended_before(moment)
+
+    found = work(storage, lambda uow: uow.orders.ended_before(moment, limit))
+    assert work(storage, count) >= len(found)
+    return found
+
+
+def test_orders_that_ended_are_found_by_their_last_change(storage: Storage) -> None:
+    fulfilled, failed, cancelled, returned, reserved = _added(
+        storage, *(_order(apple=1) for _ in range(5))
+    )
+    _settle(storage, _fulfilled(fulfilled), failed.fail("given up", LATER))
+    _settle(storage, cancelled.cancel(NOW), _fulfilled(returned))
+    back = _fulfilled(returned).give_back(None, LATER + timedelta(seconds=1))
+    work(storage, lambda uow: uow.orders.save([back]))
+    assert _old(storage, NOW) == []
+    assert _old(storage, LATER) == [cancelled.id]
+    late = LATER + timedelta(days=1)
+    assert _old(storage, LATER + timedelta(seconds=1)) == [cancelled.id, fulfilled.id, failed.id]
+    assert _old(storage, late) == [cancelled.id, fulfilled.id, failed.id, returned.id]
+    assert _old(storage, late, limit=2) == [cancelled.id, fulfilled.id]
+    assert work(storage, lambda uow: uow.orders.count_ended_before(late)) == 4
+    assert _found(storage, reserved.id) == [reserved]
+
+
+def test_orders_are_removed_with_all_that_is_theirs(storage: Storage) -> None:
+    gone, stays = _added(storage, _order("k", pear=2, apple=1), _order("other", apple=1))
+    ends = [_fulfilled(gone), _fulfilled(stays)]
+    _settle(storage, *ends)
+
+    def remove(uow: UnitOfWork) -> list[Order]:
+        uow.orders.remove([*uow.orders.lock([gone.id]).values()])
+        return uow.orders.find_placed([gone.id], ["k"])
+
+    assert work(storage, remove) == []
+    assert _found(storage, gone.id, stays.id) == [ends[1]]
+    assert _old(storage, LATER + timedelta(days=1)) == [stays.id]
+    # Nothing of it is in the way of another with its id and key.
+    again = attrs.evolve(gone, lines=stays.lines)
+    _added(storage, again)
+    assert _found(storage, gone.id) == [again]
+
+
+def test_a_removal_that_is_not_committed_did_not_happen(storage: Storage) -> None:
+    [order] = _added(storage, _order("k", apple=1))
+    with storage.unit_of_work() as uow:
+        uow.orders.remove([*uow.orders.lock([order.id]).values()])
+    assert _found(storage, order.id) == [order]
+    assert work(storage, lambda uow: uow.orders.find_placed([], ["k"])) == [order]
+
+
+def test_an_order_that_is_not_there_cannot_be_removed(storage: Storage) -> None:
+    [order] = _added(storage, _order(apple=1))
+    with pytest.raises(Conflict):
+        work(storage, lambda uow: uow.orders.remove([order, _order(apple=1)]))
+    assert _found(storage, order.id) == [order]
+
+
 def test_nothing_is_added_or_settled_in_an_empty_call(storage: Storage) -> None:
     _added(storage)
     _settle(storage)
     _record(storage, {})
+    work(storage, lambda uow: uow.orders.remove([]))
     assert storage.read_model.orders(0, 9).total == 0

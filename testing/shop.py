@@ -33,10 +33,13 @@ from ..domain.use_cases.fill_backorders import FillBackorders
 from ..domain.use_cases.find_suspects import FindSuspects
 from ..domain.use_cases.fulfil_orders import FulfilOrders, Outcome
 from ..domain.use_cases.hold_actions import HoldActions
+from ..domain.use_cases.idempotency import ForgetKeys
 from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
+from ..domain.use_cases.prune_orders import PruneOrders
 from ..domain.use_cases.record_failures import RecordFailures
 from ..domain.use_cases.relay_messages import RelayMessages
+from ..domain.use_cases.repair_balances import RepairBalances
 from ..domain.use_cases.replace_vendor_stock import ReplaceVendorStock
 from ..domain.use_cases.report_intake import SyncResult
 from ..domain.use_cases.resend_orders import ResendOrders
@@ -51,6 +54,7 @@ from ..domain.use_cases.withhold_stale_stock import WithholdStaleStock
 from ..domain.vendor_sync import Snapshot, StockReport, VendorTerms
 
 RESEND_AFTER = timedelta(minutes=5)
+KEEP_KEYS = timedelta(days=7)
 _numbers = count(1)
 
 
@@ -145,6 +149,15 @@ class Shop:
         self.sync_vendor = SyncVendor(unit_of_work, self.clock)
         self.update_vendor_stock = UpdateVendorStock(unit_of_work, self.clock)
         self.withhold_stale_stock = WithholdStaleStock(unit_of_work, self.clock)
+        self.repair_balances = RepairBalances(self.storage.ledger, unit_of_work, self.clock)
+
+    @property
+    def prune_orders(self) -> PruneOrders:
+        """Removes old orders, and keys."""
+        unit_of_work = self.storage.unit_of_work
+        return PruneOrders(
+            unit_of_work, self.clock, ForgetKeys(unit_of_work, self.clock, KEEP_KEYS)
+        )
 
     @property
     def order_actions(self) -> OrderActions:

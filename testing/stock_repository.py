@@ -486,3 +486,42 @@ def test_the_largest_quantities_of_many_vendors_fit(storage: Storage) -> None:
         stock_up(storage, f"vendor {number}", gold=MAX_QUANTITY)
     _change(storage, StockDelta(product_id="gold", on_hand=2**62))
     assert central(storage, "gold") == (3 * MAX_QUANTITY + 2**62, 0)
+
+
+def test_the_figures_of_some_products_are_compared_with_the_ledger(storage: Storage) -> None:
+    """Before the transaction commits, and those of no others."""
+
+    def step(uow: UnitOfWork) -> set[tuple[str, str, int, int]]:
+        uow.stock.lock(["apple", "pear"])
+        uow.stock.change([StockDelta(product_id="apple", on_hand=1, reserved=2)], LATER)
+        found = uow.stock.discrepancies(["apple", "kiwi"])
+        return {(x.figure, x.subject, x.expected, x.found) for x in found}
+
+    assert work(storage, step) == {
+        ("vendor_available", "acme/apple", 0, 5),
+        ("on_hand", "apple", 5, 6),
+        ("reserved", "apple", 0, 2),
+    }
+    assert work(storage, lambda uow: uow.stock.discrepancies([])) == []
+
+
+def test_what_was_allocated_is_corrected_and_marks_beyond_it_go(storage: Storage) -> None:
+    allocated = attrs.evolve(level("acme", "apple", 5), allocated=6, counted=1)
+    other = attrs.evolve(level("acme", "pear", 3), allocated=6)
+
+    def prepare(uow: UnitOfWork) -> None:
+        uow.stock.upsert_vendor_stock([allocated, other])
+        for total in (2, 4, 6):
+            marks = [attrs.evolve(each, allocated=total) for each in (allocated, other)]
+            uow.stock.mark_allocated(marks, NOW)
+
+    work(storage, prepare)
+    right = attrs.evolve(allocated, allocated=4, counted=3, available=99)
+    work(storage, lambda uow: uow.stock.correct_allocated([right]))
+    assert _levels(storage, "apple") == [attrs.evolve(right, available=5)]
+    times = {"apple": NOW, "pear": NOW}
+    assert work(storage, lambda uow: uow.stock.allocated_by("acme", times)) == {
+        "apple": 4,
+        "pear": 6,
+    }
+    work(storage, lambda uow: uow.stock.correct_allocated([]))

@@ -25,7 +25,7 @@ from order_aggregator.domain.errors import (
     UnknownProducts,
     VendorShortage,
 )
-from order_aggregator.domain.order import Order
+from order_aggregator.domain.order import Order, OrderStatus
 from order_aggregator.domain.ports.message_bus import Consumer
 from order_aggregator.domain.ports.storage import Storage
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
@@ -177,6 +177,19 @@ class ShopMachine(RuleBasedStateMachine):
         assert all(self.orders[order_id].status == "reserved" for order_id in resent)
         for order_id in resent:
             self.orders[order_id].failed_attempts = 0
+
+    @rule(minutes=st.integers(0, 9))
+    def prune(self, minutes: int) -> None:
+        """What ended and has not changed for so long is gone, and nothing else is different."""
+        before = self.shop.clock.now() - timedelta(minutes=minutes)
+        old = [
+            order.id
+            for order in self.shop.storage.read_model.orders(0, 1000).items
+            if order.status is not OrderStatus.RESERVED and order.updated_at < before
+        ]
+        assert self.shop.prune_orders(timedelta(minutes=minutes)).orders == len(old)
+        for order_id in old:
+            del self.orders[order_id]
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data())

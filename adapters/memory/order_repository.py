@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from heapq import nsmallest
 from itertools import islice
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import attrs
 
 from ...domain.errors import Conflict, ConstraintViolated
 from ...domain.events import order_event
-from ...domain.order import STEPS, Order, OrderStatus
+from ...domain.order import ENDED, STEPS, Order, OrderStatus
 from ...domain.ports.order_repository import Attempt, Waiting
 from .database import Database
 from .event_log import MemoryEventLog
@@ -43,12 +44,13 @@ class MemoryOrders:
         """By id and by key, each order once."""
         keys = self._tables.keys
         wanted = {*ids, *(keys[key] for key in idempotency_keys if key in keys)}
-        return [self._tables.steps[key][0] for key in sorted(wanted) if key in self._tables.steps]
+        return [self._tables.steps[key][0] for key in self.lock(wanted)]
 
     def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:
         """The unit of work holds the one lock already."""
         orders = self._tables.orders
-        return {key: orders[key] for key in sorted(ids) if key in orders}
+        removed = self._tables.removed_orders
+        return {key: orders[key] for key in sorted(ids) if key in orders and key not in removed}
 
     def save(self, orders: Sequence[Order]) -> None:
         """Checks what the database's constraints check."""
@@ -99,6 +101,26 @@ class MemoryOrders:
                 self._tables.waiting.setdefault(
                     (order.id, line.product_id), self._database.next_id()
                 )
+
+    def ended_before(self, moment: datetime, limit: int) -> list[UUID]:
+        """By a scan over all orders."""
+        ended = nsmallest(limit, ((o.updated_at, o.id) for o in self._ended_before(moment)))
+        return [order_id for _, order_id in ended]
+
+    def count_ended_before(self, moment: datetime) -> int:
+        """Likewise."""
+        return len(self._ended_before(moment))
+
+    def _ended_before(self, moment: datetime) -> list[Order]:
+        orders = self.lock(self._tables.orders).values()
+        return [o for o in orders if o.status in ENDED and o.updated_at < moment]
+
+    def remove(self, orders: Sequence[Order]) -> None:
+        """They are gone with the commit."""
+        for order in orders:
+            if not self.lock([order.id]):
+                raise Conflict(f"order {order.id} is not there")
+            self._tables.removed_orders[order.id] = True
 
     def record_failures(self, failures: Mapping[UUID, Attempt], at: datetime) -> None:
         """Only a reserved order is tried again."""

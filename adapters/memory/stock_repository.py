@@ -12,6 +12,7 @@ import attrs
 
 from ...domain.errors import ConstraintViolated, Rejection
 from ...domain.order import OrderStatus
+from ...domain.ports.ledger import Discrepancy
 from ...domain.stock import (
     CentralStock,
     Product,
@@ -23,6 +24,7 @@ from ...domain.stock import (
 )
 from ...domain.vendor_sync import NEVER, Quarantine, ReportState, StockAdjustment
 from .database import Database
+from .ledger import stock_discrepancies
 from .tables import Tables
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -180,6 +182,29 @@ class MemoryStock:
         """Append to the ledger."""
         for adjustment in adjustments:
             self._tables.adjustments[self._database.next_id()] = adjustment
+
+    def discrepancies(self, product_ids: Collection[str]) -> list[Discrepancy]:
+        """By a scan over everything."""
+        wanted = set(product_ids)
+        return [found for found in stock_discrepancies(self._tables) if found.product_id in wanted]
+
+    def correct_allocated(self, levels: Sequence[VendorStock]) -> None:
+        """Replace, and forget marks by a scan."""
+        self.upsert_vendor_stock(
+            [
+                attrs.evolve(
+                    self._tables.vendor_stock[level.product_id, level.vendor_id],
+                    allocated=level.allocated,
+                    counted=level.counted,
+                )
+                for level in levels
+            ]
+        )
+        allocated = {(level.product_id, level.vendor_id): level.allocated for level in levels}
+        for key in self._tables.marks:
+            product_id, vendor_id, total = key
+            if total > allocated.get((product_id, vendor_id), total):
+                self._tables.marks[key] = None
 
     def products_of(self, vendor_id: str, after: str, limit: int) -> list[str]:
         """By a scan."""

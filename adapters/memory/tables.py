@@ -83,6 +83,7 @@ class Tables:
     marks: MutableMapping[tuple[str, str, int], datetime | None] = attrs.Factory(dict)
     adjustments: MutableMapping[int, StockAdjustment] = attrs.Factory(dict)
     orders: MutableMapping[UUID, Order] = attrs.Factory(dict)
+    removed_orders: MutableMapping[UUID, bool] = attrs.Factory(dict)
     sent_at: MutableMapping[UUID, datetime] = attrs.Factory(dict)
     attempts: MutableMapping[UUID, Attempt | None] = attrs.Factory(dict)
     # What happened to each order; the first is how it was placed.
@@ -107,11 +108,20 @@ class Tables:
         """Take over the writes of an overlay of these tables."""
         for name, table in attrs.asdict(self, recurse=False).items():
             table.update(getattr(overlay, name).maps[0])
+        self._drop_removed_orders()
         _drop_removed(self.outbox)
         _drop_removed(self.events)
         _drop_removed(self.marks)
         _drop_removed(self.declared)
         _drop_removed(self.idempotency_keys)
+
+    def _drop_removed_orders(self) -> None:
+        for order_id in self.removed_orders:
+            order = self.orders.pop(order_id)
+            del self.sent_at[order_id], self.attempts[order_id], self.steps[order_id]
+            if order.idempotency_key is not None:
+                del self.keys[order.idempotency_key]
+        self.removed_orders.clear()
 
 
 def _drop_removed(rows: MutableMapping[Any, Any]) -> None:

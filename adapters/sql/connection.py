@@ -19,7 +19,8 @@ from sqlalchemy import (
 )
 
 from ...domain.errors import OrderAggregatorError
-from .engine import acquire_connection
+from .driver import Connection as DriverConnection
+from .engine import acquire_connection, allow_long_statements, end_long_statements
 from .errors import connection_lost, driver_errors_translated
 from .write_lock import write_lock
 
@@ -52,6 +53,9 @@ class OpenTransaction(Protocol):
     def execute(self, steps: Sequence[Step]) -> Rows:
         """Execute all in their order; the rows of the last one, if it returns any."""
 
+    def allow_long_statements(self) -> None:
+        """Let what follows read whole tables, and take its time."""
+
     def commit(self) -> None:
         """Commit."""
 
@@ -82,6 +86,9 @@ class _OverSqlAlchemy:
                 changed = result.rowcount
             step.check(changed)
         return rows
+
+    def allow_long_statements(self) -> None:
+        """SQLite has no deadline; that of somebody's own transaction is not ours."""
 
 
 @attrs.frozen
@@ -117,9 +124,11 @@ def open_nested(connection: Connection) -> Iterator[OpenTransaction]:
 def _on_postgresql(engine: Engine) -> Iterator[OpenTransaction]:
     with driver_errors_translated():
         pooled = acquire_connection(engine)
+    opened = _OnPostgresql(pooled, engine.dialect)
     try:
-        yield _OnPostgresql(pooled, engine.dialect)
+        yield opened
     finally:
+        opened.end_long_statements()
         with driver_errors_translated():
             pooled.close()
 
@@ -133,8 +142,8 @@ class _OnPostgresql:
 
     def __init__(self, pooled: PoolProxiedConnection, dialect: Dialect) -> None:
         driver = pooled.driver_connection
-        if not isinstance(driver, psycopg.Connection):
-            raise TypeError("only psycopg's connections have a pipeline")
+        if not isinstance(driver, DriverConnection):
+            raise TypeError("only our connections have a pipeline and a deadline")
         self._pooled = pooled
         self._driver = driver
         self._dialect = dialect
@@ -152,6 +161,14 @@ class _OnPostgresql:
                 if cursor.rowcount != NOT_EXECUTED:
                     step.check(cursor.rowcount)
         return cursors[-1].fetchall() if cursors[-1].description else ()
+
+    def allow_long_statements(self) -> None:
+        with self._translating():
+            allow_long_statements(self._driver)
+
+    def end_long_statements(self) -> None:
+        """Whatever comes next on the connection has the deadline of all again."""
+        end_long_statements(self._driver)
 
     def commit(self) -> None:
         with self._translating(committing=True):

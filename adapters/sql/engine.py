@@ -155,6 +155,20 @@ def long_statements(connection: sqlalchemy.Connection) -> Iterator[None]:
         del driver.response_timeout  # back to that of all
 
 
+def allow_long_statements(driver: Connection) -> None:
+    """Let what follows in this transaction read whole tables, for up to an hour.
+
+    `end_long_statements` is to be called before the connection is used for anything else.
+    """
+    driver.execute(f"{_LONG_STATEMENTS}; SET LOCAL enable_seqscan = on".encode())
+    driver.response_timeout = LONG_TIMEOUT + RESPONSE_TIMEOUT
+
+
+def end_long_statements(driver: Connection) -> None:
+    """Back to the deadline of all; nothing where it was not another."""
+    vars(driver).pop("response_timeout", None)
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)

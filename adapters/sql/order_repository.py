@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     update,
@@ -31,7 +32,7 @@ from sqlalchemy import (
 
 from ...domain.errors import Conflict
 from ...domain.events import order_event
-from ...domain.order import CHANGED, SUPPLIED, Allocation, Order, OrderLine, OrderStatus
+from ...domain.order import CHANGED, ENDED, SUPPLIED, Allocation, Order, OrderLine, OrderStatus
 from ...domain.ports.order_repository import Attempt, Waiting
 from ..wire import decode_events, encode_event
 from .bulk import BulkKeys, bulk_keys, bulk_rows
@@ -106,6 +107,7 @@ class OrderStatements:
         self._build_waiting(dialect)
         self._build_record_failures(dialect)
         self._build_take_unsettled()
+        self._build_removal()
 
     def _build_inserts(self, dialect: Dialect) -> None:
         columns = (*ORDER_COLUMNS, orders.c.history)
@@ -279,6 +281,24 @@ class OrderStatements:
             .values(sent_at=bindparam("at", type_=TIMESTAMP))
             .where(self.ids.contain(orders.c.id))
         )
+
+    def _build_removal(self) -> None:
+        # Written into the statement, as PostgreSQL's way round SQLAlchemy takes no lists.
+        ended = orders.c.status.in_([literal_column(f"'{status}'") for status in ENDED])
+        old = orders.c.updated_at < bindparam("moment", type_=TIMESTAMP)
+        self.ended_before = (
+            select(orders.c.id)
+            .where(ended, old)
+            .order_by(orders.c.updated_at, orders.c.id)
+            .limit(bindparam("limit", type_=Integer))
+        )
+        self.count_ended_before = select(func.count()).select_from(orders).where(ended, old)
+        # In the order of what refers to what.
+        self.remove_details = [
+            delete(table).where(self.ids.contain(table.c.order_id))
+            for table in (allocations, order_lines)
+        ]
+        self.remove = delete(orders).where(self.ids.contain(orders.c.id))
 
 
 class SqlOrders:
@@ -461,6 +481,36 @@ class SqlOrders:
             Waiting(order_id=order_id, product_id=product_id, units=units)
             for order_id, product_id, units in rows
         ]
+
+    def ended_before(self, moment: datetime, limit: int) -> list[UUID]:
+        """By the index on their last change."""
+        rows = self._transaction.fetch_all(
+            self._statements.ended_before, {"moment": moment, "limit": limit}
+        )
+        return [order_id for (order_id,) in rows]
+
+    def count_ended_before(self, moment: datetime) -> int:
+        """Counted by the database, however many there are."""
+        self._transaction.allow_long_statements()
+        [(count,)] = self._transaction.fetch_all(
+            self._statements.count_ended_before, {"moment": moment}
+        )
+        return int(count)
+
+    def remove(self, orders: Sequence[Order]) -> None:
+        """A statement a table."""
+        if not orders:
+            return
+        statements = self._statements
+        keys = statements.ids.bind([order.id for order in orders])
+        for statement in statements.remove_details:
+            self._transaction.enqueue(statement, keys)
+        self._transaction.enqueue(
+            statements.remove,
+            keys,
+            expected_rowcount=len(orders),
+            mismatch_error=Conflict("an order is not there any more"),
+        )
 
     def record_failures(self, failures: Mapping[UUID, Attempt], at: datetime) -> None:
         """One update."""

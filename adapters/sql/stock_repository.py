@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from ...domain.errors import ConstraintViolated, Rejection
+from ...domain.ports.ledger import Discrepancy
 from ...domain.stock import (
     CentralStock,
     Product,
@@ -38,6 +39,7 @@ from ...domain.stock import (
     VendorStockChange,
 )
 from ...domain.vendor_sync import NEVER, Quarantine, ReportState, StockAdjustment
+from .balances import stock_checks, stock_discrepancies
 from .bulk import bulk_keys, bulk_rows, upsert
 from .schema import (
     TEXT_ID,
@@ -100,6 +102,7 @@ class StockStatements:
         self._build_vendor_levels(dialect)
         self._build_marks(dialect)
         self._build_names(dialect)
+        self._build_corrections(dialect)
 
     def _build_waiting(self) -> None:
         central = central_stock.c
@@ -367,6 +370,30 @@ class StockStatements:
             .on_conflict_do_nothing()
         )
 
+    def _build_corrections(self, dialect: Dialect) -> None:
+        self.checks = stock_checks(self.ids.contain)
+        units = BigInteger()
+        self.corrections = bulk_rows(
+            dialect, vendor_id=TEXT_ID, product_id=TEXT_ID, allocated=units, counted=units
+        )
+        right = self.corrections.c
+        self.correct_allocated = (
+            update(vendor_stock)
+            .values(allocated=right.allocated, counted=right.counted)
+            .where(
+                vendor_stock.c.vendor_id == right.vendor_id,
+                vendor_stock.c.product_id == right.product_id,
+            )
+        )
+        marks = allocation_marks.c
+        self.forget_wrong_marks = delete(allocation_marks).where(
+            exists().where(
+                marks.vendor_id == self.totals.c.vendor_id,
+                marks.product_id == self.totals.c.product_id,
+                marks.allocated > self.totals.c.allocated,
+            )
+        )
+
 
 class SqlStock:
     """StockRepository on SQL. The lock on central stock covers vendor stock too."""
@@ -506,6 +533,33 @@ class SqlStock:
         statements = self._statements
         rows = [(a.vendor_id, a.product_id, a.delta, a.cause, a.at) for a in adjustments]
         self._transaction.enqueue(statements.record, statements.adjustments.bind(rows))
+
+    def discrepancies(self, product_ids: Collection[str]) -> list[Discrepancy]:
+        """A question a figure; each may read whole tables, as nothing else asks like this."""
+        statements = self._statements
+        keys = statements.ids.bind(product_ids)
+        self._transaction.allow_long_statements()
+        return [
+            found
+            for figure, check in statements.checks.items()
+            for found in stock_discrepancies(figure, self._transaction.fetch_all(check, keys))
+        ]
+
+    def correct_allocated(self, levels: Sequence[VendorStock]) -> None:
+        """Set; marks that are counted now go as well."""
+        if not levels:
+            return
+        statements = self._statements
+        rows = [(x.vendor_id, x.product_id, x.allocated, x.counted) for x in levels]
+        self._transaction.enqueue(
+            statements.correct_allocated,
+            statements.corrections.bind(rows),
+            expected_rowcount=len(rows),
+            mismatch_error=ConstraintViolated("vendor stock that does not exist"),
+        )
+        for statement, place in ((statements.forget_wrong_marks, 2), (statements.forget_marks, 3)):
+            totals = [(*row[:2], row[place]) for row in rows]
+            self._transaction.enqueue(statement, statements.totals.bind(totals))
 
     def products_of(self, vendor_id: str, after: str, limit: int) -> list[str]:
         """By the primary key."""

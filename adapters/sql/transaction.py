@@ -66,6 +66,10 @@ class Transaction:
         )
         self._unsent.append(step)
 
+    def allow_long_statements(self) -> None:
+        """Let what follows read whole tables, and take its time."""
+        self._connection.allow_long_statements()
+
     def commit(self) -> None:
         """Commit. Raises Conflict if something failed before: a part must never be committed."""
         if self._unsent:

@@ -7,6 +7,9 @@ from typing import Protocol
 
 import attrs
 
+# The cause of entries that stand for the allocations of orders which were removed since.
+ARCHIVED = "archive"
+
 
 @attrs.frozen(kw_only=True)
 class Discrepancy:
@@ -17,6 +20,9 @@ class Discrepancy:
     subject: str
     expected: int
     found: int
+    # Whose stock it is about; central stock has no vendor, an order's own figure neither.
+    product_id: str | None = None
+    vendor_id: str | None = None
 
 
 class Ledger(Protocol):
@@ -30,7 +36,8 @@ class Ledger(Protocol):
         `stale`: and of that, what is of stale vendors.
         `reserved`: and it holds exactly what orders have reserved that have not ended.
         `backordered`: what is waited for is the sum of what orders wait for.
-        `vendor_allocated`: what was ever allocated from a vendor's stock is the sum of that.
+        `vendor_allocated`: what was ever allocated from a vendor's stock is the sum of that, and of
+        what entries with the cause ARCHIVED stand for.
         `allocated`: a fulfilled order's allocations are exactly its lines less what is cancelled;
         any other has none.
         `has_lines`: an order has lines (1), whatever its status; without any (0), what it stood for

@@ -59,6 +59,21 @@ class OrderRepository(Protocol):
         Nobody comes before them while the product is locked.
         """
 
+    def ended_before(self, moment: datetime, limit: int) -> list[UUID]:
+        """So many of the orders that ended and were changed last before then, the oldest first.
+
+        They are not locked.
+        """
+
+    def count_ended_before(self, moment: datetime) -> int:
+        """How many such orders there are."""
+
+    def remove(self, orders: Sequence[Order]) -> None:
+        """Delete orders that the caller has locked, with lines and allocations.
+
+        Conflict where one is not there. Their idempotency keys may be used anew.
+        """
+
     def record_failures(self, failures: Mapping[UUID, Attempt], at: datetime) -> None:
         """Note at which delivery fulfilling these orders failed last, and why.
 

@@ -17,6 +17,7 @@ from ..stock import (
     VendorStockChange,
 )
 from ..vendor_sync import Quarantine, ReportState, StockAdjustment
+from .ledger import Discrepancy
 
 
 class StockRepository(Protocol):
@@ -79,6 +80,18 @@ class StockRepository(Protocol):
 
     def record(self, adjustments: Sequence[StockAdjustment]) -> None:
         """Write the supply side of the ledger."""
+
+    def discrepancies(self, product_ids: Collection[str]) -> list[Discrepancy]:
+        """What the ledger finds wrong with the stock of these products; the caller has locked them.
+
+        An order's own figures, `allocated` and `has_lines`, are not looked at.
+        """
+
+    def correct_allocated(self, levels: Sequence[VendorStock]) -> None:
+        """Set what was ever allocated, and counted, of vendor stock that the caller has locked.
+
+        Marks of more than that are of nothing that happened, and go.
+        """
 
     def products_of(self, vendor_id: str, after: str, limit: int) -> list[str]:
         """So many products, by id after this one, of which it last reported more than nothing."""
