@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import compress, islice
 from typing import Any
 
 import attrs
@@ -20,22 +21,25 @@ from ...domain.errors import BrokerUnavailable
 from ...domain.ports.message_bus import DeadLetter
 from . import topology
 from .link import describe
-from .publisher import new_properties
 
 # Messages that a look takes at most: until it ends, the broker keeps them for it.
 MAX_LOOKED_AT = 10_000
 # Seconds to wait for another look to end, and between attempts to begin.
 LOCK_TIMEOUT = 10.0
 LOCK_EVERY = 0.1
+# Seconds in which the next message comes, if there is one.
+ARRIVAL_TIMEOUT = 2.0
 RESOURCE_LOCKED = 405
-# RabbitMQ 4 drops what was returned 20 times to a queue for which nothing else is said. So a
-# message that was returned this often is replaced by a copy, at the end of the queue.
+# RabbitMQ 4 drops what was returned 20 times to a queue for which nothing else is said. So
+# messages of which one was returned this often are replaced by copies.
 MAX_RETURNS = 10
 RETURNS = "x-delivery-count"
 REASONS = {
     "rejected": "given up by a worker: its log says why",
     "delivery_limit": "delivered too often",
 }
+
+Publish = Callable[[Sequence[bytes]], Sequence[bool]]
 
 
 @attrs.frozen(kw_only=True)
@@ -53,52 +57,47 @@ class _Parked:
 
 
 class RabbitDeadLetters:
-    """Each call has a connection of its own, and takes messages from the head of the queue.
+    """Each call has a connection of its own, and takes the messages from their queue.
 
-    What is not settled goes back to its place at the end, or when the connection is lost.
+    What is not settled goes back at the end, or when the connection is lost.
     """
 
-    def __init__(self, parameters: Parameters, queue: str) -> None:
+    def __init__(self, parameters: Parameters, queue: str, publish: Publish) -> None:
         self._parameters = parameters
-        self._queue = queue
+        self._publish = publish
         self._parking = topology.parking_queue(queue)
 
     def listing(self, limit: int, after: str | None = None) -> list[DeadLetter]:
-        """All up to the last that is asked for are taken, and returned."""
-        taken: list[DeadLetter] = []
-        start = None if after else 0
+        """From one look; where `after` is gone, the first."""
         with self._look() as look:
-            for each in look:
-                if start is not None and len(taken) - start >= limit:
-                    break
-                taken.append(each.letter)
-                if each.letter.id == after:
-                    start = len(taken)
-        return taken[start or 0 :][:limit]
+            letters = [each.letter for each in look.parked]
+        ids = [letter.id for letter in letters]
+        start = ids.index(after) + 1 if after in ids else 0
+        return letters[start : start + limit]
 
     def find(self, ids: Collection[str]) -> list[DeadLetter]:
-        """Until all are found."""
+        """From one look."""
         with self._look() as look:
-            return [each.letter for each in look.find(ids)]
+            return [each.letter for each in look.parked if each.letter.id in ids]
 
     def replay(self, ids: Collection[str]) -> list[DeadLetter]:
-        """Each is published, and acknowledged once the broker has confirmed that."""
+        """Each is published, and taken from the parked ones once the broker has confirmed that."""
         with self._look() as look:
-            found = []
-            for each in look.find(ids):
-                look.publish(self._queue, each.letter.body, new_properties())
+            found = [each for each in look.parked if each.letter.id in ids]
+            confirmed = self._publish([each.letter.body for each in found])
+            for each in compress(found, confirmed):
                 look.settle(each)
-                found.append(each.letter)
-            return found
+        if not all(confirmed):
+            raise BrokerUnavailable("the broker did not confirm all that was replayed")
+        return [each.letter for each in found]
 
     def discard(self, ids: Collection[str]) -> list[DeadLetter]:
         """Acknowledge them."""
         with self._look() as look:
-            found = []
-            for each in look.find(ids):
+            found = [each for each in look.parked if each.letter.id in ids]
+            for each in found:
                 look.settle(each)
-                found.append(each.letter)
-            return found
+        return [each.letter for each in found]
 
     @contextmanager
     def _look(self) -> Iterator[_Look]:
@@ -106,11 +105,8 @@ class RabbitDeadLetters:
             connection = BlockingConnection(self._parameters)
             try:
                 channel = self._locked(connection)
-                for name, arguments in (
-                    (self._parking, topology.PARKING_ARGUMENTS),
-                    (self._queue, topology.queue_arguments(self._parking)),
-                ):
-                    channel.queue_declare(name, durable=True, arguments=dict(arguments))
+                arguments = dict(topology.PARKING_ARGUMENTS)
+                channel.queue_declare(self._parking, durable=True, arguments=arguments)
                 channel.confirm_delivery()
                 look = _Look(channel, self._parking)
                 yield look
@@ -140,65 +136,59 @@ class RabbitDeadLetters:
 
 
 class _Look:
-    """Takes messages, oldest first."""
+    """All parked messages at a time, or as many as may be.
+
+    A quorum queue delivers what was returned first, in the order in which it was returned: after a
+    part of them was taken and returned, the others would come before.
+    """
 
     def __init__(self, channel: BlockingChannel, parking: str) -> None:
         self._channel = channel
         self._parking = parking
-        self._taken: dict[int, _Parked] = {}
-        # How often each id came: what others published may have none, and be the same twice.
-        self._ids: Counter[str] = Counter()
+        there = channel.queue_declare(parking, passive=True).method.message_count
+        self.parked = list(islice(self._take(), min(there, MAX_LOOKED_AT)))
+        self._unsettled = {each.tag: each for each in self.parked}
 
-    def __iter__(self) -> Iterator[_Parked]:
-        for _ in range(MAX_LOOKED_AT):
-            method, properties, body = self._channel.basic_get(self._parking)
+    def _take(self) -> Iterator[_Parked]:
+        # What others published may have no id, and be the same twice.
+        times: Counter[str] = Counter()
+        self._channel.basic_qos(prefetch_count=MAX_LOOKED_AT)
+        for method, properties, body in self._channel.consume(
+            self._parking, inactivity_timeout=ARRIVAL_TIMEOUT
+        ):
             if method is None or properties is None or body is None:
                 return
             key = properties.message_id or _digest(properties, body)
-            self._ids[key] += 1
-            count = self._ids[key]
-            letter = _letter(key if count == 1 else f"{key}-{count}", properties, body)
-            parked = _Parked(tag=method.delivery_tag, properties=properties, letter=letter)
-            self._taken[parked.tag] = parked
-            yield parked
-
-    def find(self, ids: Collection[str]) -> list[_Parked]:
-        """Those with these ids."""
-        wanted = set(ids)
-        found = []
-        if wanted:
-            for each in self:
-                if each.letter.id in wanted:
-                    wanted.remove(each.letter.id)
-                    found.append(each)
-                if not wanted:
-                    break
-        return found
-
-    def publish(self, queue: str, body: bytes, properties: BasicProperties) -> None:
-        """Returns once the broker has confirmed it; raises AMQPError."""
-        self._channel.basic_publish("", queue, body, properties, mandatory=True)
+            times[key] += 1
+            name = key if times[key] == 1 else f"{key}-{times[key]}"
+            letter = _letter(name, properties, body)
+            yield _Parked(tag=method.delivery_tag, properties=properties, letter=letter)
 
     def settle(self, parked: _Parked) -> None:
         """Remove it from the parked ones."""
         self._channel.basic_ack(parked.tag)
-        del self._taken[parked.tag]
+        del self._unsettled[parked.tag]
 
     def close(self) -> None:
         """Return what was not settled."""
-        for each in [each for each in self._taken.values() if each.is_worn]:
-            self._replace(each)
-        if self._taken:
+        self._channel.cancel()
+        if any(each.is_worn for each in self._unsettled.values()):
+            # All, so that they keep their order.
+            for each in list(self._unsettled.values()):
+                self._replace(each)
+        if self._unsettled:
             self._channel.basic_nack(multiple=True, requeue=True)
         self._channel.close()
 
     def _replace(self, parked: _Parked) -> None:
         properties = parked.properties
         headers = dict(properties.headers or {})
-        del headers[RETURNS]
+        headers.pop(RETURNS, None)
         properties.headers = headers
         properties.message_id = properties.message_id or parked.letter.id
-        self.publish(self._parking, parked.letter.body, properties)
+        self._channel.basic_publish(
+            "", self._parking, parked.letter.body, properties, mandatory=True
+        )
         self.settle(parked)
 
 

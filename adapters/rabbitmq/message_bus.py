@@ -40,7 +40,7 @@ class RabbitMessageBus:
         self._queue = queue
         self._prefetch = prefetch
         self._publisher = Publisher(self._parameters, queue)
-        dead_letters = RabbitDeadLetters(self._parameters, queue)
+        dead_letters = RabbitDeadLetters(self._parameters, queue, self.publish)
         self.dead_letters = dead_letters.listing
         self.find_dead_letters = dead_letters.find
         self.replay = dead_letters.replay

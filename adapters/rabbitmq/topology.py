@@ -25,13 +25,12 @@ def declare(channel: Channel, queue: str, done: Callable[[], None]) -> None:
     parking = parking_queue(queue)
 
     def declare_queue() -> None:
-        _declare(channel, queue, queue_arguments(parking), done)
+        _declare(channel, queue, _queue_arguments(parking), done)
 
     _declare(channel, parking, PARKING_ARGUMENTS, declare_queue)
 
 
-def queue_arguments(parking: str) -> Mapping[str, object]:
-    """What the queue that workers consume is declared with."""
+def _queue_arguments(parking: str) -> Mapping[str, object]:
     return {
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERY_LIMIT,

@@ -38,9 +38,7 @@ class SqlDeadLetters:
             .limit(bindparam("limit", type_=Integer))
         )
         self._find = select(*letter).where(self._ids.contain(table.id))
-        self._remove = (
-            delete(parked_messages).where(self._ids.contain(table.id)).returning(*letter)
-        )
+        self._remove = delete(parked_messages).where(self._ids.contain(table.id)).returning(*letter)
 
     def listing(self, limit: int, after: str | None = None) -> list[DeadLetter]:
         """By number."""

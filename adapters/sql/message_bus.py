@@ -5,7 +5,7 @@ Whoever uses it runs no relay: the committed messages are the queue.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic, sleep
@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from ...domain.errors import BrokerUnavailable, CommitOutcomeUnknown, Conflict, Unavailable
 from ...domain.ports.clock import Clock
-from ...domain.ports.message_bus import DeadLetter, Delivery
+from ...domain.ports.message_bus import Delivery
 from .bulk import Parameters, bulk_rows
 from .connection import Rows
 from .dead_letters import SqlDeadLetters
