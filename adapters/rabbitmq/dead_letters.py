@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from itertools import compress, islice
 from typing import Any
@@ -37,7 +38,9 @@ RETURNS = "x-delivery-count"
 REASONS = {
     "rejected": "given up by a worker: its log says why",
     "delivery_limit": "delivered too often",
-}
+}  # Seconds until the broker has back what is returned, at most; and between looks whether it has.
+RETURN_TIMEOUT = 10.0
+RETURN_EVERY = 0.01
 
 Publish = Callable[[Sequence[bytes]], Sequence[bool]]
 
@@ -107,7 +110,6 @@ class RabbitDeadLetters:
                 channel = self._locked(connection)
                 arguments = dict(topology.PARKING_ARGUMENTS)
                 channel.queue_declare(self._parking, durable=True, arguments=arguments)
-                channel.confirm_delivery()
                 look = _Look(channel, self._parking)
                 yield look
                 look.close()
@@ -145,8 +147,9 @@ class _Look:
     def __init__(self, channel: BlockingChannel, parking: str) -> None:
         self._channel = channel
         self._parking = parking
-        there = channel.queue_declare(parking, passive=True).method.message_count
-        self.parked = list(islice(self._take(), min(there, MAX_LOOKED_AT)))
+        self.parked = list(islice(self._take(), min(self._there(), MAX_LOOKED_AT)))
+        if self.parked:
+            channel.cancel()
         self._unsettled = {each.tag: each for each in self.parked}
 
     def _take(self) -> Iterator[_Parked]:
@@ -171,25 +174,42 @@ class _Look:
 
     def close(self) -> None:
         """Return what was not settled."""
-        self._channel.cancel()
+        count = len(self._unsettled)
         if any(each.is_worn for each in self._unsettled.values()):
             # All, so that they keep their order.
-            for each in list(self._unsettled.values()):
-                self._replace(each)
-        if self._unsettled:
+            self._replace(list(self._unsettled.values()))
+        elif self._unsettled:
             self._channel.basic_nack(multiple=True, requeue=True)
+        # The next look is to find them all.
+        end = time.monotonic() + RETURN_TIMEOUT
+        while self._there() < count and time.monotonic() < end:
+            self._channel.connection.sleep(RETURN_EVERY)
         self._channel.close()
 
-    def _replace(self, parked: _Parked) -> None:
-        properties = parked.properties
-        headers = dict(properties.headers or {})
-        headers.pop(RETURNS, None)
-        properties.headers = headers
-        properties.message_id = properties.message_id or parked.letter.id
-        self._channel.basic_publish(
-            "", self._parking, parked.letter.body, properties, mandatory=True
-        )
-        self.settle(parked)
+    def _there(self) -> int:
+        declared = self._channel.queue_declare(self._parking, passive=True)
+        return int(declared.method.message_count)
+
+    def _replace(self, worn: Sequence[_Parked]) -> None:
+        """The copies are durable before the originals are removed."""
+        self._channel.tx_select()
+        for each in worn:
+            body = each.letter.body
+            self._channel.basic_publish("", self._parking, body, _renewed(each))
+        self._channel.tx_commit()
+        for each in worn:
+            self.settle(each)
+        self._channel.tx_commit()
+
+
+def _renewed(parked: _Parked) -> BasicProperties:
+    """What a copy has: the same, but that it was never returned."""
+    headers = dict(parked.properties.headers or {})
+    headers.pop(RETURNS, None)
+    properties = copy(parked.properties)
+    properties.headers = headers
+    properties.message_id = parked.properties.message_id or parked.letter.id
+    return properties
 
 
 def _letter(key: str, properties: BasicProperties, body: bytes) -> DeadLetter:
