@@ -15,7 +15,18 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ...adapters.system.log import Log
 from ...domain.errors import InvalidValue
-from . import documentation, metrics, order_steps, orders, probes, routing, stock, sync, vendors
+from . import (
+    dead_letters,
+    documentation,
+    metrics,
+    order_steps,
+    orders,
+    probes,
+    routing,
+    stock,
+    sync,
+    vendors,
+)
 from .order_batcher import OrderBatcher
 from .readiness import Readiness
 from .reports import Report
@@ -82,7 +93,7 @@ def create_app(services: ApiServices) -> Flask:
         readiness=Readiness(services.readiness_checks),
     )
     api = documentation.document(app)
-    for module in (stock, orders, order_steps, sync, vendors):
+    for module in (stock, orders, order_steps, sync, vendors, dead_letters):
         api.register_blueprint(module.blueprint)
     app.register_blueprint(routing.blueprint)
     app.register_blueprint(probes.blueprint)
