@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, datetime
 from itertools import compress, islice
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from pika import BasicProperties, BlockingConnection
@@ -56,7 +56,8 @@ class _Parked:
     @property
     def is_worn(self) -> bool:
         """Whether it must not be returned again."""
-        return int((self.properties.headers or {}).get(RETURNS, 0)) >= MAX_RETURNS
+        returns = (self.properties.headers or {}).get(RETURNS)
+        return isinstance(returns, int) and returns >= MAX_RETURNS
 
 
 class RabbitDeadLetters:
@@ -165,7 +166,9 @@ class _Look:
             times[key] += 1
             name = key if times[key] == 1 else f"{key}-{times[key]}"
             letter = _letter(name, properties, body)
-            yield _Parked(tag=method.delivery_tag, properties=properties, letter=letter)
+            yield _Parked(
+                tag=cast("int", method.delivery_tag), properties=properties, letter=letter
+            )
 
     def settle(self, parked: _Parked) -> None:
         """Remove it from the parked ones."""

@@ -116,9 +116,9 @@ def test_an_unknown_id_is_named_and_nothing_is_settled(shop: Shop, policy: Broke
     park(shop)
     [letter] = listing(shop.bus)
     for step in (shop.bus.replay, shop.bus.discard):
-        with pytest.raises(UnknownDeadLetter, match="^no dead letter x, y$"):
+        with pytest.raises(UnknownDeadLetter, match=r"^no dead letter x, y$"):
             settle(shop.bus, step, ["x", letter.id, "y"])
-    with pytest.raises(UnknownDeadLetter, match="^no dead letter x$"):
+    with pytest.raises(UnknownDeadLetter, match=r"^no dead letter x$"):
         show(shop.bus, "x")
     assert show(shop.bus, letter.id) == letter
 
