@@ -49,7 +49,7 @@ from .domain.errors import (
 from .domain.order import Allocation, Order, OrderLine, OrderStatus
 from .domain.ports.clock import Clock
 from .domain.ports.ledger import Discrepancy, Ledger
-from .domain.ports.message_bus import Consumer, Delivery, MessageBus
+from .domain.ports.message_bus import Consumer, DeadLetter, DeadLetters, Delivery, MessageBus
 from .domain.ports.order_repository import OrderRepository
 from .domain.ports.outbox import Outbox, OutboxMessage
 from .domain.ports.read_model import (
@@ -97,6 +97,8 @@ __all__ = [
     "ConstraintViolated",
     "Consumer",
     "CountsOrders",
+    "DeadLetter",
+    "DeadLetters",
     "Delivery",
     "Discrepancy",
     "FailOrders",

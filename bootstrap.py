@@ -249,6 +249,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         read_model=read_model,
         place_orders=place_orders,
         gateways=gateways,
+        dead_letters=bus,
         order_actions=order_actions,
         vendor_actions=vendor_actions,
         set_product=set_product,

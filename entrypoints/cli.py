@@ -80,6 +80,13 @@ def _set_up() -> tuple[Settings, Container]:
     return settings, bootstrap(settings)
 
 
+def _confirm(question: str, *, yes: bool) -> None:
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("nobody can be asked: say --yes")
+        click.confirm(question, abort=True)
+
+
 def _preflight(container: Container) -> None:
     """Say here, once, what each process that is to be started would else say."""
     container.storage()
@@ -419,6 +426,78 @@ def order_return(
     _show(returned, is_json=is_json)
 
 
+@cli.group("dead-letters")
+def dead_letters() -> None:
+    """Look at messages that were given up; replay or discard them."""
+
+
+_IDS = click.argument("ids", nargs=-1, metavar="[ID...]")
+
+
+def _require_ids_or_all(ids: tuple[str, ...], *, everything: bool) -> None:
+    if bool(ids) == everything:
+        raise click.UsageError("name messages by their ids, or say --all")
+
+
+@dead_letters.command("list")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@_JSON
+def dead_letters_list(limit: int, *, is_json: bool) -> None:
+    """List messages that were given up, oldest first, with the orders that they announce."""
+    from .dead_letters import as_json, listing, table
+
+    _, container = _set_up()
+    found = listing(container.bus(), limit)
+    for line in map(as_json, found) if is_json else table(found):
+        click.echo(line)
+
+
+@dead_letters.command("show")
+@click.argument("dead_letter_id", metavar="ID")
+@_JSON
+def dead_letters_show(dead_letter_id: str, *, is_json: bool) -> None:
+    """Show one of them, and all its orders."""
+    from .dead_letters import as_json, details, show
+
+    _, container = _set_up()
+    letter = show(container.bus(), dead_letter_id)
+    click.echo(as_json(letter) if is_json else "\n".join(details(letter)))
+
+
+@dead_letters.command("replay")
+@_IDS
+@click.option("--all", "everything", is_flag=True, help="All that are there now.")
+def dead_letters_replay(ids: tuple[str, ...], *, everything: bool) -> None:
+    """Return messages to the queue, as if they were new.
+
+    Orders that are fulfilled, failed or cancelled stay as they are.
+    """
+    from .dead_letters import settle, settle_all
+
+    _require_ids_or_all(ids, everything=everything)
+    _, container = _set_up()
+    bus = container.bus()
+    done = settle_all(bus, bus.replay) if everything else settle(bus, bus.replay, ids)
+    click.echo(f"replayed: {len(done)}")
+
+
+@dead_letters.command("discard")
+@_IDS
+@click.option("--all", "everything", is_flag=True, help="All that are there now.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def dead_letters_discard(ids: tuple[str, ...], *, everything: bool, yes: bool) -> None:
+    """Delete messages for good. Their orders stay as they are."""
+    from .dead_letters import settle, settle_all
+
+    _require_ids_or_all(ids, everything=everything)
+    _, container = _set_up()
+    bus = container.bus()
+    what = "all dead letters" if everything else ", ".join(ids)
+    _confirm(f"Delete {what} for good?", yes=yes)
+    done = settle_all(bus, bus.discard) if everything else settle(bus, bus.discard, ids)
+    click.echo(f"discarded: {len(done)}")
+
+
 @cli.command("mock-vendors")
 def mock_vendors() -> None:
     """Serve three vendors' stock feeds, each in its own shape."""
@@ -455,21 +534,14 @@ def seed() -> None:
     )
 
 
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError("nobody can be asked: say --yes")
-    click.confirm(question, abort=True)
-
-
 @cli.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(*, yes: bool) -> None:
     """Delete all stock, orders and messages of the database, to begin anew."""
     _, container = _set_up()
     engine = container.engine()
-    if not yes:
-        # The URL without its password.
-        _confirm(f"Delete everything in {engine.url!r}?")
+    # The URL without its password.
+    _confirm(f"Delete everything in {engine.url!r}?", yes=yes)
     from ..adapters.sql.reset import reset as delete_everything
 
     delete_everything(engine)
@@ -492,7 +564,7 @@ def prune(*, older_than: str, dry_run: bool, yes: bool) -> None:
         if dry_run:
             click.echo(f"{_orders(count)} to remove; nothing was changed")
             return
-        _confirm(f"Remove {_orders(count)}?")
+        _confirm(f"Remove {_orders(count)}?", yes=yes)
     pruned = prune_orders(span)
     click.echo(f"{_orders(pruned.orders)} removed; transactions: {pruned.bites}")
     if pruned.keys:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Self
 import attrs
 import pytest
 
-from order_aggregator import Consumer, Delivery, MessageBus
+from order_aggregator import Consumer, DeadLetter, Delivery, MessageBus
 from order_aggregator.adapters.sql import SqlMessageBus, create_engine, migrate
 from order_aggregator.adapters.sql.message_bus import LEASE
 from order_aggregator.adapters.system.clock import SystemClock
@@ -35,6 +35,27 @@ class CompressingBus:
     def consume(self) -> CompressingConsumer:
         """A consumer that decompresses."""
         return CompressingConsumer(self._inner.consume())
+
+    def dead_letters(self, limit: int, after: str | None = None) -> list[DeadLetter]:
+        """What consumers have put aside, decompressed."""
+        return decompressed(self._inner.dead_letters(limit, after))
+
+    def find_dead_letters(self, ids: Collection[str]) -> list[DeadLetter]:
+        """Those with these ids, decompressed."""
+        return decompressed(self._inner.find_dead_letters(ids))
+
+    def replay(self, ids: Collection[str]) -> list[DeadLetter]:
+        """The other bus returns them to its queue as they are."""
+        return decompressed(self._inner.replay(ids))
+
+    def discard(self, ids: Collection[str]) -> list[DeadLetter]:
+        """The other bus deletes them."""
+        return decompressed(self._inner.discard(ids))
+
+
+def decompressed(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """What they say, as it was published."""
+    return [attrs.evolve(letter, body=zlib.decompress(letter.body)) for letter in letters]
 
 
 class CompressingConsumer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Thread
 from time import monotonic, sleep
@@ -16,7 +17,7 @@ import attrs
 import pytest
 
 from ..domain.errors import Unavailable
-from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
+from ..domain.ports.message_bus import Consumer, DeadLetter, Delivery, MessageBus
 from .race import race
 
 # Seconds in which a message that is there must arrive, and in which one that is not there does not.
@@ -480,3 +481,122 @@ def test_settling_an_earlier_delivery_leaves_the_later_one_alone(bus: MessageBus
         consumer.acknowledge([first])
     with bus.consume() as consumer:
         assert receive_one(consumer).body == b"1"
+
+
+def park_all(bus: MessageBus, messages: list[bytes], reason: str = "reason") -> list[DeadLetter]:
+    """Publish and park them; the dead letters that they become."""
+    before = len(bus.dead_letters(1_000))
+    bus.publish(messages)
+    with bus.consume() as consumer:
+        consumer.park([(each, reason) for each in receive(consumer, len(messages))])
+        end = monotonic() + PATIENCE
+        while len(found := bus.dead_letters(1_000)) < before + len(messages):
+            assert monotonic() < end, "not parked"
+            sleep(QUIET)
+    return found[before:]
+
+
+def letter_bodies(letters: list[DeadLetter]) -> list[bytes]:
+    """What they say."""
+    return [letter.body for letter in letters]
+
+
+def test_dead_letters_are_listed_oldest_first_each_with_an_id_of_its_own(bus: MessageBus) -> None:
+    assert bus.dead_letters(10) == []
+    letters = park_all(bus, [b"1", b"2", b"2", b"\xff"], "it's broken")
+    assert letter_bodies(letters) == [b"1", b"2", b"2", b"\xff"]
+    assert len({letter.id for letter in letters}) == 4
+    assert all(letter.reason and letter.attempts in (1, None) for letter in letters)
+    now = datetime.now(UTC)
+    for letter in letters:
+        assert letter.parked_at is None or abs(now - letter.parked_at) < timedelta(minutes=2)
+
+
+def test_looking_at_dead_letters_changes_nothing(bus: MessageBus) -> None:
+    """However often: some brokers drop what is returned 20 times."""
+    letters = park_all(bus, numbered(3))
+    for _ in range(25):
+        assert bus.dead_letters(10) == letters
+    assert is_empty(bus)
+    assert bus.find_dead_letters([letters[1].id]) == [letters[1]]
+    assert bus.dead_letters(10) == letters
+
+
+def test_dead_letters_are_listed_in_parts(bus: MessageBus) -> None:
+    letters = park_all(bus, numbered(5))
+    assert bus.dead_letters(2) == letters[:2]
+    assert bus.dead_letters(2, after=letters[1].id) == letters[2:4]
+    assert bus.dead_letters(2, after=letters[3].id) == letters[4:]
+    assert bus.dead_letters(2, after=letters[4].id) == []
+
+
+def test_dead_letters_are_found_by_their_ids_and_unknown_ids_are_passed_over(
+    bus: MessageBus,
+) -> None:
+    letters = park_all(bus, numbered(4))
+    wanted = {letters[2].id, "nonsense", letters[0].id, "", "-1", "0", "9" * 30, "²"}
+    assert bus.find_dead_letters(wanted) == [letters[0], letters[2]]
+    assert bus.find_dead_letters(["nonsense"]) == []
+    assert bus.find_dead_letters([]) == []
+    assert bus.replay(["nonsense"]) == bus.discard(["nonsense"]) == []
+    assert bus.replay([]) == bus.discard([]) == []
+    assert bus.dead_letters(10) == letters
+
+
+def test_a_replayed_message_is_delivered_as_a_new_one_and_is_parked_no_longer(
+    bus: MessageBus,
+) -> None:
+    bus.publish([b"a"])
+    with bus.consume() as consumer:
+        consumer.retry([receive_one(consumer)], 0)
+        consumer.park([(receive_one(consumer), "twice")])
+    letters = [*park_all(bus, [b"b", b"c", b"d"])]
+    [first] = [each for each in bus.dead_letters(10) if each not in letters]
+    assert first.attempts in (2, None)
+    assert bus.replay([letters[1].id, first.id]) == [first, letters[1]]
+    assert bus.dead_letters(10) == [letters[0], letters[2]]
+    assert bus.replay([first.id]) == []
+    with bus.consume() as consumer:
+        deliveries = receive(consumer, 2)
+        assert bodies(deliveries) == [b"a", b"c"]
+        assert [delivery.attempt for delivery in deliveries] == [1, 1]
+        consumer.acknowledge(deliveries)
+    assert is_empty(bus)
+
+
+def test_a_replayed_message_can_be_parked_and_replayed_again(bus: MessageBus) -> None:
+    [letter] = park_all(bus, [b"1"])
+    assert bus.replay([letter.id]) == [letter]
+    with bus.consume() as consumer:
+        consumer.park([(receive_one(consumer), "again")])
+    end = monotonic() + PATIENCE
+    while not (found := bus.dead_letters(10)) and monotonic() < end:
+        sleep(QUIET)
+    assert letter_bodies(found) == [b"1"]
+    assert bus.replay([found[0].id]) == found
+    with bus.consume() as consumer:
+        consumer.acknowledge([receive_one(consumer)])
+    assert bus.dead_letters(10) == []
+
+
+def test_a_discarded_message_is_gone(bus: MessageBus) -> None:
+    letters = park_all(bus, numbered(3))
+    assert bus.discard([letters[1].id]) == [letters[1]]
+    assert bus.discard([letters[1].id]) == []
+    assert bus.dead_letters(10) == [letters[0], letters[2]]
+    assert is_empty(bus)
+
+
+def test_what_several_replay_at_once_is_delivered_once(bus: MessageBus) -> None:
+    ids = [letter.id for letter in park_all(bus, numbered(20))]
+    replayed = race([partial(bus.replay, ids)] * 3)
+    assert sorted(b for letters in replayed for b in letter_bodies(letters)) == sorted(numbered(20))
+    with bus.consume() as consumer:
+        deliveries = receive(consumer, 20)
+        consumer.acknowledge(deliveries)
+    assert is_empty(bus)
+
+
+def test_all_who_look_at_once_see_all_dead_letters(bus: MessageBus) -> None:
+    letters = park_all(bus, numbered(20))
+    assert race([partial(bus.dead_letters, 100)] * 3) == [letters] * 3

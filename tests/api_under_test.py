@@ -54,6 +54,7 @@ class ApiUnderTest:
             vendor_actions=self.shop.vendor_actions,
             set_product=self.shop.set_product,
             gateways=VendorGateways(self.shop.storage.unit_of_work, lambda: self.gateways),
+            dead_letters=self.shop.bus,
             new_order_id=uuid_utils.compat.uuid7,
             readiness_checks=self.checks,
             wake_relay=self._wake,

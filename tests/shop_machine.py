@@ -26,7 +26,6 @@ from order_aggregator.domain.errors import (
     VendorShortage,
 )
 from order_aggregator.domain.order import Order, OrderStatus
-from order_aggregator.domain.ports.message_bus import Consumer
 from order_aggregator.domain.ports.storage import Storage
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.testing.shop import RESEND_AFTER, Shop, announced, lines, next_order_id
@@ -47,21 +46,18 @@ first_reports = st.fixed_dictionaries(dict.fromkeys(PRODUCTS, st.integers(3, 9))
 picks = st.lists(st.integers(0, 9), min_size=1, max_size=5)
 
 
-class MoodyBus:
+class MoodyBus(MemoryMessageBus):
     """A bus that does as it is told: confirm all, confirm some, or be down."""
 
     def __init__(self) -> None:
-        self._bus = MemoryMessageBus()
+        super().__init__()
         self.mood = "well"
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:
         if self.mood == "down":
             raise BrokerUnavailable("nobody listens")
-        self._bus.publish(bodies)
+        super().publish(bodies)
         return [self.mood == "well" or position % 2 == 0 for position in range(len(bodies))]
-
-    def consume(self) -> Consumer:
-        return self._bus.consume()
 
     def ping(self) -> None:
         self.publish([])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import count, islice
 from threading import Condition
 from time import monotonic
@@ -13,7 +13,7 @@ from typing import Self
 
 import attrs
 
-from ...domain.ports.message_bus import Delivery
+from ...domain.ports.message_bus import DeadLetter, Delivery
 
 
 @attrs.frozen(order=True)
@@ -35,7 +35,7 @@ class MemoryMessageBus:
         self._returned: list[_Waiting] = []
         self._with_returned = False
         self._numbers = count()
-        self._parked: list[tuple[bytes, str]] = []
+        self._parked: list[DeadLetter] = []
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:
         """Everything is confirmed."""
@@ -59,7 +59,32 @@ class MemoryMessageBus:
     def parked(self) -> list[tuple[bytes, str]]:
         """The parked messages with their reasons, oldest first."""
         with self._changed:
-            return list(self._parked)
+            return [(letter.body, letter.reason) for letter in self._parked]
+
+    def dead_letters(self, limit: int, after: str | None = None) -> list[DeadLetter]:
+        """From the list."""
+        with self._changed:
+            ids = [letter.id for letter in self._parked]
+            start = ids.index(after) + 1 if after in ids else 0
+            return self._parked[start : start + limit]
+
+    def find_dead_letters(self, ids: Collection[str]) -> list[DeadLetter]:
+        """From the list."""
+        with self._changed:
+            return [letter for letter in self._parked if letter.id in ids]
+
+    def replay(self, ids: Collection[str]) -> list[DeadLetter]:
+        """Publish them anew."""
+        letters = self.discard(ids)
+        self.publish([letter.body for letter in letters])
+        return letters
+
+    def discard(self, ids: Collection[str]) -> list[DeadLetter]:
+        """Take them off the list."""
+        with self._changed:
+            found = self.find_dead_letters(ids)
+            self._parked = [letter for letter in self._parked if letter.id not in ids]
+            return found
 
     def take(self, limit: int, timeout: float) -> list[_Waiting]:
         """Wait for a message that is due, and take up to `limit` of them off the queue.
@@ -93,7 +118,14 @@ class MemoryMessageBus:
     def park(self, message: _Waiting, reason: str) -> None:
         """Keep a message aside."""
         with self._changed:
-            self._parked.append((message.body, reason))
+            letter = DeadLetter(
+                id=str(message.number),
+                body=message.body,
+                reason=reason,
+                attempts=message.returns + 1,
+                parked_at=None,
+            )
+            self._parked.append(letter)
 
     def _oldest_first(self) -> Iterator[_Waiting]:
         """Take what is due off the queue, one after the other."""

@@ -10,6 +10,7 @@ from pika.connection import Parameters
 
 from ...domain.errors import InvalidValue
 from .consumer import RabbitConsumer
+from .dead_letters import RabbitDeadLetters
 from .publisher import Publisher
 
 FORM = (
@@ -39,6 +40,11 @@ class RabbitMessageBus:
         self._queue = queue
         self._prefetch = prefetch
         self._publisher = Publisher(self._parameters, queue)
+        dead_letters = RabbitDeadLetters(self._parameters, queue, self.publish)
+        self.dead_letters = dead_letters.listing
+        self.find_dead_letters = dead_letters.find
+        self.replay = dead_letters.replay
+        self.discard = dead_letters.discard
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:
         """Send all, then wait for confirmations: within 12 seconds, at the very worst."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Event, Lock
+from uuid import uuid4
 
 from pika import BasicProperties, DeliveryMode
 from pika.connection import Parameters
@@ -22,7 +23,14 @@ log = Log()
 CONNECT_TIMEOUT = 2.0
 CONFIRM_TIMEOUT = 10.0
 
-PROPERTIES = BasicProperties(content_type="application/json", delivery_mode=DeliveryMode.Persistent)
+
+def new_properties() -> BasicProperties:
+    """Of a message; its id is what it is known by once it is parked."""
+    return BasicProperties(
+        content_type="application/json",
+        delivery_mode=DeliveryMode.Persistent,
+        message_id=uuid4().hex,
+    )
 
 
 class Publisher:
@@ -132,7 +140,7 @@ class _ConfirmTracker:
         for index, body in enumerate(batch.bodies):
             self._last_tag += 1
             unconfirmed[self._last_tag] = batch, index
-            publish("", self._queue, body, PROPERTIES, mandatory=True)
+            publish("", self._queue, body, new_properties(), mandatory=True)
 
     def give_up(self) -> None:
         """Start afresh, as the broker is silent: or else what it owes us would pile up."""

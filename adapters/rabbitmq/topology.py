@@ -9,6 +9,8 @@ from pika.channel import Channel
 # A backstop for messages that bring down their consumers; a worker gives up on its own far earlier.
 DELIVERY_LIMIT = 20
 
+PARKING_ARGUMENTS: Mapping[str, object] = {"x-queue-type": "quorum"}
+
 
 def parking_queue(queue: str) -> str:
     """The name of the queue that keeps the parked messages of `queue`."""
@@ -25,7 +27,7 @@ def declare(channel: Channel, queue: str, done: Callable[[], None]) -> None:
     def declare_queue() -> None:
         _declare(channel, queue, _queue_arguments(parking), done)
 
-    _declare(channel, parking, {"x-queue-type": "quorum"}, declare_queue)
+    _declare(channel, parking, PARKING_ARGUMENTS, declare_queue)
 
 
 def _queue_arguments(parking: str) -> Mapping[str, object]:

@@ -36,7 +36,7 @@ from .schema import (
 # Which products are looked at, by the column with their ids.
 Only = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 # Written into the statement, as PostgreSQL's way round SQLAlchemy takes no lists.
-_OPEN = [literal_column(f"'{status}'") for status in OPEN]
+_OPEN: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in OPEN]
 _NOTHING = literal(0, BigInteger)
 
 

@@ -31,6 +31,7 @@ from ...domain.ports.clock import Clock
 from ...domain.ports.message_bus import Delivery
 from .bulk import Parameters, bulk_rows
 from .connection import Rows
+from .dead_letters import SqlDeadLetters
 from .errors import read_errors_translated
 from .outbox import OutboxStatements, add_messages, claim_where, is_due
 from .schema import ROW_ID, TIMESTAMP, outbox, parked_messages
@@ -56,6 +57,11 @@ class SqlMessageBus:
         self._clock = clock
         self._outbox = OutboxStatements(engine.dialect)
         self._statements = _QueueStatements(engine)
+        dead_letters = SqlDeadLetters(engine, clock, self._outbox)
+        self.dead_letters = dead_letters.listing
+        self.find_dead_letters = dead_letters.find
+        self.replay = dead_letters.replay
+        self.discard = dead_letters.discard
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:
         """All or none, in one transaction."""
@@ -99,9 +105,15 @@ class _QueueStatements:
         self.remove = delete(outbox).where(held)
         self.give_back = update(outbox).values(due_at=bindparam("due", type_=TIMESTAMP)).where(held)
         self.reasons = bulk_rows(engine.dialect, id=ROW_ID, attempts=Integer(), reason=Text())
-        kept = (outbox.c.id, outbox.c.body, outbox.c.attempts, self.reasons.c.reason)
+        kept = (
+            outbox.c.id,
+            outbox.c.body,
+            outbox.c.attempts,
+            self.reasons.c.reason,
+            bindparam("now", type_=TIMESTAMP),
+        )
         self.keep = insert(parked_messages).from_select(
-            ["id", "body", "attempts", "reason"],
+            ["id", "body", "attempts", "reason", "parked_at"],
             select(*kept).where(
                 outbox.c.id == self.reasons.c.id, outbox.c.attempts == self.reasons.c.attempts
             ),
@@ -115,9 +127,10 @@ class _QueueStatements:
         """Make what these claims hold due then; None: at once."""
         return self.give_back, self.claims.bind(sorted(claims)) | {"due": due}
 
-    def keeping(self, reasons: Mapping[Claim, str]) -> SettlingStep:
+    def keeping(self, reasons: Mapping[Claim, str], now: datetime) -> SettlingStep:
         """Copy what these claims hold to where it is kept."""
-        return self.keep, self.reasons.bind([(*claim, reasons[claim]) for claim in sorted(reasons)])
+        rows = [(*claim, reasons[claim]) for claim in sorted(reasons)]
+        return self.keep, self.reasons.bind(rows) | {"now": now}
 
 
 class SqlConsumer:
@@ -159,7 +172,8 @@ class SqlConsumer:
         """Move the rows, with the reasons."""
         claims = self._held(delivery for delivery, _reason in reasons)
         kept = {claim: reason for delivery, reason in reasons if (claim := delivery.tag) in claims}
-        self._settle(claims, self._statements.keeping(kept), self._statements.removing(claims))
+        keeping = self._statements.keeping(kept, self._clock.now())
+        self._settle(claims, keeping, self._statements.removing(claims))
 
     def __enter__(self) -> Self:
         return self
@@ -190,7 +204,7 @@ class SqlConsumer:
                 worn_out = [(key, count) for key, _, count in rows if count > DELIVERY_LIMIT]
                 if worn_out:
                     kept = dict.fromkeys(worn_out, DELIVERY_LIMIT_EXCEEDED)
-                    transaction.enqueue(*self._statements.keeping(kept))
+                    transaction.enqueue(*self._statements.keeping(kept, now))
                     transaction.enqueue(*self._statements.removing(worn_out))
                 transaction.commit()
         except Conflict as error:

@@ -466,4 +466,6 @@ parked_messages = Table(
     Column("body", LargeBinary, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    # Null where it was parked before this was kept.
+    Column("parked_at", TIMESTAMP),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -55,7 +56,48 @@ class Consumer(Protocol):
         """Stop consuming; unsettled messages go back to the queue."""
 
 
-class MessageBus(Protocol):
+@attrs.frozen(kw_only=True)
+class DeadLetter:
+    """A message that was parked."""
+
+    # Names it for as long as it is parked.
+    id: str
+    body: bytes
+    # As much as the bus has kept of it.
+    reason: str
+    # How often it was delivered; None where the bus does not know.
+    attempts: int | None
+    parked_at: datetime | None
+
+
+class DeadLetters(Protocol):
+    """The parked messages, for an operator, oldest first. Thread-safe.
+
+    Unknown ids are passed over. A bus may look at no more than the 10,000 oldest messages. Any call
+    may raise Unavailable; a part may be done then.
+    """
+
+    def dead_letters(self, limit: int, after: str | None = None) -> list[DeadLetter]:
+        """Up to `limit` of them: the first ones, or those that follow the id `after`.
+
+        Where that one is not parked any more, a bus may begin at the first again.
+        """
+
+    def find_dead_letters(self, ids: Collection[str]) -> list[DeadLetter]:
+        """Those with these ids."""
+
+    def replay(self, ids: Collection[str]) -> list[DeadLetter]:
+        """Return them to the queue as new messages, at their first attempt; returns those found.
+
+        At least once: after a crash a message may be both in the queue and parked, and replaying it
+        again delivers it twice, which consumers have to bear anyway.
+        """
+
+    def discard(self, ids: Collection[str]) -> list[DeadLetter]:
+        """Delete them for good; returns those found."""
+
+
+class MessageBus(DeadLetters, Protocol):
     """A durable queue with many publishers and many competing consumers. Thread-safe."""
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:

@@ -16,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from ...adapters.system.log import Log
 from ...domain.errors import InvalidValue
 from . import (
+    dead_letters,
     documentation,
     holds,
     metrics,
@@ -94,7 +95,7 @@ def create_app(services: ApiServices) -> Flask:
         readiness=Readiness(services.readiness_checks),
     )
     api = documentation.document(app)
-    for module in (stock, orders, order_steps, holds, products, sync, vendors):
+    for module in (stock, orders, order_steps, holds, products, sync, vendors, dead_letters):
         api.register_blueprint(module.blueprint)
     app.register_blueprint(routing.blueprint)
     app.register_blueprint(probes.blueprint)

@@ -14,6 +14,7 @@ from werkzeug.exceptions import (
 )
 
 from ...domain.errors import (
+    BrokerUnavailable,
     CancelRefused,
     CommitOutcomeUnknown,
     Conflict,
@@ -68,10 +69,12 @@ OVERLOADED = Overloaded("too many orders wait already")
 CONFLICT = Conflict()
 OUTCOME_UNKNOWN = CommitOutcomeUnknown()
 STORAGE_UNAVAILABLE = StorageUnavailable()
+BROKER_UNAVAILABLE = BrokerUnavailable("the connection was lost")
 UNEXPECTED = Exception()
 
 UNKNOWN_ORDER = NotFound(f"no order {ORDER_ID}")
 NO_SUCH_VENDOR = NotFound("no vendor acme has reported anything")
+UNKNOWN_DEAD_LETTER = NotFound("no dead letter 4711")
 UNKNOWN_PRODUCT_ID = NotFound("no product sku-unicorn")
 METHOD_NOT_ALLOWED = MethodNotAllowed()
 REQUEST_TIMEOUT = RequestTimeout("the request did not come in time")

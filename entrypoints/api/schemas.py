@@ -143,6 +143,20 @@ class OrderQuery(PageQuery):
     )
 
 
+class DeadLetterQuery(Schema):
+    """Which part of the dead letters."""
+
+    limit = Count(
+        load_default=DEFAULT_PAGE_SIZE,
+        validate=_from_1_to(MAX_PAGE_SIZE),
+        metadata={"description": "How many at most."},
+    )
+    after = fields.String(
+        validate=validate.Length(1, MAX_ID_LENGTH),
+        metadata={"description": "The id of the last one of an earlier response: those after it."},
+    )
+
+
 class StockLevelSchema(Schema):
     """A product's central stock, in units."""
 
@@ -258,6 +272,31 @@ class OrderSchema(Schema):
     )
     created_at = Timestamp(required=True)
     updated_at = Timestamp(required=True)
+
+
+class DeadLetterSchema(Schema):
+    """A message that workers have given up."""
+
+    id = fields.String(required=True)
+    order_ids = fields.List(
+        fields.UUID(),
+        required=True,
+        metadata={"description": "The orders that it announces; none if it cannot be read."},
+    )
+    reason = fields.String(
+        required=True, metadata={"description": "As much as the message bus has kept of it."}
+    )
+    attempts = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"minimum": 0, "description": "How often it was delivered, if that is known."},
+    )
+    parked_at = Timestamp(
+        required=True, allow_none=True, metadata={"description": "When it was given up, if known."}
+    )
+    body = fields.String(
+        required=True, metadata={"description": "What it says; bytes that are no UTF-8 escaped."}
+    )
 
 
 class StockDeltaSchema(Schema):

@@ -9,6 +9,7 @@ from uuid import UUID
 import attrs
 from flask import Flask, Request, current_app, request
 
+from ...domain.ports.message_bus import DeadLetters
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.order_actions import OrderActions
@@ -55,6 +56,7 @@ class ApiServices:
     vendor_actions: VendorActions
     set_product: SetProduct
     gateways: Gateways
+    dead_letters: DeadLetters
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]
     # By name; each returns, or raises Unavailable.

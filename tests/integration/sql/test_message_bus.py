@@ -115,3 +115,16 @@ def test_any_bytes_arrive_as_they_are(bus: SqlMessageBus, body: bytes) -> None:
     bus.publish([body])
     with bus.consume() as consumer:
         assert [delivery.body for delivery in consumer.receive(1, 0)] == [body]
+
+
+def test_a_dead_letter_says_when_and_why_it_was_parked_and_after_how_many_attempts(
+    bus: SqlMessageBus, clock: ManualClock
+) -> None:
+    bus.publish([b"x"])
+    with bus.consume() as consumer:
+        consumer.retry(consumer.receive(1, 0), 0)
+        clock.advance(timedelta(minutes=5))
+        [delivery] = consumer.receive(1, 0)
+        consumer.park([(delivery, "a bug")])
+    [letter] = bus.dead_letters(9)
+    assert (letter.reason, letter.attempts, letter.parked_at) == ("a bug", 2, clock.now())
