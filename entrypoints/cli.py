@@ -82,6 +82,7 @@ def _preflight(container: Container) -> None:
     """Say here, once, what each process that is to be started would else say."""
     container.storage()
     container.bus()
+    container.event_publisher()
     container.vendor_gateways()
     container.policy()
 

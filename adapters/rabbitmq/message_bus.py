@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
-from pika import URLParameters
+from pika import BasicProperties, DeliveryMode, URLParameters
 from pika.connection import Parameters
 
 from ...domain.errors import InvalidValue
+from . import topology
 from .consumer import RabbitConsumer
-from .publisher import Publisher
+from .publisher import Message, Publisher
 
 FORM = (
     "must be amqp://<user>:<password>@<host>:<port>/<vhost> or amqps://…, percent-encoded, with a"
@@ -25,6 +27,7 @@ HEARTBEAT = 6
 # An alarm on the broker may last; connecting anew does not end it, but finds out if it has.
 BLOCKED_TIMEOUT = 60.0
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+PROPERTIES = BasicProperties(content_type="application/json", delivery_mode=DeliveryMode.Persistent)
 
 
 class RabbitMessageBus:
@@ -35,14 +38,14 @@ class RabbitMessageBus:
     """
 
     def __init__(self, url: str, *, queue: str = "order_queue", prefetch: int = PREFETCH) -> None:
-        self._parameters = _parameters(url)
+        self._parameters = connection_parameters(url)
         self._queue = queue
         self._prefetch = prefetch
-        self._publisher = Publisher(self._parameters, queue)
+        self._publisher = Publisher(self._parameters, partial(topology.declare, queue), "publish")
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:
         """Send all, then wait for confirmations: within 12 seconds, at the very worst."""
-        return self._publisher.publish(bodies)
+        return self._publisher.publish([Message(self._queue, body, PROPERTIES) for body in bodies])
 
     def consume(self) -> RabbitConsumer:
         """A new consumer, with a connection of its own."""
@@ -57,8 +60,8 @@ class RabbitMessageBus:
         self._publisher.close()
 
 
-def _parameters(url: str) -> Parameters:
-    """What the URL says, with our defaults for what its query leaves out."""
+def connection_parameters(url: str) -> Parameters:
+    """What the URL says, with our defaults for what its query leaves out. Raises InvalidValue."""
     parameters = _read(url)
     if parameters.heartbeat is None:
         parameters.heartbeat = HEARTBEAT
