@@ -44,7 +44,7 @@ class PublishEvents:
 
         No transaction is open while they are published.
         """
-        if self._position is not None and not self._feed.read(self._position, 1):
+        if not self._has_news():
             return 0
         position = self._claim()
         if position is None:
@@ -57,6 +57,14 @@ class PublishEvents:
         finally:
             self._advance(published[-1].position if published else position)
         return sum(len(batch.events) for batch in published)
+
+    def _has_news(self) -> bool:
+        if self._position is None:
+            # A storage may give positions when it is asked for them, and a new cursor begins with
+            # the last that was given.
+            self._feed.end()
+            return True
+        return bool(self._feed.read(self._position, 1))
 
     def _claim(self) -> int | None:
         with self._unit_of_work() as uow:
