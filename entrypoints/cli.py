@@ -418,6 +418,28 @@ def order_return(
     _show(returned, is_json=is_json)
 
 
+@cli.group("events")
+def events_() -> None:
+    """Look at what happens to orders, stock and vendors."""
+
+
+@events_.command("tail")
+@click.option("--type", "types", multiple=True, metavar="PATTERN", help="Such as 'order.*'.")
+@click.option("--product", "product_id", help="Events of this product, and of orders with it.")
+@click.option("--after", metavar="PLACE", help="From after this place on, rather than from now on.")
+@click.option("--json", "is_json", is_flag=True, help="For programs: a CloudEvent a line.")
+def events_tail(
+    types: tuple[str, ...], product_id: str | None, after: str | None, *, is_json: bool
+) -> None:
+    """Show what happens, as it happens; Ctrl-C ends it."""
+    from .events import EventFilter, as_json, as_line, tail
+
+    _, container, stop = _start()
+    wanted = EventFilter(types=types, product_id=product_id)
+    for event, place in tail(container.storage().event_feed, after, wanted, stop):
+        click.echo(as_json(event, place) if is_json else as_line(event))
+
+
 @cli.command("mock-vendors")
 def mock_vendors() -> None:
     """Serve three vendors' stock feeds, each in its own shape."""
