@@ -38,13 +38,13 @@ def listening(url: str, exchange: str, pattern: str = "#", queue: str = QUEUE) -
 
 def messages(url: str, queue: str = QUEUE) -> list[tuple[str, pika.BasicProperties, bytes]]:
     """What has come in so far, taken away: routing key, properties and body."""
-    found = []
+    found: list[tuple[str, pika.BasicProperties, bytes]] = []
     with channel_to(url) as channel:
         while True:
             method, properties, body = channel.basic_get(queue, auto_ack=True)
             if method is None or properties is None or body is None:
                 return found
-            found.append((method.routing_key, properties, body))
+            found.append((str(method.routing_key), properties, body))
 
 
 def heard(url: str, count: int, queue: str = QUEUE) -> list[dict[str, Any]]:

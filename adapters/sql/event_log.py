@@ -41,7 +41,7 @@ _GIVE_POSITIONS = text(
     """
     WITH new AS (
         SELECT id, row_number() OVER (ORDER BY id) AS number
-        FROM (SELECT id FROM event_batches WHERE position IS NULL ORDER BY id LIMIT :limit) AS oldest
+        FROM (SELECT id FROM event_batches WHERE position IS NULL ORDER BY id LIMIT :limit) AS x
     ), given AS (
         UPDATE event_position SET last = last + (SELECT count(*) FROM new)
         RETURNING last - (SELECT count(*) FROM new) AS before

@@ -17,6 +17,7 @@ from event_listener import heard, listening, messages
 from order_aggregator.adapters.rabbitmq import publisher as publisher_module
 from order_aggregator.adapters.rabbitmq.event_publisher import RabbitEventPublisher
 from order_aggregator.adapters.sql import SqlStorage, create_engine
+from order_aggregator.domain.errors import BrokerUnavailable
 from order_aggregator.domain.order import Order
 from order_aggregator.domain.use_cases.publish_events import PublishEvents
 from order_aggregator.entrypoints.event_relay import EventRelay
@@ -198,7 +199,7 @@ def test_an_exchange_that_was_deleted_comes_back(shop: Shop, fresh_broker_url: s
 def _published(publish: PublishEvents) -> int:
     try:
         return publish()
-    except publisher_module.BrokerUnavailable:
+    except BrokerUnavailable:
         return 0
 
 

@@ -216,7 +216,11 @@ def test_it_does_not_wait_for_the_events_that_are_published_beside_it() -> None:
         stop.set()
         return 0
 
-    relay = build_relay(Sending(list), stop, fill_backorders=lambda: hangs.wait(5) and sent.set())
+    def fill() -> None:
+        if hangs.wait(5):
+            sent.set()
+
+    relay = build_relay(Sending(list), stop, fill_backorders=fill)
     relay._event_relay = EventRelay(publish, stop)
     relay.run()
     assert sent.is_set()
