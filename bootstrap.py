@@ -21,6 +21,7 @@ from .adapters.system.settings import InvalidSetting, Settings, read_settings
 from .domain.allocation import AllocationPolicy, PriorityPolicy
 from .domain.errors import InvalidValue
 from .domain.ports.clock import Clock
+from .domain.ports.event_publisher import EventPublisher
 from .domain.ports.message_bus import MessageBus
 from .domain.ports.read_model import ReadModel
 from .domain.ports.storage import Storage
@@ -39,6 +40,7 @@ from .domain.use_cases.idempotency import ForgetKeys
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.prune_orders import PruneOrders
+from .domain.use_cases.publish_events import PublishEvents
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.repair_balances import RepairBalances
@@ -115,6 +117,28 @@ def _bus(settings: Settings, storage: Storage, clock: Clock) -> MessageBus:
         return RabbitMessageBus(settings.broker_url)
     bus: MessageBus = make(settings.broker_url)
     return bus
+
+
+@_blame_setting("EVENTS_EXCHANGE")
+def _event_publisher(settings: Settings) -> EventPublisher | None:
+    if settings.events_exchange is None:
+        return None
+    url = settings.broker_url
+    if url is None or scheme_of(url) not in ("amqp", "amqps"):
+        raise InvalidValue(
+            "events_exchange", "needs a BROKER_URL of RabbitMQ, amqp://… or amqps://…"
+        )
+    from .adapters.rabbitmq.event_publisher import RabbitEventPublisher
+
+    return RabbitEventPublisher(url, settings.events_exchange)
+
+
+def _publish_events(
+    publisher: EventPublisher | None, storage: Storage, clock: Clock
+) -> PublishEvents | None:
+    if publisher is None:
+        return None
+    return PublishEvents(storage.unit_of_work, storage.event_feed, publisher, clock)
 
 
 @_blame_setting("MOCK_VENDORS_HOST")
@@ -211,9 +235,11 @@ def _relay(
     *,
     settings: Settings,
     relay_messages: Callable[[], RelayMessages],
+    publish_events: PublishEvents | None,
     housekeeping: Callable[[], Mapping[str, Callable[[], Any]]],
     stop: Event,
 ) -> Relay:
+    from .entrypoints.event_relay import EventRelay
     from .entrypoints.relay import Housekeeping, Relay
 
     return Relay(
@@ -221,6 +247,7 @@ def _relay(
         relay_messages=None if settings.broker_url is None else relay_messages(),
         housekeeping=Housekeeping(**housekeeping()),
         stop=stop,
+        event_relay=None if publish_events is None else EventRelay(publish_events, stop),
     )
 
 
@@ -276,6 +303,8 @@ class Container(containers.DeclarativeContainer):
     # What the times of several processes are compared by.
     shared_clock = providers.Singleton(_shared_clock, storage, clock)
     bus = providers.Singleton(_bus, settings, storage, clock)
+    # None where events are not published.
+    event_publisher = providers.Singleton(_event_publisher, settings)
     gateways = providers.Singleton(_gateways, settings)
     seed_gateways = providers.Singleton(_seed_gateways)
     policy = providers.Singleton(_policy, settings, gateways.provider)
@@ -319,6 +348,7 @@ class Container(containers.DeclarativeContainer):
     forget_keys = providers.Singleton(_forget_keys, settings, unit_of_work, shared_clock)
     prune_orders = providers.Singleton(PruneOrders, unit_of_work, clock, forget_keys)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
+    publish_events = providers.Factory(_publish_events, event_publisher, storage, shared_clock)
     watch_outbox = providers.Singleton(WatchOutbox, unit_of_work, clock)
     resend_orders = providers.Singleton(
         ResendOrders, unit_of_work, clock, settings.provided.resend_after
@@ -348,6 +378,7 @@ class Container(containers.DeclarativeContainer):
         _relay,
         settings=settings,
         relay_messages=relay_messages.provider,
+        publish_events=publish_events,
         housekeeping=housekeeping.provider,
     )
     # `with api() as app`: a Flask application, and a relay beside it until the block is left.
@@ -372,6 +403,7 @@ class Parts(TypedDict, total=False):
     engine: Engine
     storage: Storage
     bus: MessageBus
+    event_publisher: EventPublisher
     gateways: Mapping[str, VendorGateway]
     policy: AllocationPolicy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..domain.events import Event
@@ -33,6 +34,13 @@ def cloud_event(event: Event, place: str) -> dict[str, Any]:
         # By the extension "sequence", which is text.
         document["sequence"] = str(event.sequence)
     return document
+
+
+def cloud_events(batches: Iterable[EventBatch]) -> Iterator[dict[str, Any]]:
+    """The events of these batches, one after the other."""
+    for batch in batches:
+        for index, event in enumerate(batch.events):
+            yield cloud_event(event, place_of(batch, index))
 
 
 def place_of(batch: EventBatch, index: int) -> str:

@@ -67,8 +67,10 @@ class OnShortage(StrEnum):
     FAIL = "fail"
     # It waits for what is not there.
     BACKORDER = "backorder"
-    # It is for what is there; the rest is cancelled, or waits as an order of its own.
+    # It is for what is there; the rest is cancelled.
     PARTIAL = "partial"
+    # It is for what is there; an order of its own waits for the rest.
+    SPLIT = "split"
 
 
 @attrs.frozen(kw_only=True)

@@ -144,13 +144,11 @@ class Reservations:
         self,
         lines: Sequence[OrderLine],
         on_shortage: OnShortage = OnShortage.FAIL,
-        *,
-        rest_waits: bool = False,
     ) -> tuple[OrderLine, ...]:
         """The lines, as far as they could be reserved; raises UnknownProducts.
 
         InsufficientStock where a unit is not there and may not be waited for, or `partial` gets
-        none at all. `rest_waits`: what is cancelled of a partial one is to be waited for.
+        none at all. What `split` does not get is to be waited for; all of it, if it gets none.
         """
         unknown = [line.product_id for line in lines if line.product_id not in self._available]
         if unknown:
@@ -161,7 +159,7 @@ class Reservations:
             if (available := self._available[line.product_id]) < line.quantity
         ]
         if shortages:
-            lines = self._divide(lines, on_shortage, shortages, rest_waits)
+            lines = self._divide(lines, on_shortage, shortages)
         for line in lines:
             self._available[line.product_id] -= line.reserved
             self._reserved[line.product_id] += line.reserved
@@ -175,22 +173,21 @@ class Reservations:
         lines: Sequence[OrderLine],
         on_shortage: OnShortage,
         shortages: Sequence[Shortage],
-        rest_waits: bool,
     ) -> list[OrderLine]:
         """The lines without what is not there."""
         if on_shortage is OnShortage.FAIL:
             raise InsufficientStock(shortages)
         missing = {x.product_id: x.requested - x.available for x in shortages}
-        if on_shortage is OnShortage.BACKORDER or rest_waits:
+        if on_shortage is not OnShortage.PARTIAL:
             too_many = [
                 x for x in shortages if missing[x.product_id] > self._may_wait[x.product_id]
             ]
             if too_many:
                 raise InsufficientStock(too_many)
         divided = [attrs.evolve(line, cancelled=missing.get(line.product_id, 0)) for line in lines]
-        if on_shortage is OnShortage.PARTIAL and any(line.units for line in divided):
+        if on_shortage is not OnShortage.BACKORDER and any(line.units for line in divided):
             return divided
-        if on_shortage is OnShortage.PARTIAL and not rest_waits:
+        if on_shortage is OnShortage.PARTIAL:
             raise InsufficientStock(shortages)
         return [attrs.evolve(line, backordered=missing.get(line.product_id, 0)) for line in lines]
 

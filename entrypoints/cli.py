@@ -91,6 +91,7 @@ def _preflight(container: Container) -> None:
     """Say here, once, what each process that is to be started would else say."""
     container.storage()
     container.bus()
+    container.event_publisher()
     container.vendor_gateways()
     container.policy()
 
@@ -496,6 +497,28 @@ def dead_letters_discard(ids: tuple[str, ...], *, everything: bool, yes: bool) -
     _confirm(f"Delete {what} for good?", yes=yes)
     done = settle_all(bus, bus.discard) if everything else settle(bus, bus.discard, ids)
     click.echo(f"discarded: {len(done)}")
+
+
+@cli.group("events")
+def events_() -> None:
+    """Look at what happens to orders, stock and vendors."""
+
+
+@events_.command("tail")
+@click.option("--type", "types", multiple=True, metavar="PATTERN", help="Such as 'order.*'.")
+@click.option("--product", "product_id", help="Events of this product, and of orders with it.")
+@click.option("--after", metavar="PLACE", help="From after this place on, rather than from now on.")
+@click.option("--json", "is_json", is_flag=True, help="For programs: a CloudEvent a line.")
+def events_tail(
+    types: tuple[str, ...], product_id: str | None, after: str | None, *, is_json: bool
+) -> None:
+    """Show what happens, as it happens; Ctrl-C ends it."""
+    from .events import EventFilter, as_json, as_line, tail
+
+    _, container, stop = _start()
+    wanted = EventFilter(types=types, product_id=product_id)
+    for event, place in tail(container.storage().event_feed, after, wanted, stop):
+        click.echo(as_json(event, place) if is_json else as_line(event))
 
 
 @cli.command("mock-vendors")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from threading import Event
 from time import monotonic
@@ -18,6 +18,7 @@ from ..adapters.wire import decode
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
 from ..domain.ports.outbox import Backlog
 from ..domain.values import timestamp_text
+from .event_relay import EventRelay
 from .runtime.logs import log_orders
 
 T = TypeVar("T")
@@ -72,9 +73,14 @@ class Relay:
         relay_messages: RelayUseCase | None,
         housekeeping: Housekeeping,
         stop: Event,
+        event_relay: EventRelay | None = None,
     ) -> None:
-        """`relay_messages` is None where the outbox table itself is the queue."""
+        """`relay_messages` is None where the outbox table itself is the queue.
+
+        `event_relay` runs beside it, to the same `stop`; None where no events are published.
+        """
         self._relay_messages = relay_messages
+        self._event_relay = event_relay
         self._resend = _Periodic(housekeeping.resend_orders, RESEND_EVERY)
         self._watch = _Periodic(housekeeping.watch_outbox, WATCH_EVERY)
         self._withhold = _Periodic(housekeeping.withhold_stale_stock, WITHHOLD_EVERY)
@@ -93,6 +99,11 @@ class Relay:
     def run(self) -> None:
         """Relay until told to stop."""
         log.info("relay.started")
+        with self._event_relay.running() if self._event_relay else nullcontext():
+            self._run()
+        log.info("relay.stopped")
+
+    def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 self._step()
@@ -105,7 +116,6 @@ class Relay:
                 log.exception("relay.crashed")
                 self._stop.wait(CRASH_BACKOFF.total_seconds())
         self._finish()
-        log.info("relay.stopped")
 
     def _step(self) -> None:
         log_orders(log.warning, "orders.resent", self._resend() or ())

@@ -291,10 +291,10 @@ def test_a_partial_order_is_for_what_is_there(shop: Shop) -> None:
     assert isinstance(refused, InsufficientStock)
 
 
-def test_the_rest_of_a_partial_order_may_wait(shop: Shop) -> None:
+def test_an_order_that_is_split_waits_for_the_rest(shop: Shop) -> None:
     shop.sync("acme", {"apple": 2})
     command = attrs.evolve(
-        wish("k", apple=5), on_shortage=OnShortage.PARTIAL, rest_order_id=next_order_id()
+        wish("k", apple=5), on_shortage=OnShortage.SPLIT, rest_order_id=next_order_id()
     )
     [order] = shop.place(command)
     assert isinstance(order, Order)
@@ -310,10 +310,10 @@ def test_the_rest_of_a_partial_order_may_wait(shop: Shop) -> None:
     assert shop.discrepancies() == []
 
 
-def test_a_partial_order_for_nothing_that_is_there_waits_itself(shop: Shop) -> None:
+def test_an_order_to_be_split_of_which_nothing_is_there_waits_itself(shop: Shop) -> None:
     shop.sync("acme", {"apple": 0})
     command = attrs.evolve(
-        wish(apple=5), on_shortage=OnShortage.PARTIAL, rest_order_id=next_order_id()
+        wish(apple=5), on_shortage=OnShortage.SPLIT, rest_order_id=next_order_id()
     )
     [order] = shop.place(command)
     assert isinstance(order, Order)

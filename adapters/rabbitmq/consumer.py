@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 from pika.connection import Parameters
 
 from ...domain.ports.message_bus import Delivery
+from . import topology
 from .link import ReconnectingConnection
 from .session import Session
 from .subscription import Subscription
@@ -31,7 +32,9 @@ class RabbitConsumer:
         self._queue = queue
         self._prefetch = prefetch
         self._inbox = _Inbox()
-        self._link = ReconnectingConnection(parameters, queue, "consume", self._subscribe)
+        self._link = ReconnectingConnection(
+            parameters, partial(topology.declare, queue), "consume", self._subscribe
+        )
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         """Take from what has arrived in memory."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from threading import Condition, Event, Thread
 from typing import Generic, Protocol, TypeVar
 
+from pika.channel import Channel
 from pika.connection import Parameters
 from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed
 
 from ...domain.errors import BrokerUnavailable
 from ..system.log import Log
-from . import topology
 from .session import CLOSE_TIMEOUT, Callback, Session
 
 log = Log()
@@ -23,6 +23,9 @@ SETUP_TIMEOUT = 10.0
 FIRST_DELAY = 0.2
 LAST_DELAY = 5.0
 
+# Declares on a new channel what a session needs, then makes the call.
+Declare = Callable[[Channel, Callback], None]
+
 
 class SessionHandler(Protocol):
     """What a session is used for. Only the thread that serves the session calls it."""
@@ -30,7 +33,7 @@ class SessionHandler(Protocol):
     session: Session
 
     def begin(self, ready: Callback) -> None:
-        """Prepare the channel, then call `ready`. The queues are declared."""
+        """Prepare the channel, then call `ready`. What it needs is declared."""
 
     def finish(self) -> None:
         """Leave in good order; the session is about to be closed."""
@@ -48,12 +51,12 @@ class ReconnectingConnection(Generic[W]):
     def __init__(
         self,
         parameters: Parameters,
-        queue: str,
+        declare: Declare,
         purpose: str,
         handler_factory: Callable[[Session], W],
     ) -> None:
         self._parameters = parameters
-        self._queue = queue
+        self._declare = declare
         self._employ = handler_factory
         self._purpose = purpose
         self._changed = Condition()
@@ -130,9 +133,7 @@ class ReconnectingConnection(Generic[W]):
 
     def _opened(self, session: Session, work: W) -> None:
         session.call_later(SETUP_TIMEOUT, lambda: self._check(session))
-        topology.declare(
-            session.channel, self._queue, lambda: work.begin(lambda: self._ready(work))
-        )
+        self._declare(session.channel, lambda: work.begin(lambda: self._ready(work)))
 
     def _check(self, session: Session) -> None:
         if not self._usable:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from pika import URLParameters
 from pika.connection import Parameters
 
 from ...domain.errors import InvalidValue
+from . import topology
 from .consumer import RabbitConsumer
 from .dead_letters import RabbitDeadLetters
-from .publisher import Publisher
+from .publisher import Message, Publisher, new_properties
 
 FORM = (
     "must be amqp://<user>:<password>@<host>:<port>/<vhost> or amqps://…, percent-encoded, with a"
@@ -36,10 +38,10 @@ class RabbitMessageBus:
     """
 
     def __init__(self, url: str, *, queue: str = "order_queue", prefetch: int = PREFETCH) -> None:
-        self._parameters = _parameters(url)
+        self._parameters = connection_parameters(url)
         self._queue = queue
         self._prefetch = prefetch
-        self._publisher = Publisher(self._parameters, queue)
+        self._publisher = Publisher(self._parameters, partial(topology.declare, queue), "publish")
         dead_letters = RabbitDeadLetters(self._parameters, queue, self.publish)
         self.dead_letters = dead_letters.listing
         self.find_dead_letters = dead_letters.find
@@ -48,7 +50,8 @@ class RabbitMessageBus:
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:
         """Send all, then wait for confirmations: within 12 seconds, at the very worst."""
-        return self._publisher.publish(bodies)
+        messages = [Message(self._queue, body, new_properties()) for body in bodies]
+        return self._publisher.publish(messages)
 
     def consume(self) -> RabbitConsumer:
         """A new consumer, with a connection of its own."""
@@ -63,8 +66,8 @@ class RabbitMessageBus:
         self._publisher.close()
 
 
-def _parameters(url: str) -> Parameters:
-    """What the URL says, with our defaults for what its query leaves out."""
+def connection_parameters(url: str) -> Parameters:
+    """What the URL says, with our defaults for what its query leaves out. Raises InvalidValue."""
     parameters = _read(url)
     if parameters.heartbeat is None:
         parameters.heartbeat = HEARTBEAT

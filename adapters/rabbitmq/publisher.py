@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Event, Lock
+from typing import NamedTuple
 from uuid import uuid4
 
 from pika import BasicProperties, DeliveryMode
@@ -14,7 +15,7 @@ from pika.spec import Basic
 
 from ...domain.errors import BrokerUnavailable
 from ..system.log import Log
-from .link import ReconnectingConnection
+from .link import Declare, ReconnectingConnection
 from .session import Callback, Session
 
 log = Log()
@@ -33,22 +34,42 @@ def new_properties() -> BasicProperties:
     )
 
 
-class Publisher:
-    """Publishes to one queue. Thread-safe; connects on first use."""
+class Message(NamedTuple):
+    """What is published, and under which routing key."""
 
-    def __init__(self, parameters: Parameters, queue: str) -> None:
+    routing_key: str
+    body: bytes
+    properties: BasicProperties
+
+
+class Publisher:
+    """Publishes to one exchange. Thread-safe; connects on first use."""
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        declare: Declare,
+        purpose: str,
+        *,
+        exchange: str = "",
+        mandatory: bool = True,
+    ) -> None:
+        """`mandatory`: a message that no queue takes is an error."""
         self._link = ReconnectingConnection(
-            parameters, queue, "publish", lambda session: _ConfirmTracker(session, queue)
+            parameters,
+            declare,
+            purpose,
+            lambda session: _ConfirmTracker(session, exchange, mandatory=mandatory),
         )
         self._lock = Lock()
         self._refusing = False
 
-    def publish(self, bodies: Sequence[bytes]) -> list[bool]:
+    def publish(self, messages: Sequence[Message]) -> list[bool]:
         """True for each message that the broker has confirmed in time. Raises BrokerUnavailable."""
-        if not bodies:
+        if not messages:
             return []
         outgoing = self._connected()
-        batch = _Batch(bodies)
+        batch = _Batch(messages)
         session = outgoing.session
         if session.call(lambda: outgoing.send(batch)) and not batch.done.wait(CONFIRM_TIMEOUT):
             session.call(outgoing.give_up)
@@ -89,10 +110,10 @@ class Publisher:
 class _Batch:
     """The messages of one call, and what is known of them."""
 
-    def __init__(self, bodies: Sequence[bytes]) -> None:
-        self.bodies = bodies
-        self.confirmed = [False] * len(bodies)
-        self.waiting = len(bodies)
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = messages
+        self.confirmed = [False] * len(messages)
+        self.waiting = len(messages)
         self.sent = False
         # Whether the broker refused one of them.
         self.refused = False
@@ -111,11 +132,12 @@ class _Batch:
 class _ConfirmTracker:
     """What was sent in one session and is not confirmed yet."""
 
-    def __init__(self, session: Session, queue: str) -> None:
+    def __init__(self, session: Session, exchange: str, *, mandatory: bool) -> None:
         self.session = session
         # Why the broker takes no messages at the moment, if so.
         self.blocked = ""
-        self._queue = queue
+        self._exchange = exchange
+        self._mandatory = mandatory
         self._last_tag = 0
         # By delivery tag, in ascending order.
         self._unconfirmed: dict[int, tuple[_Batch, int]] = {}
@@ -137,10 +159,11 @@ class _ConfirmTracker:
             return
         batch.sent = True
         publish, unconfirmed = self.session.channel.basic_publish, self._unconfirmed
-        for index, body in enumerate(batch.bodies):
+        exchange, mandatory = self._exchange, self._mandatory
+        for index, (routing_key, body, properties) in enumerate(batch.messages):
             self._last_tag += 1
             unconfirmed[self._last_tag] = batch, index
-            publish("", self._queue, body, new_properties(), mandatory=True)
+            publish(exchange, routing_key, body, properties, mandatory=mandatory)
 
     def give_up(self) -> None:
         """Start afresh, as the broker is silent: or else what it owes us would pile up."""

@@ -1,4 +1,4 @@
-"""The queues on the broker: the one that workers consume, and the one where messages are parked."""
+"""What is on the broker: the queue of the workers, the one of parked messages, and the exchange."""
 
 from __future__ import annotations
 
@@ -17,7 +17,17 @@ def parking_queue(queue: str) -> str:
     return f"{queue}.dead"
 
 
-def declare(channel: Channel, queue: str, done: Callable[[], None]) -> None:
+def declare_exchange(exchange: str, channel: Channel, done: Callable[[], None]) -> None:
+    """Declare a durable topic exchange, then call `done`.
+
+    The broker closes the channel if an exchange of that name is of another kind.
+    """
+    channel.exchange_declare(
+        exchange, exchange_type="topic", durable=True, callback=lambda _frame: done()
+    )
+
+
+def declare(queue: str, channel: Channel, done: Callable[[], None]) -> None:
     """Declare both queues, then call `done`. Where they exist already, nothing changes.
 
     The broker closes the channel if a queue of that name exists with other arguments.

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Dialect,
     Engine,
+    Select,
     Text,
     bindparam,
     delete,
@@ -158,8 +159,7 @@ class SqlEventFeed:
         return [EventBatch(position=key, events=decode_events(lines)) for key, lines in rows]
 
     def end(self) -> int:
-        """The last that was given."""
-        self._give_positions()
+        """In one question."""
         with read_errors_translated(), self._reader.connect() as connection:
             return int(connection.execute(self._end).scalar_one())
 
@@ -177,8 +177,10 @@ class SqlEventFeed:
             return connection.execute(self._new).first() is not None
 
 
-def _end(dialect: Dialect) -> Any:
-    """The position of the newest batch."""
+def _end(dialect: Dialect) -> Select[Any]:
+    """The position of the newest batch, as if those that have none yet were given theirs."""
     if dialect.name == "sqlite":
         return select(func.coalesce(func.max(event_batches.c.id), 0))
-    return select(func.coalesce(func.max(event_position.c.last), 0))
+    given = select(func.coalesce(func.max(event_position.c.last), 0)).scalar_subquery()
+    new = select(func.count()).where(event_batches.c.position.is_(None)).scalar_subquery()
+    return select(given + new)

@@ -22,6 +22,8 @@ from .plugins import (
 )
 
 SECONDS_PER_DAY = 86_400
+# Of a name, in AMQP.
+MAX_NAME_BYTES = 255
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -103,6 +105,12 @@ def _url(plugins: str, *forms: str) -> Callable[[Any], None]:
     return check
 
 
+def _check_exchange(value: Any) -> None:
+    _check_text(value)
+    if not 1 <= len(value.encode()) <= MAX_NAME_BYTES or value.startswith("amq."):
+        raise ValueError(f"must be 1 to {MAX_NAME_BYTES} bytes that do not begin with amq.")
+
+
 def _check_http_url(value: Any) -> None:
     _check_text(value)
     if not value.startswith(("http://", "https://")):
@@ -172,6 +180,8 @@ class Settings:
         _url(BUS_PLUGINS, "amqp://<host>/<vhost>", "amqps://<host>/<vhost>"),
         optional=True,
     )
+    # The topic exchange that events are published on; None: they are not.
+    events_exchange: str | None = _setting("EVENTS_EXCHANGE", None, _check_exchange, optional=True)
     host: str = _setting("HOST", "127.0.0.1", _check_text)
     port: int = _setting("PORT", 3000, _between(1, 65535), _whole_number)
     log_level: str = _setting("LOG_LEVEL", "info", _check_level, str.lower)

@@ -50,8 +50,8 @@ class PlaceOrder:
     idempotency_key: str | None = attrs.field(default=None)
     reference: str | None = attrs.field(default=None)
     on_shortage: OnShortage = OnShortage.FAIL
-    # Of the order that waits for what is not there for a partial one; None: that is cancelled.
-    rest_order_id: UUID | None = None
+    # Of the order that waits for what is not there for one that is to be split.
+    rest_order_id: UUID | None = attrs.field(default=None)
     # So long it is a hold; None: it is an order at once.
     hold_for: timedelta | None = attrs.field(default=None)
     request_id: str | None = None
@@ -70,6 +70,11 @@ class PlaceOrder:
         if reference is not None:
             check_text(reference, "reference", MAX_REFERENCE_LENGTH)
 
+    @rest_order_id.validator
+    def _valid_rest(self, _attribute: object, rest_order_id: UUID | None) -> None:
+        if (rest_order_id is None) == (self.on_shortage is OnShortage.SPLIT):
+            raise InvalidValue("rest_order_id", "goes with an order that is to be split")
+
     @hold_for.validator
     def _valid_hold(self, _attribute: object, hold_for: timedelta | None) -> None:
         if hold_for is not None:
@@ -78,8 +83,7 @@ class PlaceOrder:
     def digest(self) -> str:
         """The same for all commands that ask for the same."""
         lines = sorted((line.product_id, line.quantity) for line in self.lines)
-        waits = self.rest_order_id is not None
-        asked = (lines, self.reference, self.on_shortage.value, waits, self.hold_for)
+        asked = (lines, self.reference, self.on_shortage.value, self.hold_for)
         return hashlib.sha256(repr(asked).encode()).hexdigest()
 
 
@@ -188,11 +192,7 @@ class _Batch:
                 order if order.digest == command.digest() else IdempotencyKeyReused(key, order.id)
             )
         try:
-            lines = self.reservations.reserve(
-                command.lines,
-                command.on_shortage,
-                rest_waits=command.rest_order_id is not None,
-            )
+            lines = self.reservations.reserve(command.lines, command.on_shortage)
         except OrderRefused as refusal:
             return refusal
         order = self._accept(command, lines)
@@ -201,7 +201,7 @@ class _Batch:
 
     def _accept(self, command: PlaceOrder, lines: tuple[OrderLine, ...]) -> Order:
         key, hold_for = command.idempotency_key, command.hold_for
-        rest_id = self._accept_rest(command, lines) if command.rest_order_id else None
+        rest_id = self._accept_rest(command, lines)
         order = Order(
             id=command.order_id,
             lines=lines,
@@ -219,13 +219,15 @@ class _Batch:
         return order
 
     def _accept_rest(self, command: PlaceOrder, lines: Sequence[OrderLine]) -> UUID | None:
-        """Have an order of its own wait for what is not there for a partial one."""
+        """Have an order of its own wait for what is not there for one that is split."""
+        if command.rest_order_id is None:
+            return None
         missing = [
             OrderLine(product_id=line.product_id, quantity=line.cancelled)
             for line in lines
             if line.cancelled
         ]
-        if not missing or command.rest_order_id is None:
+        if not missing:
             return None
         waiting = self.reservations.reserve(missing, OnShortage.BACKORDER)
         rest = Order(

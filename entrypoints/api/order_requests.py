@@ -19,7 +19,6 @@ from .schemas import TEXT_ID, TEXT_PATTERN
 
 REFERENCE = "reference"
 ON_SHORTAGE = "on_shortage"
-REST = "rest"
 SECONDS = "seconds"
 
 _REFERENCE = {
@@ -45,14 +44,9 @@ _OF_AN_ORDER: dict[str, Any] = {
         "type": "string",
         "enum": [each.value for each in OnShortage],
         "default": OnShortage.FAIL.value,
-        "description": "What becomes of an order for more than there is: it is refused; or it waits"
-        " for what is not there; or it is for what is there.",
-    },
-    REST: {
-        "type": "string",
-        "enum": ["cancel", "backorder"],
-        "default": "cancel",
-        "description": "Of a partial order: whether the rest waits, as an order of its own.",
+        "description": "What becomes of an order for more than there is. `fail`: it is refused. "
+        "`backorder`: it waits for what is not there. `partial`: it is for what is there. `split`: "
+        "so it is, and an order of its own waits for the rest (`rest_id`).",
     },
 }
 _OF_A_HOLD: dict[str, Any] = {
@@ -109,8 +103,6 @@ class OrderRequest:
     single: bool
     reference: str | None = None
     on_shortage: OnShortage = OnShortage.FAIL
-    # Whether the rest of a partial order waits.
-    rest_waits: bool = False
     hold_for: timedelta | None = None
 
     def command(
@@ -127,7 +119,7 @@ class OrderRequest:
                 idempotency_key=idempotency_key,
                 reference=self.reference,
                 on_shortage=self.on_shortage,
-                rest_order_id=new_id() if self.rest_waits else None,
+                rest_order_id=new_id() if self.on_shortage is OnShortage.SPLIT else None,
                 hold_for=self.hold_for,
                 request_id=request_id,
             )
@@ -153,16 +145,15 @@ def parse_order(document: Any) -> OrderRequest:
     if not isinstance(document, dict):
         raise InvalidRequest({"body": ["must be an object"]})
     reference = _reference(document.pop(REFERENCE)) if REFERENCE in document else None
-    on_shortage, rest_waits = OnShortage.FAIL, False
-    if ON_SHORTAGE in document or REST in document:
-        on_shortage, rest_waits = _on_shortage(document)
+    on_shortage = OnShortage.FAIL
+    if ON_SHORTAGE in document:
+        on_shortage = _on_shortage(document.pop(ON_SHORTAGE))
     lines, single = _basket(document)
     return OrderRequest(
         lines=lines,
         single=single,
         reference=reference,
         on_shortage=on_shortage,
-        rest_waits=rest_waits,
     )
 
 
@@ -184,20 +175,10 @@ def parse_seconds(value: Any) -> timedelta:
     return timedelta(seconds=value)
 
 
-def _on_shortage(document: dict[str, Any]) -> tuple[OnShortage, bool]:
-    """What the two fields say, which are taken out of the document."""
-    given = document.pop(ON_SHORTAGE, OnShortage.FAIL.value)
-    rest = document.pop(REST, None)
-    errors: Errors = {}
-    if given not in _ON_SHORTAGE:
-        errors[ON_SHORTAGE] = [f"must be one of {', '.join(_ON_SHORTAGE)}"]
-    elif rest is not None and given != OnShortage.PARTIAL:
-        errors[REST] = [f"goes with {ON_SHORTAGE} {OnShortage.PARTIAL} only"]
-    if rest not in (None, "cancel", "backorder"):
-        errors[REST] = ["must be cancel or backorder"]
-    if errors:
-        raise InvalidRequest(errors)
-    return OnShortage(given), rest == "backorder"
+def _on_shortage(value: Any) -> OnShortage:
+    if value not in _ON_SHORTAGE:
+        raise InvalidRequest({ON_SHORTAGE: [f"must be one of {', '.join(_ON_SHORTAGE)}"]})
+    return OnShortage(value)
 
 
 def _basket(document: dict[str, Any]) -> tuple[tuple[OrderLine, ...], bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -14,14 +15,18 @@ import pytest
 from sqlalchemy import Engine, text
 
 from amqp import FaultyNetwork, channel_to
+from event_listener import heard, listening
 from order_aggregator.adapters.memory import MemoryMessageBus, MemoryStorage
+from order_aggregator.adapters.memory.event_publisher import MemoryEventPublisher
 from order_aggregator.adapters.rabbitmq import RabbitMessageBus
+from order_aggregator.adapters.rabbitmq.event_publisher import RabbitEventPublisher
 from order_aggregator.adapters.sql import SqlMessageBus, SqlStorage, create_engine, migrate
 from order_aggregator.adapters.sql.message_bus import LEASE
 from order_aggregator.adapters.sql.schema import metadata
 from order_aggregator.adapters.system.clock import SystemClock
 from order_aggregator.domain.ports.message_bus import MessageBus
 from order_aggregator.domain.ports.storage import Storage
+from order_aggregator.testing.event_publisher import EventPublisherUnderTest
 from order_aggregator.testing.message_bus import BusUnderTest
 from order_aggregator.testing.shop import Shop
 
@@ -170,3 +175,25 @@ def under_test(request: pytest.FixtureRequest) -> BusUnderTest:
 def bus(under_test: BusUnderTest) -> MessageBus:
     """An empty bus."""
     return under_test.bus
+
+
+@pytest.fixture
+def rabbit_publishing(fresh_broker_url: str) -> Iterator[EventPublisherUnderTest]:
+    """An exchange on a broker, and a queue that takes everything."""
+    with (
+        listening(fresh_broker_url, "tests.events"),
+        closing(RabbitEventPublisher(fresh_broker_url, "tests.events")) as publisher,
+    ):
+        yield EventPublisherUnderTest(
+            publisher=publisher, heard=lambda count: heard(fresh_broker_url, count)
+        )
+
+
+@pytest.fixture(params=["memory", "rabbitmq"])
+def publishing(request: pytest.FixtureRequest) -> EventPublisherUnderTest:
+    """A publisher of events that has published nothing."""
+    if request.param == "rabbitmq":
+        made: EventPublisherUnderTest = request.getfixturevalue("rabbit_publishing")
+        return made
+    publisher = MemoryEventPublisher()
+    return EventPublisherUnderTest(publisher=publisher, heard=lambda _count: publisher.published)

@@ -104,7 +104,7 @@ def test_refused_message_is_not_confirmed(bus: RabbitMessageBus, fresh_broker_ur
     with channel_to(fresh_broker_url) as channel:
         channel.queue_declare("full", durable=True, arguments=arguments)
     bus.ping()
-    bus._publisher._link.usable(1)._queue = "full"
+    bus._queue = "full"
     assert bus.publish([b"1"]) == [True]
     assert bus.publish([b"2", b"3", b"4"])[-1] is False
 

@@ -6,14 +6,17 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import attrs
 import pytest
 import sqlalchemy
 
 from installed import install
 from order_aggregator import InvalidValue, ManualClock, MemoryMessageBus, MemoryStorage, even_split
+from order_aggregator.adapters.memory.event_publisher import MemoryEventPublisher
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.system.settings import InvalidSetting, Settings
 from order_aggregator.bootstrap import Container, bootstrap
+from order_aggregator.testing.shop import Shop
 from order_aggregator.testing.shop_work import NOW
 
 
@@ -76,3 +79,34 @@ def test_an_engine_that_is_not_set_up_for_us_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"engine: must be made by .*create_engine"):
         SqlStorage(engine)
     engine.dispose()
+
+
+@pytest.mark.parametrize("broker_url", [None, "own://bus"])
+def test_events_are_published_on_rabbitmq_alone(
+    settings: Settings,
+    broker_url: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry_points = {"order_aggregator.buses": {"own": "somebodys:bus"}}
+    install(tmp_path, monkeypatch, entry_points, somebodys="bus = None\n")
+    chosen = attrs.evolve(settings, broker_url=broker_url, events_exchange="shop.events")
+    with pytest.raises(InvalidSetting, match="EVENTS_EXCHANGE: needs a BROKER_URL of RabbitMQ"):
+        bootstrap(chosen).event_publisher()
+
+
+def test_events_are_not_published_unless_that_is_set(settings: Settings) -> None:
+    with_broker = attrs.evolve(settings, broker_url="amqp://localhost")
+    assert bootstrap(with_broker).event_publisher() is None
+    assert bootstrap(with_broker).publish_events() is None
+
+
+def test_a_publisher_of_ones_own_needs_no_broker(settings: Settings) -> None:
+    publisher, storage = MemoryEventPublisher(), MemoryStorage()
+    container = bootstrap(settings, storage=storage, event_publisher=publisher)
+    publish = container.publish_events()
+    assert publish is not None
+    publish()
+    Shop(storage).sync("acme", {"apple": 1})
+    publish()
+    assert [document["type"] for document in publisher.published] == ["stock.back"]

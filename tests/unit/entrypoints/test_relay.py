@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from order_aggregator import BrokerUnavailable
 from order_aggregator.domain.ports.outbox import Backlog
 from order_aggregator.entrypoints import relay as relay_module
+from order_aggregator.entrypoints.event_relay import EventRelay
 from order_aggregator.entrypoints.relay import Housekeeping, Relay
 
 
@@ -204,3 +205,22 @@ def test_a_backlog_is_logged_also_while_the_broker_is_away(
             "since": "2026-01-01T00:00:00.000000+00:00",
         }
     ]
+
+
+def test_it_does_not_wait_for_the_events_that_are_published_beside_it() -> None:
+    stop, hangs, sent = Event(), Event(), Event()
+
+    def publish() -> int:
+        hangs.set()
+        assert sent.wait(5)
+        stop.set()
+        return 0
+
+    def fill() -> None:
+        if hangs.wait(5):
+            sent.set()
+
+    relay = build_relay(Sending(list), stop, fill_backorders=fill)
+    relay._event_relay = EventRelay(publish, stop)
+    relay.run()
+    assert sent.is_set()

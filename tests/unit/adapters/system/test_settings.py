@@ -50,6 +50,8 @@ def test_values_are_converted() -> None:
         ("DATABASE_URL", "sqlite://", "must be sqlite:///<file> or postgresql"),
         ("DATABASE_URL", "mysql+postgresql://x/y", "must be sqlite:///<file> or postgresql"),
         ("BROKER_URL", "http://x", "must be amqp://<host>/<vhost> or amqps://"),
+        ("EVENTS_EXCHANGE", "amq.topic", "1 to 255 bytes that do not begin with amq"),
+        ("EVENTS_EXCHANGE", "é" * 128, "1 to 255 bytes that do not begin with amq"),
         ("PORT", "0", "from 1 to 65535"),
         ("PORT", "65536", "from 1 to 65535"),
         ("PORT", "3000.0", "whole number"),
