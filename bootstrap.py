@@ -23,7 +23,6 @@ from .domain.errors import InvalidValue
 from .domain.ports.clock import Clock
 from .domain.ports.event_publisher import EventPublisher
 from .domain.ports.message_bus import MessageBus
-from .domain.ports.read_model import ReadModel
 from .domain.ports.storage import Storage
 from .domain.ports.unit_of_work import UnitOfWorkFactory
 from .domain.ports.vendor_gateway import VendorGateway
@@ -254,7 +253,7 @@ def _relay(
 def _api(  # noqa: PLR0913 - its parts, by name
     *,
     settings: Settings,
-    read_model: ReadModel,
+    storage: Storage,
     bus: MessageBus,
     gateways: VendorGateways,
     place_orders: PlaceOrders,
@@ -273,7 +272,8 @@ def _api(  # noqa: PLR0913 - its parts, by name
     stop = Event()
     its_relay = relay(stop=stop)
     services = ApiServices(
-        read_model=read_model,
+        read_model=storage.read_model,
+        event_feed=storage.event_feed,
         place_orders=place_orders,
         gateways=gateways,
         dead_letters=bus,
@@ -281,7 +281,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         vendor_actions=vendor_actions,
         set_product=set_product,
         new_order_id=uuid7,
-        readiness_checks={"database": read_model.ping, "broker": bus.ping},
+        readiness_checks={"database": storage.read_model.ping, "broker": bus.ping},
         wake_relay=its_relay.wake,
         scheduler=scheduler or ThreadScheduler(),
         trusted_proxies=settings.trusted_proxies,
@@ -385,7 +385,7 @@ class Container(containers.DeclarativeContainer):
     api = providers.Factory(
         _api,
         settings=settings,
-        read_model=read_model,
+        storage=storage,
         bus=bus,
         gateways=vendor_gateways,
         place_orders=place_orders,

@@ -71,6 +71,7 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
     app = create_app(
         ApiServices(
             read_model=shop.storage.read_model,
+            event_feed=shop.storage.event_feed,
             place_orders=_accept,
             order_actions=shop.order_actions,
             vendor_actions=shop.vendor_actions,

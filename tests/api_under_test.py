@@ -49,6 +49,7 @@ class ApiUnderTest:
         self.stock("bits/co", {"BOLT": 5})
         self.services = ApiServices(
             read_model=self.shop.storage.read_model,
+            event_feed=self.shop.storage.event_feed,
             place_orders=self._place,
             order_actions=self.shop.order_actions,
             vendor_actions=self.shop.vendor_actions,

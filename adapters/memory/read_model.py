@@ -11,6 +11,7 @@ from uuid import UUID
 import attrs
 
 from ...domain.errors import Rejection
+from ...domain.events import Event, order_event
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.clock import Clock
 from ...domain.ports.read_model import (
@@ -103,6 +104,12 @@ class MemoryReadModel:
             newest_first = sorted(tables.orders.items(), reverse=True)
             orders = [order for _, order in newest_first if _is_wanted(order, wanted)]
         return _page(map(_sorted_allocations, orders), offset, limit)
+
+    def order_events(self, order_id: UUID) -> tuple[Event, ...] | None:
+        """By its steps."""
+        with self._database.committed() as tables:
+            steps = tables.steps.get(order_id)
+        return None if steps is None else tuple(map(order_event, steps))
 
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """By order id."""

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from ...domain.errors import Rejection
+from ...domain.events import Event
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.clock import Clock
 from ...domain.ports.read_model import (
@@ -41,6 +42,7 @@ from ...domain.ports.read_model import (
     VendorStockLevel,
 )
 from ...domain.vendor_sync import NEVER
+from ..wire import decode_events
 from .bulk import bulk_keys
 from .clock import BootClock
 from .errors import read_errors_translated
@@ -91,6 +93,7 @@ class SqlReadModel:
             .where(orders.c.id == bindparam("id"))
             .order_by(order_lines.c.position)
         )
+        self._history = select(orders.c.history).where(orders.c.id == bindparam("id"))
         self._failed_attempts = select(orders.c.id, orders.c.failed_attempts).where(
             self._ids.contain(orders.c.id)
         )
@@ -269,6 +272,11 @@ class SqlReadModel:
         )
         found = [row for row in rows if row.id is not None]
         return Page(items=tuple(self._with_allocations(found)), total=rows[0].total)
+
+    def order_events(self, order_id: UUID) -> tuple[Event, ...] | None:
+        """By the primary key."""
+        rows = self._rows(self._history, id=order_id)
+        return decode_events(rows[0].history.lstrip("\n")) if rows else None
 
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """By the primary key."""

@@ -10,6 +10,7 @@ from uuid import UUID
 import attrs
 
 from ..errors import Rejection
+from ..events import Event
 from ..order import Order, OrderStatus
 
 T = TypeVar("T")
@@ -144,6 +145,9 @@ class ReadModel(Protocol):
 
     def orders(self, offset: int, limit: int, wanted: OrderFilter = OrderFilter()) -> Page[Order]:
         """Orders, newest first (by id, which is a UUIDv7)."""
+
+    def order_events(self, order_id: UUID) -> tuple[Event, ...] | None:
+        """What happened to an order, from its first step on; None if there is no such order."""
 
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """At which delivery each order was last recorded to have failed; 0 if at none.

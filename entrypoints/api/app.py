@@ -18,6 +18,7 @@ from ...domain.errors import InvalidValue
 from . import (
     dead_letters,
     documentation,
+    events,
     holds,
     metrics,
     order_steps,
@@ -79,6 +80,19 @@ class _Json(DefaultJSONProvider):
     sort_keys = False
 
 
+_MODULES = (
+    stock,
+    orders,
+    order_steps,
+    holds,
+    events,
+    products,
+    sync,
+    vendors,
+    dead_letters,
+)
+
+
 def create_app(services: ApiServices) -> Flask:
     """The application. It does no I/O and starts no thread before the first order."""
     app = _Application(__name__, static_folder=None)
@@ -95,7 +109,7 @@ def create_app(services: ApiServices) -> Flask:
         readiness=Readiness(services.readiness_checks),
     )
     api = documentation.document(app)
-    for module in (stock, orders, order_steps, holds, products, sync, vendors, dead_letters):
+    for module in _MODULES:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(routing.blueprint)
     app.register_blueprint(probes.blueprint)

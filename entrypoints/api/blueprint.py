@@ -86,7 +86,9 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
             if query is not None:
                 decorated = self.arguments(query, location="query")(decorated)
             documented = self.doc(
-                operationId=view.__name__, responses=_problems(refused), **documentation
+                operationId=view.__name__,
+                responses=_problems(refused) | documentation.pop("responses", {}),
+                **documentation,
             )(decorated)
             if prebuilt:
                 view._apidoc = documented._apidoc  # type: ignore[attr-defined]  # noqa: SLF001

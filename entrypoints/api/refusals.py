@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from werkzeug.exceptions import (
+    Gone,
     MethodNotAllowed,
     NotFound,
     RequestEntityTooLarge,
@@ -76,6 +77,7 @@ UNKNOWN_ORDER = NotFound(f"no order {ORDER_ID}")
 NO_SUCH_VENDOR = NotFound("no vendor acme has reported anything")
 UNKNOWN_DEAD_LETTER = NotFound("no dead letter 4711")
 UNKNOWN_PRODUCT_ID = NotFound("no product sku-unicorn")
+EVENTS_FORGOTTEN = Gone("events after this one are kept no longer: begin anew")
 METHOD_NOT_ALLOWED = MethodNotAllowed()
 REQUEST_TIMEOUT = RequestTimeout("the request did not come in time")
 TOO_LARGE = RequestEntityTooLarge("the body must have at most 1048576 bytes")

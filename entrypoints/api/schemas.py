@@ -143,6 +143,16 @@ class OrderQuery(PageQuery):
     )
 
 
+class EventQuery(Schema):
+    """Which events."""
+
+    type = fields.String(
+        validate=validate.Regexp(r"^[a-z*]+(\.[a-z*]+)?(,[a-z*]+(\.[a-z*]+)?){0,19}$"),
+        metadata={"description": "Types, or patterns such as `order.*`, with commas between them."},
+    )
+    product_id = TextId(metadata={"description": "What is about this product."})
+
+
 class DeadLetterQuery(Schema):
     """Which part of the dead letters."""
 

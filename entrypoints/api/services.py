@@ -9,6 +9,7 @@ from uuid import UUID
 import attrs
 from flask import Flask, Request, current_app, request
 
+from ...domain.ports.event_log import EventFeed
 from ...domain.ports.message_bus import DeadLetters
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
@@ -51,6 +52,7 @@ class ApiServices:
     """Everything the API calls; none of it is called before the first request."""
 
     read_model: ReadModel
+    event_feed: EventFeed
     place_orders: PlaceBatch
     order_actions: OrderActions
     vendor_actions: VendorActions

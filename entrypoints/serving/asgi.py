@@ -10,7 +10,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import lru_cache
@@ -24,14 +24,18 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
 
 from ...adapters.system.log import Log
+from ...domain.errors import OrderAggregatorError
 from ..api import metrics
+from ..api.events import ENVIRON_KEY
 from ..api.order_batcher import Overloaded
 from ..api.problems import INTERNAL_ERROR, UNEXPECTED, from_domain, from_http
 from ..api.request_ids import request_id
 from ..api.routing import PREFIX
 from ..api.scheduling import GreenletScheduler
-from ..api.services import limits_of
+from ..api.services import EXTENSION, app_state, limits_of
 from .admission import Admission, NotAdmittedError
+from .event_hub import EventHub, LaggingError
+from .http_protocol import STREAM
 
 log = Log()
 
@@ -81,6 +85,9 @@ class AsgiApplication:
             self._scheduler = GreenletScheduler()
             self._app = end.enter_context(self._build(self._scheduler))
             self._limits = limits_of(self._app)
+            self._events = events_of(self._app)
+            if self._events is not None:
+                end.callback(self._events.close)
             self._orders = Admission(self._limits.max_waiting)
             self._others = Admission(self._limits.max_waiting)
             overloaded = Overloaded("too many requests wait already")
@@ -108,6 +115,11 @@ class AsgiApplication:
                 environ = await self._admitted(self._others, scope, path, receive)
                 with self._others.one_more():
                     response = await self._call_in_thread(environ)
+                subscription = environ.get(ENVIRON_KEY)
+                if subscription is not None and self._events is not None:
+                    scope[STREAM] = True
+                    await self._stream(response, self._events.stream(subscription), receive, send)
+                    return
         except NotAdmittedError:
             await self._refuse(scope, send, random.choice(self._refusals))  # noqa: S311
         except RequestEntityTooLarge as refusal:
@@ -130,6 +142,32 @@ class AsgiApplication:
         environ = build_environ(scope, path, await self._body_of(scope, receive))
         admission.require_room()
         return environ
+
+    async def _stream(
+        self, response: Response, lines: AsyncIterator[bytes], receive: Receive, send: Send
+    ) -> None:
+        """Go on with a response until its client has gone, or does not read on."""
+        headers = [pair for pair in response.headers if pair[0] != b"content-length"]
+        await _send(Response(response.status, headers, response.body), send, more_body=True)
+        gone = asyncio.ensure_future(_disconnected(receive))
+        telling = asyncio.ensure_future(self._tell(lines, send))
+        try:
+            await asyncio.wait([gone, telling], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (gone, telling):
+                task.cancel()
+            await asyncio.gather(gone, telling, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await send({"type": "http.response.body"})
+
+    async def _tell(self, lines: AsyncIterator[bytes], send: Send) -> None:
+        try:
+            async for line in lines:
+                async with asyncio.timeout(self._limits.timeout):
+                    await send({"type": "http.response.body", "body": line, "more_body": True})
+        except (LaggingError, TimeoutError, OrderAggregatorError) as error:
+            log.warning("events.stream_ended", reason=type(error).__name__)
 
     async def _place_order(self, environ: WSGIEnvironment) -> Response:
         with self._orders.one_more():
@@ -206,6 +244,20 @@ class AsgiApplication:
                 close()
         status, headers = started[-1]
         return _response(status, headers, body)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def events_of(app: Flask) -> EventHub | None:
+    """What happens, told to the listeners of this process; None for an application not ours."""
+    state = app.extensions.get(EXTENSION)
+    if state is None:
+        return None
+    services = app_state(app).services
+    return EventHub(services.event_feed, services.read_model)
 
 
 class ClientGoneError(Exception):

@@ -6,13 +6,17 @@ import asyncio
 import time
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 # Of the connections that come within so many seconds, a process takes so many at once. Before each
 # further one it rests, so that another process can take it: waking up takes longer than accepting.
 WINDOW = 0.002
 ACCEPTS_PER_WAKEUP = 4
 ACCEPT_COOLDOWN = 0.0001
+
+
+# In the scope of a request whose response does not end by itself.
+STREAM = "order_aggregator.stream"
 
 
 class _Pace:
@@ -43,6 +47,13 @@ class HttpProtocol(HttpToolsProtocol):
         """A client has come."""
         super().connection_made(cast(asyncio.Transport, _Gathering(transport)))
         _pace.accepted()
+
+    def shutdown(self) -> None:
+        """The server ends: so does a stream, whose client comes back to another."""
+        super().shutdown()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.scope.get(STREAM):  # type: ignore[redundant-expr]
+            self.transport.close()
 
 
 class _Gathering:

@@ -75,7 +75,7 @@ def test_a_batch_of_any_size_takes_as_few_statements(
         outcomes = shop.fulfil(*batch)
     assert len(batch) == orders
     assert all(isinstance(outcome, Order) for outcome in outcomes)
-    assert (len(placing), len(fulfilling)) == (6, 7)
+    assert (len(placing), len(fulfilling)) == (7, 9)
 
 
 def test_a_report_of_any_size_takes_as_few_statements(engine: Engine, shop: Shop) -> None:
