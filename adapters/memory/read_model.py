@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TypeVar
@@ -18,7 +18,9 @@ from ...domain.ports.read_model import (
     OrderFilter,
     Page,
     ProductStock,
+    Progress,
     StockLevel,
+    StockMovement,
     VendorStatus,
     VendorStockLevel,
 )
@@ -111,6 +113,42 @@ class MemoryReadModel:
             steps = tables.steps.get(order_id)
         return None if steps is None else tuple(map(order_event, steps))
 
+    def progress(self, order_id: UUID) -> Progress | None:
+        """By order id."""
+        with self._database.committed() as tables:
+            order = tables.orders.get(order_id)
+            if order is None:
+                return None
+            attempt = tables.attempts.get(order_id)
+            created = [x.created_at for x in tables.outbox.values() if x is not None]
+            return Progress(
+                status=order.status,
+                attempts=0 if attempt is None else attempt.number,
+                problem=None if attempt is None else attempt.problem,
+                announced_at=tables.sent_at[order_id],
+                outbox_since=min(created, default=None),
+            )
+
+    def stock_history(self, product_id: str, offset: int, limit: int) -> Page[StockMovement]:
+        """By a scan over the ledger and all orders."""
+        with self._database.committed() as tables:
+            found = sorted(_movements(tables, product_id), key=lambda each: each[:2], reverse=True)
+            on_hand = tables.central[product_id].on_hand if product_id in tables.central else 0
+        movements = []
+        for at, _number, cause, vendor_id, order_id, delta in found:
+            movements.append(
+                StockMovement(
+                    at=at,
+                    cause=cause,
+                    vendor_id=vendor_id,
+                    order_id=order_id,
+                    delta=delta,
+                    after=on_hand,
+                )
+            )
+            on_hand -= delta
+        return _page(movements, offset, limit)
+
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """By order id."""
         with self._database.committed() as tables:
@@ -150,6 +188,21 @@ class MemoryReadModel:
             backorder_limit=stock.backorder_limit,
             updated_at=tables.changed_at[product_id],
         )
+
+
+def _movements(
+    tables: Tables, product_id: str
+) -> Iterator[tuple[datetime, int, str, str, UUID | None, int]]:
+    """When, a number that goes with time, why, whose, for which order, and how many units."""
+    for number, entry in tables.adjustments.items():
+        if entry.product_id == product_id:
+            yield entry.at, number, entry.cause, entry.vendor_id, None, entry.delta
+    for order_id, steps in tables.steps.items():
+        fulfilled = next((x for x in steps if x.status is OrderStatus.FULFILLED), None)
+        for part in () if fulfilled is None else fulfilled.allocations:
+            if part.product_id == product_id:
+                at = fulfilled.updated_at if fulfilled else NEVER
+                yield at, 0, "order", part.vendor_id, order_id, -part.quantity
 
 
 def _is_wanted(order: Order, wanted: OrderFilter) -> bool:

@@ -37,7 +37,9 @@ from ...domain.ports.read_model import (
     OrderFilter,
     Page,
     ProductStock,
+    Progress,
     StockLevel,
+    StockMovement,
     VendorStatus,
     VendorStockLevel,
 )
@@ -46,6 +48,7 @@ from ..wire import decode_events
 from .bulk import bulk_keys
 from .clock import BootClock
 from .errors import read_errors_translated
+from .movements import movements
 from .order_repository import (
     LINE_COLUMNS,
     ORDER_COLUMNS,
@@ -64,6 +67,7 @@ from .schema import (
     hold_lines,
     order_lines,
     orders,
+    outbox,
     products,
     rejections,
     vendor_stock,
@@ -94,6 +98,15 @@ class SqlReadModel:
             .order_by(order_lines.c.position)
         )
         self._history = select(orders.c.history).where(orders.c.id == bindparam("id"))
+        self._progress = select(
+            orders.c.status,
+            orders.c.failed_attempts.label("attempts"),
+            orders.c.problem,
+            orders.c.sent_at.label("announced_at"),
+            select(func.min(outbox.c.created_at, type_=TIMESTAMP))
+            .scalar_subquery()
+            .label("outbox_since"),
+        ).where(orders.c.id == bindparam("id"))
         self._failed_attempts = select(orders.c.id, orders.c.failed_attempts).where(
             self._ids.contain(orders.c.id)
         )
@@ -277,6 +290,37 @@ class SqlReadModel:
         """By the primary key."""
         rows = self._rows(self._history, id=order_id)
         return decode_events(rows[0].history.lstrip("\n")) if rows else None
+
+    def progress(self, order_id: UUID) -> Progress | None:
+        """By the primary key, and by the oldest message."""
+        for row in self._rows(self._progress, id=order_id):
+            return Progress(
+                status=OrderStatus(row.status),
+                attempts=row.attempts,
+                problem=row.problem,
+                announced_at=row.announced_at,
+                outbox_since=row.outbox_since,
+            )
+        return None
+
+    def stock_history(self, product_id: str, offset: int, limit: int) -> Page[StockMovement]:
+        """Added up by the database."""
+        rows = self._rows(
+            movements(), product_id=product_id, offset=min(offset, _LAST), limit=min(limit, _LAST)
+        )
+        items = tuple(
+            StockMovement(
+                at=row.at,
+                cause=row.cause,
+                vendor_id=row.vendor_id,
+                order_id=row.order_id,
+                delta=row.delta,
+                after=int(row.after),
+            )
+            for row in rows
+            if row.delta is not None
+        )
+        return Page(items=items, total=rows[0].total)
 
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """By the primary key."""

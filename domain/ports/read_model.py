@@ -116,6 +116,37 @@ class OrderFilter:
     after: UUID | None = None
 
 
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How fulfilling an order is getting on: whether it was tried, and when it was announced."""
+
+    status: OrderStatus
+    # At which delivery it failed last, and why; 0 and None if at none.
+    attempts: int
+    problem: str | None
+    announced_at: datetime
+    # Since when messages wait to be sent, its own perhaps among them; None: none does.
+    outbox_since: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class StockMovement:
+    """Units of a product that came or went, and how many were on hand before and after."""
+
+    at: datetime
+    # "order", or what an entry of the ledger says.
+    cause: str
+    vendor_id: str
+    order_id: UUID | None
+    delta: int
+    after: int
+
+    @property
+    def before(self) -> int:
+        """How many there were."""
+        return self.after - self.delta
+
+
 class ReadModel(Protocol):
     """Committed state only, each answer from one moment. Thread-safe; StorageUnavailable."""
 
@@ -148,6 +179,15 @@ class ReadModel(Protocol):
 
     def order_events(self, order_id: UUID) -> tuple[Event, ...] | None:
         """What happened to an order, from its first step on; None if there is no such order."""
+
+    def progress(self, order_id: UUID) -> Progress | None:
+        """How fulfilling an order is getting on; None if there is no such order."""
+
+    def stock_history(self, product_id: str, offset: int, limit: int) -> Page[StockMovement]:
+        """What came and went of a product, newest first.
+
+        Reads all that is recorded of it. What pruned orders took is summed up at their pruning.
+        """
 
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """At which delivery each order was last recorded to have failed; 0 if at none.

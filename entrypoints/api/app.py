@@ -19,6 +19,7 @@ from . import (
     dead_letters,
     documentation,
     events,
+    histories,
     holds,
     metrics,
     order_steps,
@@ -86,6 +87,7 @@ _MODULES = (
     order_steps,
     holds,
     events,
+    histories,
     products,
     sync,
     vendors,
@@ -100,6 +102,7 @@ def create_app(services: ApiServices) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = services.limits.max_body_bytes + 1
     app.json = _Json(app)
     app.url_map.converters["id"] = routing.IdConverter
+    app.url_map.converters["product"] = routing.ProductConverter
     app.url_map.converters["vendor"] = routing.VendorConverter
     # An id may contain two slashes in a row.
     app.url_map.merge_slashes = False

@@ -41,6 +41,12 @@ class VendorConverter(IdConverter):
     regex = "".join([".+", *(f"(?<!/{end})" for end in _AFTER_VENDOR)])
 
 
+class ProductConverter(IdConverter):
+    """A product's id where nothing follows it."""
+
+    regex = ".+(?<!/history)"
+
+
 @blueprint.get("/")
 def to_swagger() -> Response:
     """Send a browser to the documentation."""

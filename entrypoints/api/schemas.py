@@ -143,6 +143,41 @@ class OrderQuery(PageQuery):
     )
 
 
+class StepSchema(Schema):
+    """A step of an order."""
+
+    sequence = fields.Integer(required=True, metadata={"minimum": 1})
+    at = Timestamp(required=True)
+    type = fields.String(required=True, metadata={"example": "order.reserved"})
+    attempts = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"minimum": 0, "description": "Of the last step: how often fulfilling failed."},
+    )
+    problem = fields.String(
+        required=True, allow_none=True, metadata={"description": "Why it failed last."}
+    )
+    waits_for = fields.String(
+        required=True, allow_none=True, metadata={"description": "Why it is still so."}
+    )
+    data = fields.Dict(
+        required=True,
+        metadata={"description": "The order after the step: status, lines, allocations and more."},
+    )
+
+
+class MovementSchema(Schema):
+    """Units of a product that came or went."""
+
+    at = Timestamp(required=True)
+    cause = fields.String(required=True, metadata={"example": "order"})
+    vendor_id = fields.String(required=True)
+    order_id = fields.UUID(required=True, allow_none=True)
+    delta = fields.Integer(required=True)
+    before = fields.Integer(required=True)
+    after = fields.Integer(required=True)
+
+
 class EventQuery(Schema):
     """Which events."""
 

@@ -43,7 +43,7 @@ def list_stock(query: dict[str, Any]) -> Listing:
 
 @blueprint.operation(
     "GET",
-    "/stock/<id:product_id>",
+    "/stock/<product:product_id>",
     response=(200, ProductStockSchema()),
     refusals=(refusals.UNKNOWN_PRODUCT_ID, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )

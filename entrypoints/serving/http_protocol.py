@@ -52,7 +52,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The server ends: so does a stream, whose client comes back to another."""
         super().shutdown()
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and cycle.scope.get(STREAM):  # type: ignore[redundant-expr]
+        if cycle is not None and cycle.scope.get(STREAM):
             self.transport.close()
 
 

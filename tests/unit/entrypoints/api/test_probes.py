@@ -63,7 +63,7 @@ def figure(api: ApiUnderTest, name: str, **labels: str) -> float:
 
 
 def test_requests_are_counted_by_rule_not_by_path(api: ApiUnderTest) -> None:
-    rule = "/v1/api/stock/<id:product_id>"
+    rule = "/v1/api/stock/<product:product_id>"
     labels = {"method": "GET", "route": rule}
     before = figure(api, "order_api_requests_total", **labels, status="200")
     api.get("/stock/BOLT")

@@ -1,0 +1,105 @@
+"""What happened to an order, and to a product's stock."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import attrs
+from werkzeug.exceptions import NotFound
+
+from ...domain.errors import InvalidValue
+from ...domain.events import Event
+from ...domain.order import OrderStatus
+from ...domain.ports.read_model import Progress
+from ...domain.values import check_id, timestamp_text
+from . import refusals
+from .blueprint import ApiBlueprint
+from .paging import PAGINATION_HEADER, Paging
+from .routing import PREFIX
+from .schemas import MovementSchema, PageQuery, StepSchema
+from .services import app_state
+from .stock import Listing
+
+blueprint = ApiBlueprint("history", __name__, description="History", url_prefix=PREFIX)
+
+
+@blueprint.operation(
+    "GET",
+    "/order/<uuid:order_id>/history",
+    response=(200, StepSchema(many=True)),
+    headers=PAGINATION_HEADER,
+    query=PageQuery,
+    refusals=(refusals.UNKNOWN_ORDER, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
+)
+def order_history(query: dict[str, Any], order_id: UUID) -> Listing:
+    """The steps of an order, oldest first; the last one says what it waits for, if it does."""
+    paging, read_model = Paging.take_from(query), app_state().services.read_model
+    events, progress = read_model.order_events(order_id), read_model.progress(order_id)
+    if events is None or progress is None:
+        raise NotFound(f"no order {order_id}")
+    steps = [_step(event) for event in events]
+    if steps:
+        steps[-1] |= {
+            "attempts": progress.attempts,
+            "problem": progress.problem,
+            "waits_for": waits_for(progress),
+        }
+    return tuple(steps[paging.offset :][: paging.size]), 200, paging.headers(len(steps))
+
+
+def waits_for(progress: Progress) -> str | None:
+    """Why an order is still as it is; None where nothing more is to come by itself."""
+    announced = timestamp_text(progress.announced_at)
+    match progress.status:
+        case OrderStatus.HELD:
+            return "its buyer"
+        case OrderStatus.BACKORDERED:
+            return "stock"
+        case OrderStatus.RESERVED if progress.attempts:
+            return f"another attempt after {progress.attempts}: {progress.problem}"
+        case OrderStatus.RESERVED if _may_be_unsent(progress):
+            return f"its message to be sent, as others do since {progress.outbox_since}"
+        case OrderStatus.RESERVED:
+            return f"a worker, announced at {announced}"
+        case _:
+            return None
+
+
+def _may_be_unsent(progress: Progress) -> bool:
+    since = progress.outbox_since
+    return since is not None and since <= progress.announced_at
+
+
+def _step(event: Event) -> dict[str, Any]:
+    return {
+        "sequence": event.sequence,
+        "at": event.at,
+        "type": event.type,
+        "attempts": None,
+        "problem": None,
+        "waits_for": None,
+        "data": event.data,
+    }
+
+
+@blueprint.operation(
+    "GET",
+    "/stock/<id:product_id>/history",
+    response=(200, MovementSchema(many=True)),
+    headers=PAGINATION_HEADER,
+    query=PageQuery,
+    refusals=(refusals.UNKNOWN_PRODUCT_ID, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
+)
+def stock_history(query: dict[str, Any], product_id: str) -> Listing:
+    """What came and went of a product, newest first, with what was on hand before and after."""
+    paging, read_model = Paging.take_from(query), app_state().services.read_model
+    try:
+        check_id(product_id, "product_id")
+    except InvalidValue as error:
+        raise NotFound("no such product") from error
+    if read_model.product(product_id) is None:
+        raise NotFound(f"no product {product_id}")
+    page = read_model.stock_history(product_id, paging.offset, paging.size)
+    items = [{**attrs.asdict(each), "before": each.before} for each in page.items]
+    return tuple(items), 200, paging.headers(page.total)
