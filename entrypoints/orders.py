@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from threading import Event as Flag
 from typing import Any
 from uuid import UUID
 
 from ..domain.errors import InvalidValue, OrderRefused, UnknownOrder
-from ..domain.order import Order, OrderLine, ReturnLine
+from ..domain.events import Event
+from ..domain.order import ENDED, OnShortage, Order, OrderLine, ReturnLine
 from ..domain.ports.read_model import OrderFilter, ReadModel
 from ..domain.use_cases.cancel_orders import CancelOrder
 from ..domain.use_cases.order_actions import OrderActions
-from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
+from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders, check_hold
 from ..domain.values import timestamp_text
 from .api.orders import order_document
+from .runtime.tables import aligned
 
 PAGE = 100
+# Seconds between looks at an order that is watched.
+POLL = 0.2
 
 
 def parse_lines(told: Sequence[str]) -> list[tuple[str, int]]:
@@ -36,15 +42,20 @@ def place(
     lines: Sequence[tuple[str, int]],
     new_id: Callable[[], UUID],
     *,
-    key: str | None,
-    reference: str | None,
+    key: str | None = None,
+    reference: str | None = None,
+    on_shortage: OnShortage = OnShortage.FAIL,
+    hold_for: timedelta | None = None,
 ) -> Order:
-    """Place an order; raises what it was refused for."""
+    """Place an order or a hold; raises what it was refused for."""
     command = PlaceOrder(
         order_id=new_id(),
         lines=tuple(OrderLine(product_id=p, quantity=units) for p, units in lines),
         idempotency_key=key,
         reference=reference,
+        on_shortage=on_shortage,
+        rest_order_id=new_id() if on_shortage is OnShortage.SPLIT else None,
+        hold_for=hold_for,
     )
     [outcome] = place_orders([command])
     if isinstance(outcome, OrderRefused):
@@ -58,6 +69,32 @@ def show(read_model: ReadModel, order_id: UUID) -> Order:
     if order is None:
         raise UnknownOrder(order_id)
     return order
+
+
+def watch(read_model: ReadModel, order_id: UUID, stop: Flag) -> Iterator[Event]:
+    """An order's steps so far, and those that come, until it has ended; raises UnknownOrder."""
+    seen = 0
+    while True:
+        events = read_model.order_events(order_id)
+        if events is None:
+            raise UnknownOrder(order_id)
+        yield from events[seen:]
+        seen = len(events)
+        if not events or events[-1].data["status"] in ENDED or stop.wait(POLL):
+            return
+
+
+def hold_seconds(span: int) -> timedelta:
+    """How long something is held; raises InvalidValue."""
+    hold_for = timedelta(seconds=span)
+    check_hold(hold_for, "seconds")
+    return hold_for
+
+
+def step_of_hold(read_model: ReadModel, order_id: UUID, step: Callable[[], object]) -> Order:
+    """The hold after a step; raises what the step was refused for."""
+    step()
+    return show(read_model, order_id)
 
 
 def cancel(actions: OrderActions, order_id: UUID, lines: Sequence[tuple[str, int]] = ()) -> Order:
@@ -107,10 +144,7 @@ def table(orders: Sequence[Order]) -> Iterator[str]:
         )
         for order in orders
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
+    return aligned(rows)
 
 
 def details(order: Order) -> Iterator[str]:
@@ -121,8 +155,14 @@ def details(order: Order) -> Iterator[str]:
         yield f"  reference {order.reference}"
     if order.failure:
         yield f"  why it failed: {order.failure}"
+    if order.expires_at:
+        yield f"  held until {timestamp_text(order.expires_at)}"
+    if order.rest_id:
+        yield f"  the rest waits as order {order.rest_id}"
     for line in order.lines:
-        yield f"  {line.product_id}: {line.quantity}"
+        cancelled = f", {line.cancelled} cancelled" if line.cancelled else ""
+        waits = f", waits for {line.backordered}" if line.backordered else ""
+        yield f"  {line.product_id}: {line.quantity}{cancelled}{waits}"
         for part in order.allocations:
             if part.product_id == line.product_id:
                 returned = f", {part.returned} returned" if part.returned else ""

@@ -1,0 +1,177 @@
+"""Commands that run the service."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from threading import Event
+from typing import TYPE_CHECKING
+
+import click
+
+from ...adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
+from ..runtime.gc_tuning import reduce_gc
+from ..runtime.listening import require_free_port
+from ..runtime.logs import configure_logs
+from ..runtime.retry import retry_until_available
+from ..runtime.signals import exit_with_parent, stop_on_signals
+from .base import cli, set_up, start
+from .vendors import take_off_sale
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from ...bootstrap import Container
+    from ..sync import Vendors
+
+
+class _Seconds(click.ParamType[timedelta]):
+    """A span of time, with the limits that settings have."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _preflight(container: Container) -> None:
+    """Say here, once, what each process that is to be started would else say."""
+    container.storage()
+    container.bus()
+    container.event_publisher()
+    container.vendor_gateways()
+    container.policy()
+
+
+def _sync_loop(
+    container: Container, vendors: Vendors, every: timedelta, stop: Event
+) -> AbstractContextManager[None]:
+    from ..sync import syncing
+
+    return syncing(container.sync_vendor(), vendors, every, stop, container.plan_sync())
+
+
+def _mock_ports(settings: Settings) -> range:
+    from ..demo.feeds import MOCK_FEEDS
+
+    first = settings.mock_vendors_port
+    return range(first, first + len(MOCK_FEEDS))
+
+
+def _refuse_mock_port_of_api(settings: Settings) -> None:
+    """Nobody listens yet, so each of them would find the port free."""
+    ports = _mock_ports(settings)
+    if settings.port in ports:
+        raise InvalidSetting(
+            "MOCK_VENDORS_PORT",
+            f"the mock vendors take {ports[0]} to {ports[-1]}, but {settings.port} is PORT",
+        )
+
+
+def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -> None:
+    for port in _mock_ports(settings):
+        require_free_port(host, port, host_setting, "MOCK_VENDORS_PORT")
+
+
+@cli.command()
+def run() -> None:
+    """Run everything: mock vendors, sync, API, relay and worker."""
+    from ..run import run
+
+    settings, container, stop = start()
+    require_free_port(settings.host, settings.port)
+    _preflight(container)
+    container.gateways()
+    if settings.vendors_file is None:
+        _refuse_mock_port_of_api(settings)
+        _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
+    retry_until_available(container.migrate, stop, "migrate.waiting")
+    run(
+        settings,
+        _sync_loop(container, container.vendor_gateways(), settings.sync_interval, stop),
+        container.read_model(),
+        stop,
+    )
+
+
+@cli.command()
+def api() -> None:
+    """Serve the HTTP API; also relays what it accepts."""
+    from ..serving.processes import serve
+
+    # Until the server itself hears signals, they end the process as they end any other.
+    settings, container = set_up()
+    _preflight(container)
+    serve(settings)
+
+
+@cli.command()
+def worker() -> None:
+    """Fulfil accepted orders from the queue. Run any number."""
+    _, container, stop = start()
+    ready = container.worker(stop=stop)
+    reduce_gc()
+    ready.run()
+
+
+@cli.command()
+def relay() -> None:
+    """Send accepted orders to the broker. Run any number."""
+    settings, container, stop = start()
+    if settings.broker_url is None:
+        raise InvalidSetting("BROKER_URL", "must be set; without a broker nothing is relayed")
+    container.relay(stop=stop).run()
+
+
+@cli.command()
+@click.option("--every", type=_Seconds(), help="Go on, at this interval in seconds.")
+@click.option("--vendor", "vendor_id", help="Only this vendor.")
+@click.option("--retire", "retired_id", help="Take a former vendor's stock off sale, instead.")
+def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None) -> None:
+    """Pull the vendors' stock; exit status 1 if a feed could not be had, or was an older one."""
+    from ..sync import OneVendor, is_well, sync_each
+
+    if vendor_id is not None and retired_id is not None:
+        raise click.UsageError("--vendor and --retire each name the only vendor: give one of them")
+    _, container, stop = start()
+    # What is wrong with the mock vendors is said before the database is waited for.
+    container.gateways()
+    vendors: Vendors = container.vendor_gateways()
+    if vendor_id is not None:
+        gateways = retry_until_available(vendors.enabled, stop, "sync.waiting")
+        if vendor_id not in gateways:
+            raise click.BadParameter(f"must be one of {', '.join(gateways)}", param_hint="--vendor")
+        vendors = OneVendor(vendors, vendor_id)
+    if retired_id is not None:
+        take_off_sale(container, retired_id, "--retire")
+        return
+    if every is not None:
+        with _sync_loop(container, vendors, every, stop):
+            stop.wait()
+        return
+    outcomes = retry_until_available(
+        lambda: sync_each(container.sync_vendor(), vendors.enabled().values(), stop),
+        stop,
+        "sync.waiting",
+    )
+    if not all(map(is_well, outcomes.values())):
+        raise SystemExit(1)
+
+
+@cli.command("mock-vendors")
+def mock_vendors() -> None:
+    """Serve three vendors' stock feeds, each in its own shape."""
+    from ..demo import serving
+
+    settings = read_settings()
+    configure_logs(settings.log_level)
+    stop = stop_on_signals()
+    exit_with_parent()
+    _refuse_taken_mock_ports(settings, settings.host, "HOST")
+    with serving.mock_vendors(settings, settings.host) as vendors:
+        click.echo("\n".join(vendors.urls.values()))
+        stop.wait()
