@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from threading import Event
 from time import monotonic
@@ -72,8 +72,12 @@ class Relay:
         relay_messages: RelayUseCase | None,
         housekeeping: Housekeeping,
         stop: Event,
+        beside: AbstractContextManager[None] | None = None,
     ) -> None:
-        """`relay_messages` is None where the outbox table itself is the queue."""
+        """`relay_messages` is None where the outbox table itself is the queue.
+
+        `beside`: what goes on by itself while the relay runs.
+        """
         self._relay_messages = relay_messages
         self._resend = _Periodic(housekeeping.resend_orders, RESEND_EVERY)
         self._watch = _Periodic(housekeeping.watch_outbox, WATCH_EVERY)
@@ -82,6 +86,7 @@ class Relay:
         self._expire = _Periodic(housekeeping.expire_holds, EXPIRE_EVERY)
         self._fill = _Periodic(housekeeping.fill_backorders, POLL)
         self._stop = stop
+        self._beside = beside or nullcontext()
         self._wake = Event()
         self._backoff = _backoff()
 
@@ -92,6 +97,10 @@ class Relay:
 
     def run(self) -> None:
         """Relay until told to stop."""
+        with self._beside:
+            self._run()
+
+    def _run(self) -> None:
         log.info("relay.started")
         while not self._stop.is_set():
             try:

@@ -117,5 +117,8 @@ class WebhookSender(Protocol):
     def send(self, delivery: Delivery, webhook: Webhook) -> None:
         """Return once the listener has taken it; else raise DeliveryFailed or a kind of it."""
 
-    def close(self) -> None:
+    def interrupt(self) -> None:
         """Have calls that wait fail soon, and those that come at once."""
+
+    def close(self) -> None:
+        """Let go of what is held open, once nobody sends any more."""

@@ -29,8 +29,7 @@ READER = "webhooks"
 BATCHES = 200
 # Deliveries that are added by one statement.
 ROWS = 1000
-# Webhooks that are claimed at once, and deliveries of each.
-WEBHOOKS = 16
+# Deliveries of a webhook that are claimed at once.
 EACH = 200
 # Longer than LANE_SECONDS and one more delivery, however long that takes.
 LEASE = timedelta(seconds=60)
@@ -121,13 +120,13 @@ class DeliverWebhooks:
         self._clock = clock
         self._chance = chance
 
-    def claim(self, busy: Collection[str]) -> list[ClaimedDeliveries]:
-        """Due deliveries of webhooks that are not busy. Raises StorageUnavailable or Conflict."""
+    def claim(self, webhooks: int, busy: Collection[str]) -> list[ClaimedDeliveries]:
+        """Due deliveries of so many webhooks that are not busy. StorageUnavailable, Conflict."""
         now = self._clock.now()
         if not self._directory.is_any_due(now):
             return []
         with self._unit_of_work() as uow:
-            claimed = uow.webhooks.claim(WEBHOOKS, EACH, now, now + LEASE, busy)
+            claimed = uow.webhooks.claim(webhooks, EACH, now, now + LEASE, busy)
             if claimed:
                 uow.commit()
         return claimed
