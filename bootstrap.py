@@ -229,9 +229,7 @@ def _relay(
     )
 
 
-def _webhook_dispatcher(
-    settings: Settings, storage: Storage, clock: Clock
-) -> WebhookDispatcher:
+def _webhook_dispatcher(settings: Settings, storage: Storage, clock: Clock) -> WebhookDispatcher:
     from .adapters.webhooks.http_sender import HttpWebhookSender
     from .adapters.webhooks.message import message_of
     from .entrypoints.webhook_dispatcher import WebhookDispatcher

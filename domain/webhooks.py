@@ -97,7 +97,7 @@ def check_types(value: object) -> None:
         raise InvalidValue("types", f"must be a list of 1 to {MAX_TYPES} types of events")
     for each in value:
         check_text(each, "types")
-        if not _PATTERN.fullmatch(each):
+        if not _PATTERN.fullmatch(str(each)):
             raise InvalidValue("types", _PATTERN_RULE)
 
 
@@ -169,7 +169,7 @@ class Delivery:
 
 def backoff(attempts: int, chance: float) -> timedelta:
     """How long to wait after so many attempts: doubling, and by chance up to a quarter less."""
-    longest = min(FIRST_DELAY * 2 ** (attempts - 1), LAST_DELAY)
+    longest = min(FIRST_DELAY * (1 << (attempts - 1)), LAST_DELAY)
     return longest * (1 - chance / 4)
 
 

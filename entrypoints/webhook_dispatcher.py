@@ -25,6 +25,8 @@ log = Log()
 
 # How late an event is told at most, where nothing else holds it up.
 POLL = timedelta(seconds=0.2)
+# While there is no webhook.
+IDLE_POLL = timedelta(seconds=1)
 BACKOFF = timedelta(seconds=1)
 THREADS = 32
 # Deliveries to one webhook that are under way at once.
@@ -97,6 +99,9 @@ class WebhookDispatcher:
     def _step(self, pool: ThreadPoolExecutor) -> None:
         self._wake.clear()
         settled = self._settle()
+        if not self._fan_out.is_wanted():
+            self._wake.wait(IDLE_POLL.total_seconds())
+            return
         read = self._fan_out()
         begun = self._begin(pool)
         if not (settled or read or begun):

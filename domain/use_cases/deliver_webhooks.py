@@ -55,13 +55,12 @@ class FanOutEvents:
         # Nothing after this has been seen.
         self._seen: int | None = None
 
-    def __call__(self) -> int:
-        """How many batches of events were read. Raises StorageUnavailable or Conflict.
+    def is_wanted(self) -> bool:
+        """Whether anybody is to be told anything: one question. Raises StorageUnavailable."""
+        return self._directory.is_any_enabled()
 
-        One question, while nobody is to be told anything.
-        """
-        if not self._directory.is_any_enabled():
-            return 0
+    def __call__(self) -> int:
+        """How many batches of events were read. Raises StorageUnavailable or Conflict."""
         if self._seen is not None and self._feed.end() <= self._seen:
             return 0
         with self._unit_of_work() as uow:

@@ -27,6 +27,7 @@ from . import (
     stock,
     sync,
     vendors,
+    webhooks,
 )
 from .order_batcher import OrderBatcher
 from .readiness import Readiness
@@ -94,7 +95,7 @@ def create_app(services: ApiServices) -> Flask:
         readiness=Readiness(services.readiness_checks),
     )
     api = documentation.document(app)
-    for module in (stock, orders, order_steps, holds, products, sync, vendors):
+    for module in (stock, orders, order_steps, holds, products, sync, vendors, webhooks):
         api.register_blueprint(module.blueprint)
     app.register_blueprint(routing.blueprint)
     app.register_blueprint(probes.blueprint)

@@ -22,6 +22,7 @@ PATH_PARAMETERS = {
     "product_id": "The product, by the id that the vendors' feeds give it.",
     "vendor_id": "The vendor, by the id that the vendors file gives it.",
     "order_id": "The order, by the id that it was given when it was accepted.",
+    "webhook_id": "The webhook, by the id that it was given when it was added.",
 }
 
 View = TypeVar("View", bound=Callable[..., Any])

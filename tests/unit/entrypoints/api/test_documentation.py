@@ -49,6 +49,12 @@ def test_every_call_of_the_contract_is_documented(document: Any) -> None:
         "POST /v1/api/vendor/{vendor_id}/retire",
         "POST /v1/api/vendor/{vendor_id}/sync",
         "POST /v1/api/sync",
+        "POST /v1/api/webhook",
+        "GET /v1/api/webhook",
+        "GET /v1/api/webhook/{webhook_id}",
+        "DELETE /v1/api/webhook/{webhook_id}",
+        "GET /v1/api/webhook/{webhook_id}/dead",
+        "POST /v1/api/webhook/{webhook_id}/replay",
     }
 
 
