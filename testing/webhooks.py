@@ -50,8 +50,8 @@ def _names(claimed: list[ClaimedDeliveries]) -> dict[str, list[str]]:
     return {x.webhook.id: [each.message_id for each in x.deliveries] for x in claimed}
 
 
-def _release(storage: Storage, claimed: ClaimedDeliveries, problem: str | None = None) -> None:
-    work(storage, lambda uow: uow.webhooks.release(claimed, problem))
+def _release(storage: Storage, claimed: ClaimedDeliveries) -> None:
+    work(storage, lambda uow: uow.webhooks.release(claimed))
 
 
 def _status(storage: Storage, webhook_id: str) -> WebhookStatus:
@@ -104,11 +104,15 @@ def test_a_claim_is_given_up_unless_somebody_else_has_it(storage: Storage) -> No
     [new] = _claim(storage, NOW + MINUTE)
     _release(storage, old)
     assert _claim(storage, NOW + MINUTE) == []
-    _release(storage, new, "it failed")
-    assert _status(storage, "a").problem == "it failed"
-    [again] = _claim(storage, NOW + MINUTE)
-    _release(storage, again)
-    assert _status(storage, "a").problem is None
+    _release(storage, new)
+    assert _names(_claim(storage, NOW + MINUTE)) == {"a": ["1"]}
+
+
+def test_why_attempts_failed_is_known_until_one_does_not(storage: Storage) -> None:
+    _add(storage, "a", "b")
+    for problem in ("it failed é", None):
+        work(storage, lambda uow, text=problem: uow.webhooks.note_problem("a", text))  # type: ignore[misc]
+        assert (_status(storage, "a").problem, _status(storage, "b").problem) == (problem, None)
 
 
 def test_busy_and_disabled_webhooks_are_passed_over(storage: Storage) -> None:

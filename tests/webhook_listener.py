@@ -34,12 +34,15 @@ class _Exchange(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         status = self.server.told_of(dict(self.headers), body)
+        if self.server.stopping.is_set():
+            # Whoever asked may be gone.
+            self.close_connection = True
+            return
         self.send_response_only(status)
         if status in (301, 302, 307, 308):
             self.send_header("Location", self.server.url + "/elsewhere")
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", "0")
         self.end_headers()
-        self.wfile.write(b"ok")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing."""
@@ -54,7 +57,7 @@ class Listener(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Exchange)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.secret: str | None = None
-        self.answer: Callable[[Told], int] = lambda _told: 204
+        self.answer: Callable[[Told], int] = lambda _told: 200
         self.stopping = Event()
         self._lock = Lock()
         self._told: list[Told] = []

@@ -89,11 +89,16 @@ class MemoryWebhooks:
             if self._tables.deliveries.get(delivery.id):
                 self._tables.deliveries[delivery.id] = delivery
 
-    def release(self, claimed: ClaimedDeliveries, problem: str | None) -> None:
+    def note_problem(self, webhook_id: str, problem: str | None) -> None:
+        """Replace."""
+        if row := self._tables.webhooks.get(webhook_id):
+            self._tables.webhooks[webhook_id] = attrs.evolve(row, problem=problem)
+
+    def release(self, claimed: ClaimedDeliveries) -> None:
         """Compare and set."""
         row = self._tables.webhooks.get(claimed.webhook.id)
         if row and row.claimed_until == claimed.until:
-            released = attrs.evolve(row, claimed_until=None, problem=problem)
+            released = attrs.evolve(row, claimed_until=None)
             self._tables.webhooks[claimed.webhook.id] = released
 
     def bury(self, webhook_id: str, problem: str) -> None:

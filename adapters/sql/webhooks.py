@@ -113,9 +113,12 @@ class WebhookStatements:
             .order_by(column.id)
             .with_for_update(read=True, key_share=True)
         )
+        self.note_problem = (
+            update(webhooks).values(problem=bindparam("_problem", type_=Text)).where(this)
+        )
         self.release = (
             update(webhooks)
-            .values(claimed_until=null(), problem=bindparam("_problem", type_=Text))
+            .values(claimed_until=null())
             .where(this, column.claimed_until == bindparam("until", type_=TIMESTAMP))
         )
         self.claim = self._claim()
@@ -265,13 +268,14 @@ class SqlWebhooks:
             rows = [(x.id, x.attempts, x.due_at, x.problem) for x in deliveries]
             self._transaction.enqueue(self._statements.reschedule, self._statements.rows.bind(rows))
 
-    def release(self, claimed: ClaimedDeliveries, problem: str | None) -> None:
+    def note_problem(self, webhook_id: str, problem: str | None) -> None:
+        """One statement."""
+        parameters = {"this": webhook_id, "_problem": problem}
+        self._transaction.enqueue(self._statements.note_problem, parameters)
+
+    def release(self, claimed: ClaimedDeliveries) -> None:
         """Compare and set."""
-        parameters = {
-            "this": claimed.webhook.id,
-            "until": claimed.until,
-            "_problem": problem,
-        }
+        parameters = {"this": claimed.webhook.id, "until": claimed.until}
         self._transaction.enqueue(self._statements.release, parameters)
 
     def bury(self, webhook_id: str, problem: str) -> None:

@@ -70,8 +70,11 @@ class WebhookRepository(Protocol):
     def reschedule(self, deliveries: Sequence[Delivery]) -> None:
         """Replace attempts, due_at and problem."""
 
-    def release(self, claimed: ClaimedDeliveries, problem: str | None) -> None:
-        """Give a claim up, and note why attempts failed; nothing, if somebody else has it now."""
+    def note_problem(self, webhook_id: str, problem: str | None) -> None:
+        """Note why the last attempts failed, or that they did not."""
+
+    def release(self, claimed: ClaimedDeliveries) -> None:
+        """Give a claim up; nothing, if somebody else has it now."""
 
     def bury(self, webhook_id: str, problem: str) -> None:
         """Make dead all that wait for a webhook."""

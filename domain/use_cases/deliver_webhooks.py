@@ -145,8 +145,11 @@ class DeliverWebhooks:
             if error is None:
                 delivered.append(delivery.id)
                 continue
-            if isinstance(error, ListenerGone) or is_stopping():
+            if isinstance(error, ListenerGone):
+                break
+            if is_stopping():
                 # What is broken off because we stop has not failed.
+                error = None
                 break
             # Where nobody answers, nobody would answer the rest.
             is_over = isinstance(error, ListenerUnreachable)
@@ -177,5 +180,7 @@ class DeliverWebhooks:
             if gone:
                 uow.webhooks.enable(webhook_id, enabled=False)
                 uow.webhooks.bury(webhook_id, gone[0])
-            uow.webhooks.release(claimed, str(errors[0]) if errors else None)
+            if errors or any(each.delivered for each in outcomes):
+                uow.webhooks.note_problem(webhook_id, str(errors[0]) if errors else None)
+            uow.webhooks.release(claimed)
             uow.commit()

@@ -235,7 +235,7 @@ def claimable(storage: Storage) -> list[ClaimedDeliveries]:
 def test_an_answer_that_drips_is_given_up(shop: Shop, storage: Storage, listener: Listener) -> None:
     shop.sync("acme", {"apple": 100})
     webhook = add(shop, listener)
-    listener.answer = lambda _told: 200 if listener.stopping.wait(1.5) else 200
+    listener.answer = lambda _told: 204 if listener.stopping.wait(1.5) else 200
     shop.accepted(apple=1)
     with dispatching(storage, timeout=0.3):
         eventually(lambda: status_of(storage, webhook).problem == "no whole answer in time")
