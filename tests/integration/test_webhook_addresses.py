@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
+from threading import Thread
 
 import pytest
 
@@ -94,38 +96,23 @@ def test_a_server_without_a_certificate_for_the_name_is_refused(listener: Listen
 
 def test_every_address_of_a_name_is_looked_up() -> None:
     assert "127.0.0.1" in resolve("localhost", 80)
-    with pytest.raises(OSError, match=".+"):
+    with pytest.raises(OSError, match="no host has such a name"):
         resolve("a" * 64 + ".example", 80)
 
 
 def test_an_endless_answer_is_not_read_to_its_end() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        sent = _serve_endlessly(server)
-        send(f"http://shop.invalid:{port}/", "127.0.0.1", private=True)
-        assert next(sent) is None
-
-
-def _serve_endlessly(server: socket.socket) -> Iterator[None]:
-    from threading import Thread  # noqa: PLC0415
-
-    def serve() -> None:
-        connection, _ = server.accept()
-        with connection:
-            connection.recv(65536)
-            try:
-                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                while True:
-                    connection.sendall(b"x" * 65536)
-            except OSError:
-                return
-
-    thread = Thread(target=serve)
-    thread.start()
-
-    def finish() -> Iterator[None]:
+        thread = Thread(target=_answer_endlessly, args=(server,))
+        thread.start()
+        send(f"http://shop.invalid:{server.getsockname()[1]}/", "127.0.0.1", private=True)
         thread.join(5)
-        assert not thread.is_alive()
-        yield None
+    assert not thread.is_alive()
 
-    return finish()
+
+def _answer_endlessly(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection, suppress(OSError):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65536)
