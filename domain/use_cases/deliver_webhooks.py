@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 import attrs
@@ -63,13 +63,14 @@ class FanOutEvents:
         """How many batches of events were read. Raises StorageUnavailable or Conflict."""
         if self._seen is not None and self._feed.end() <= self._seen:
             return 0
+        # Before the transaction: the clock of some storages may have to write.
+        now = self._clock.now()
         with self._unit_of_work() as uow:
-            batches = self._fan_out(uow)
+            batches = self._fan_out(uow, now)
             uow.commit()
         return len(batches)
 
-    def _fan_out(self, uow: UnitOfWork) -> list[EventBatch]:
-        now = self._clock.now()
+    def _fan_out(self, uow: UnitOfWork, now: datetime) -> list[EventBatch]:
         position = uow.events.claim(READER, now, now + LEASE)
         webhooks = [] if position is None else uow.webhooks.enabled()
         if position is None or not webhooks:

@@ -75,8 +75,10 @@ class WebhookActions:
         """Try dead deliveries anew, these or all, and enable the webhook. UnknownWebhook."""
         if self.directory.get(webhook_id) is None:
             raise UnknownWebhook(webhook_id)
+        # Before the transaction: the clock of some storages may have to write.
+        now = self._clock.now()
         with self._unit_of_work() as uow:
-            replayed = uow.webhooks.replay(webhook_id, message_ids, self._clock.now())
+            replayed = uow.webhooks.replay(webhook_id, message_ids, now)
             uow.webhooks.enable(webhook_id, enabled=True)
             uow.commit()
         return replayed

@@ -63,8 +63,8 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def dispatching(storage: Storage, timeout: float = 2.0, *, private: bool = True) -> Iterator[None]:
-    clock = SystemClock()
-    sender = HttpWebhookSender(clock, private=private, timeout=timeout)
+    clock = storage.clock or SystemClock()
+    sender = HttpWebhookSender(SystemClock(), private=private, timeout=timeout)
     unit_of_work, directory = storage.unit_of_work, storage.webhooks
     dispatcher = WebhookDispatcher(
         fan_out=FanOutEvents(unit_of_work, directory, storage.event_feed, message_of, clock),
@@ -227,7 +227,7 @@ def test_a_listener_that_hangs_holds_up_nobody_and_not_the_end(
 
 
 def claimable(storage: Storage) -> list[ClaimedDeliveries]:
-    now = SystemClock().now()
+    now = (storage.clock or SystemClock()).now()
     with storage.unit_of_work() as uow:
         return uow.webhooks.claim(10, 100, now, now, [])
 
