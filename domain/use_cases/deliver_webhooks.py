@@ -66,15 +66,17 @@ class FanOutEvents:
         # Before the transaction: the clock of some storages may have to write.
         now = self._clock.now()
         with self._unit_of_work() as uow:
-            batches = self._fan_out(uow, now)
+            batches, seen = self._fan_out(uow, now)
             uow.commit()
+        self._seen = seen
         return len(batches)
 
-    def _fan_out(self, uow: UnitOfWork, now: datetime) -> list[EventBatch]:
+    def _fan_out(self, uow: UnitOfWork, now: datetime) -> tuple[list[EventBatch], int | None]:
+        """What was read, and up to where; None: somebody else reads."""
         position = uow.events.claim(READER, now, now + LEASE)
         webhooks = [] if position is None else uow.webhooks.enabled()
         if position is None or not webhooks:
-            return []
+            return [], None
         # What happened before the first of them came is of no use to any.
         position = max(position, min(webhook.position for webhook in webhooks))
         batches = self._feed.read(position, BATCHES)
@@ -87,9 +89,9 @@ class FanOutEvents:
         ]
         for some in batches_of(messages, ROWS):
             uow.webhooks.add_deliveries(some, now)
-        self._seen = batches[-1].position if batches else position
-        uow.events.advance(READER, self._seen)
-        return batches
+        seen = batches[-1].position if batches else position
+        uow.events.advance(READER, seen)
+        return batches, seen
 
 
 @attrs.frozen(kw_only=True)

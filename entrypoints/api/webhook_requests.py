@@ -117,9 +117,12 @@ def parse_replay(document: Any) -> list[str] | None:
 def _is_list_of_texts(value: object) -> bool:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_IDS:
         return False
-    return all(
-        isinstance(x, str) and 1 <= len(x) <= MAX_ID_LENGTH and x.isprintable() for x in value
-    )
+    try:
+        for each in value:
+            check_text(each, "ids")
+    except InvalidValue:
+        return False
+    return True
 
 
 def _unknown(document: Any, known: Any) -> dict[str, list[str]]:
