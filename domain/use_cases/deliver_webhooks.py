@@ -100,7 +100,7 @@ class Outcomes:
 
     delivered: tuple[int, ...] = ()
     failed: tuple[Delivery, ...] = ()
-    # Why the last attempt failed; None: it did not.
+    # The last failure, if there was one.
     error: DeliveryFailed | None = None
 
 
@@ -144,15 +144,15 @@ class DeliverWebhooks:
         for index, delivery in enumerate(lane):
             if is_stopping() or monotonic() > end:
                 break
-            error = self._try(webhook, delivery)
-            if error is None:
+            failure = self._try(webhook, delivery)
+            if failure is None:
                 delivered.append(delivery.id)
                 continue
-            if isinstance(error, ListenerGone):
-                break
             if is_stopping():
                 # What is broken off because we stop has not failed.
-                error = None
+                break
+            error = failure
+            if isinstance(error, ListenerGone):
                 break
             # Where nobody answers, nobody would answer the rest.
             is_over = isinstance(error, ListenerUnreachable)
