@@ -101,11 +101,11 @@ def check_types(value: object) -> None:
             raise InvalidValue("types", _PATTERN_RULE)
 
 
-def _types(_instance: object, _attribute: Any, value: object) -> None:
+def _types(_instance: object, _attribute: Any, value: Any) -> None:
     check_types(value)
 
 
-def _secret(_instance: object, _attribute: Any, value: object) -> None:
+def _secret(_instance: object, _attribute: Any, value: Any) -> None:
     check_secret(value)
 
 
