@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
@@ -17,6 +18,7 @@ from .adapters.sql.engine import SCHEMES
 from .adapters.system.clock import SystemClock
 from .adapters.system.log import Log
 from .adapters.system.plugins import BUS_PLUGINS, STORAGE_PLUGINS, plugin, scheme_of
+from .adapters.system.secrets import new_secret
 from .adapters.system.settings import InvalidSetting, Settings, read_settings
 from .domain.allocation import AllocationPolicy, PriorityPolicy
 from .domain.errors import InvalidValue
@@ -29,6 +31,7 @@ from .domain.ports.vendor_gateway import VendorGateway
 from .domain.use_cases.approve_report import ApproveReport
 from .domain.use_cases.cancel_orders import CancelOrders
 from .domain.use_cases.declare_vendors import DeclareVendors, EnableVendor, PlanSync
+from .domain.use_cases.deliver_webhooks import DeliverWebhooks, FanOutEvents
 from .domain.use_cases.expire_holds import ExpireHolds
 from .domain.use_cases.fail_orders import FailOrders
 from .domain.use_cases.fill_backorders import FillBackorders
@@ -53,6 +56,7 @@ from .domain.use_cases.sync_vendor import SyncVendor
 from .domain.use_cases.update_vendor_stock import UpdateVendorStock
 from .domain.use_cases.vendor_actions import VendorActions
 from .domain.use_cases.watch_outbox import WatchOutbox
+from .domain.use_cases.webhook_actions import WebhookActions
 from .domain.use_cases.withhold_stale_stock import WithholdStaleStock
 from .domain.values import fold_ids
 
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
     from .adapters.vendors.directory import VendorGateways
     from .entrypoints.api.scheduling import Scheduler
     from .entrypoints.relay import Relay
+    from .entrypoints.webhook_dispatcher import WebhookDispatcher
     from .entrypoints.worker import Worker
 
 
@@ -236,17 +241,49 @@ def _relay(
     relay_messages: Callable[[], RelayMessages],
     publish_events: PublishEvents | None,
     housekeeping: Callable[[], Mapping[str, Callable[[], Any]]],
+    webhooks: Callable[[], WebhookDispatcher],
     stop: Event,
 ) -> Relay:
     from .entrypoints.event_relay import EventRelay
     from .entrypoints.relay import Housekeeping, Relay
 
+    beside = [webhooks().running()]
+    if publish_events is not None:
+        beside.append(EventRelay(publish_events, stop).running())
     return Relay(
         # Without a broker the outbox is the queue.
         relay_messages=None if settings.broker_url is None else relay_messages(),
         housekeeping=Housekeeping(**housekeeping()),
         stop=stop,
-        event_relay=None if publish_events is None else EventRelay(publish_events, stop),
+        beside=beside,
+    )
+
+
+def _webhook_dispatcher(settings: Settings, storage: Storage, clock: Clock) -> WebhookDispatcher:
+    from .adapters.webhooks.http_sender import HttpWebhookSender
+    from .adapters.webhooks.message import message_of
+    from .entrypoints.webhook_dispatcher import WebhookDispatcher
+
+    unit_of_work, directory = storage.unit_of_work, storage.webhooks
+    sender = HttpWebhookSender(SystemClock(), private=settings.webhooks_private)
+    return WebhookDispatcher(
+        fan_out=FanOutEvents(unit_of_work, directory, storage.event_feed, message_of, clock),
+        deliver=DeliverWebhooks(unit_of_work, directory, sender, clock, random.random),
+        sender=sender,
+    )
+
+
+def _webhook_actions(settings: Settings, storage: Storage, clock: Clock) -> WebhookActions:
+    from uuid_utils.compat import uuid7
+
+    return WebhookActions(
+        unit_of_work=storage.unit_of_work,
+        directory=storage.webhooks,
+        feed=storage.event_feed,
+        clock=clock,
+        new_id=lambda: str(uuid7()),
+        new_secret=new_secret,
+        private=settings.webhooks_private,
     )
 
 
@@ -260,6 +297,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
     order_actions: OrderActions,
     vendor_actions: VendorActions,
     set_product: SetProduct,
+    webhook_actions: WebhookActions,
     relay: Callable[..., Relay],
     scheduler: Scheduler | None = None,
 ) -> AbstractContextManager[Flask]:
@@ -280,6 +318,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         order_actions=order_actions,
         vendor_actions=vendor_actions,
         set_product=set_product,
+        webhook_actions=webhook_actions,
         new_order_id=uuid7,
         readiness_checks={"database": storage.read_model.ping, "broker": bus.ping},
         wake_relay=its_relay.wake,
@@ -342,6 +381,7 @@ class Container(containers.DeclarativeContainer):
         enable=providers.Singleton(EnableVendor, unit_of_work),
     )
     set_product = providers.Singleton(SetProduct, unit_of_work, clock)
+    webhook_actions = providers.Singleton(_webhook_actions, settings, storage, shared_clock)
     expire_holds = providers.Singleton(ExpireHolds, unit_of_work, clock, shared_clock)
     fill_backorders = providers.Singleton(FillBackorders, unit_of_work, clock)
     repair_balances = providers.Singleton(RepairBalances, ledger, unit_of_work, clock)
@@ -373,6 +413,7 @@ class Container(containers.DeclarativeContainer):
         expire_holds=expire_holds,
         fill_backorders=fill_backorders,
     )
+    webhook_dispatcher = providers.Factory(_webhook_dispatcher, settings, storage, shared_clock)
     # `relay(stop=event)`, likewise.
     relay = providers.Factory(
         _relay,
@@ -380,6 +421,7 @@ class Container(containers.DeclarativeContainer):
         relay_messages=relay_messages.provider,
         publish_events=publish_events,
         housekeeping=housekeeping.provider,
+        webhooks=webhook_dispatcher.provider,
     )
     # `with api() as app`: a Flask application, and a relay beside it until the block is left.
     api = providers.Factory(
@@ -392,6 +434,7 @@ class Container(containers.DeclarativeContainer):
         order_actions=order_actions,
         vendor_actions=vendor_actions,
         set_product=set_product,
+        webhook_actions=webhook_actions,
         relay=relay.provider,
     )
 

@@ -76,6 +76,7 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
             order_actions=shop.order_actions,
             vendor_actions=shop.vendor_actions,
             set_product=shop.set_product,
+            webhook_actions=shop.webhook_actions(),
             gateways=VendorGateways(shop.storage.unit_of_work, dict),
             dead_letters=shop.bus,
             new_order_id=uuid7,

@@ -209,6 +209,14 @@ class UnknownVendor(OrderAggregatorError):
         self.vendor_id = vendor_id
 
 
+class UnknownWebhook(OrderAggregatorError):
+    """No webhook has this id."""
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__(f"unknown webhook: {webhook_id}")
+        self.webhook_id = webhook_id
+
+
 class VendorInUse(OrderAggregatorError):
     """The vendor is declared by a vendors file, or comes with the program."""
 

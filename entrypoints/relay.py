@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import timedelta
 from threading import Event
 from time import monotonic
@@ -18,7 +18,6 @@ from ..adapters.wire import decode
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
 from ..domain.ports.outbox import Backlog
 from ..domain.values import timestamp_text
-from .event_relay import EventRelay
 from .runtime.logs import log_orders
 
 T = TypeVar("T")
@@ -73,14 +72,13 @@ class Relay:
         relay_messages: RelayUseCase | None,
         housekeeping: Housekeeping,
         stop: Event,
-        event_relay: EventRelay | None = None,
+        beside: Iterable[AbstractContextManager[None]] = (),
     ) -> None:
         """`relay_messages` is None where the outbox table itself is the queue.
 
-        `event_relay` runs beside it, to the same `stop`; None where no events are published.
+        `beside`: what goes on by itself, to the same `stop`, while the relay runs.
         """
         self._relay_messages = relay_messages
-        self._event_relay = event_relay
         self._resend = _Periodic(housekeeping.resend_orders, RESEND_EVERY)
         self._watch = _Periodic(housekeeping.watch_outbox, WATCH_EVERY)
         self._withhold = _Periodic(housekeeping.withhold_stale_stock, WITHHOLD_EVERY)
@@ -88,6 +86,7 @@ class Relay:
         self._expire = _Periodic(housekeeping.expire_holds, EXPIRE_EVERY)
         self._fill = _Periodic(housekeeping.fill_backorders, POLL)
         self._stop = stop
+        self._beside = tuple(beside)
         self._wake = Event()
         self._backoff = _backoff()
 
@@ -99,7 +98,9 @@ class Relay:
     def run(self) -> None:
         """Relay until told to stop."""
         log.info("relay.started")
-        with self._event_relay.running() if self._event_relay else nullcontext():
+        with ExitStack() as running:
+            for each in self._beside:
+                running.enter_context(each)
             self._run()
         log.info("relay.stopped")
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import attrs
 
 from ..adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
+from ..adapters.system.secrets import new_secret
 from ..adapters.wire import decode
 from ..domain.allocation import AllocationPolicy, highest_then_even
 from ..domain.counting import CountsOrders
@@ -50,6 +51,7 @@ from ..domain.use_cases.set_product import SetProduct
 from ..domain.use_cases.sync_vendor import SyncVendor
 from ..domain.use_cases.update_vendor_stock import UpdateVendorStock
 from ..domain.use_cases.vendor_actions import VendorActions
+from ..domain.use_cases.webhook_actions import WebhookActions
 from ..domain.use_cases.withhold_stale_stock import WithholdStaleStock
 from ..domain.vendor_sync import Snapshot, StockReport, VendorTerms
 
@@ -180,6 +182,18 @@ class Shop:
             update_stock=self.update_vendor_stock,
             declare=DeclareVendors(unit_of_work),
             enable=EnableVendor(unit_of_work),
+        )
+
+    def webhook_actions(self, *, private: bool = False) -> WebhookActions:
+        """The use cases about webhooks. `private`: they may be at private addresses."""
+        return WebhookActions(
+            unit_of_work=self.storage.unit_of_work,
+            directory=self.storage.webhooks,
+            feed=self.storage.event_feed,
+            clock=self.shared_clock,
+            new_id=lambda: str(next_order_id()),
+            new_secret=new_secret,
+            private=private,
         )
 
     def pass_time(self, **span: float) -> None:

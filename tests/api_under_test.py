@@ -54,6 +54,7 @@ class ApiUnderTest:
             order_actions=self.shop.order_actions,
             vendor_actions=self.shop.vendor_actions,
             set_product=self.shop.set_product,
+            webhook_actions=self.shop.webhook_actions(),
             gateways=VendorGateways(self.shop.storage.unit_of_work, lambda: self.gateways),
             dead_letters=self.shop.bus,
             new_order_id=uuid_utils.compat.uuid7,

@@ -8,6 +8,7 @@ from .event_log import MemoryEventFeed
 from .ledger import MemoryLedger
 from .read_model import MemoryReadModel
 from .unit_of_work import MemoryUnitOfWork
+from .webhooks import MemoryWebhookDirectory
 
 
 class MemoryStorage:
@@ -20,6 +21,7 @@ class MemoryStorage:
         self.read_model = MemoryReadModel(self._database, clock)
         self.event_feed = MemoryEventFeed(self._database)
         self.ledger = MemoryLedger(self._database)
+        self.webhooks = MemoryWebhookDirectory(self._database)
 
     def unit_of_work(self) -> MemoryUnitOfWork:
         """A unit of work; the storage's UnitOfWorkFactory."""

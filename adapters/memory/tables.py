@@ -18,6 +18,7 @@ from ...domain.ports.order_repository import Attempt
 from ...domain.ports.vendor_directory import DeclaredVendor
 from ...domain.stock import CentralStock, Product, Vendor, VendorStock
 from ...domain.vendor_sync import Quarantine, StockAdjustment
+from ...domain.webhooks import Delivery, Webhook
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +58,19 @@ class Cursor:
     claimed_until: datetime | None = None
 
 
+@attrs.frozen(kw_only=True)
+class WebhookRow:
+    """A webhook, until when somebody sends to it, and why attempts failed last."""
+
+    webhook: Webhook
+    claimed_until: datetime | None = None
+    problem: str | None = None
+
+    def is_claimed(self, now: datetime) -> bool:
+        """Whether somebody sends to it."""
+        return self.claimed_until is not None and self.claimed_until > now
+
+
 @attrs.define
 class Tables:
     """Rows by key. Rows are immutable, so handing one out gives nothing away."""
@@ -92,6 +106,9 @@ class Tables:
     waiting: MutableMapping[tuple[UUID, str], int] = attrs.Factory(dict)
     events: MutableMapping[int, EventBatch | None] = attrs.Factory(dict)
     cursors: MutableMapping[str, Cursor] = attrs.Factory(dict)
+    # None where it was removed; deliveries by their numbers.
+    webhooks: MutableMapping[str, WebhookRow | None] = attrs.Factory(dict)
+    deliveries: MutableMapping[int, Delivery | None] = attrs.Factory(dict)
     keys: MutableMapping[str, UUID] = attrs.Factory(dict)
     # None where the message was removed.
     outbox: MutableMapping[int, QueuedMessage | None] = attrs.Factory(dict)
@@ -114,6 +131,8 @@ class Tables:
         _drop_removed(self.marks)
         _drop_removed(self.declared)
         _drop_removed(self.idempotency_keys)
+        _drop_removed(self.webhooks)
+        _drop_removed(self.deliveries)
 
     def _drop_removed_orders(self) -> None:
         for order_id in self.removed_orders:

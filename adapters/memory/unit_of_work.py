@@ -13,6 +13,7 @@ from .order_repository import MemoryOrders
 from .outbox import MemoryOutbox
 from .stock_repository import MemoryStock
 from .vendor_directory import MemoryVendorDirectory
+from .webhooks import MemoryWebhooks
 
 
 class MemoryUnitOfWork:
@@ -24,6 +25,7 @@ class MemoryUnitOfWork:
     events: MemoryEventLog
     vendors: MemoryVendorDirectory
     idempotency_keys: MemoryIdempotencyKeys
+    webhooks: MemoryWebhooks
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,6 +39,7 @@ class MemoryUnitOfWork:
         self.outbox = MemoryOutbox(self._database, self._tables)
         self.vendors = MemoryVendorDirectory(self._tables)
         self.idempotency_keys = MemoryIdempotencyKeys(self._tables)
+        self.webhooks = MemoryWebhooks(self._database, self._tables)
         return self
 
     def __exit__(

@@ -425,6 +425,45 @@ event_cursors = Table(
     sqlite_with_rowid=False,
 )
 
+# Who is told what happens.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", TEXT_ID, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    # Patterns with spaces between.
+    Column("types", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    Column("created_at", TIMESTAMP, nullable=False),
+    # It is told what happened after this.
+    Column("position", BigInteger, nullable=False),
+    # Until when somebody sends to it; and why the last attempts failed.
+    Column("claimed_until", TIMESTAMP),
+    Column("problem", Text),
+    sqlite_with_rowid=False,
+)
+
+# What a webhook has not taken yet.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", ROW_ID, Identity(), primary_key=True),
+    Column("webhook_id", TEXT_ID, ForeignKey(webhooks.c.id), nullable=False),
+    Column("message_id", TEXT_ID, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # Null: it is dead, and tried no more.
+    Column("due_at", TIMESTAMP),
+    Column("problem", Text),
+    CheckConstraint("attempts >= 0", name="attempts_not_negative"),
+    Index(None, "webhook_id", "due_at", "id"),
+    Index("webhook_deliveries_message", "webhook_id", "message_id", unique=True),
+    # A number is never given twice, so that a late settlement cannot hit another delivery.
+    sqlite_autoincrement=True,
+)
+
 # Requests that were carried out, with what was answered.
 idempotency_keys = Table(
     "idempotency_keys",

@@ -12,6 +12,7 @@ from .ledger import SqlLedger
 from .read_model import SqlReadModel
 from .revision import migrate
 from .unit_of_work import SqlUnitOfWork, Statements
+from .webhook_directory import SqlWebhookDirectory
 
 
 class SqlStorage:
@@ -29,6 +30,7 @@ class SqlStorage:
         self.read_model = SqlReadModel(engine, self.clock)
         self.ledger = SqlLedger(engine)
         self.event_feed = SqlEventFeed(engine)
+        self.webhooks = SqlWebhookDirectory(engine)
 
     def unit_of_work(self, within: Connection | None = None) -> SqlUnitOfWork:
         """A unit of work; the storage's UnitOfWorkFactory.

@@ -16,6 +16,7 @@ from .outbox import OutboxStatements, SqlOutbox
 from .stock_repository import SqlStock, StockStatements
 from .transaction import Transaction
 from .vendor_directory import DirectoryStatements, SqlVendorDirectory
+from .webhooks import SqlWebhooks, WebhookStatements
 
 
 @attrs.frozen
@@ -28,6 +29,7 @@ class Statements:
     events: EventStatements
     vendors: DirectoryStatements
     idempotency_keys: KeyStatements
+    webhooks: WebhookStatements
 
     @classmethod
     def for_engine(cls, engine: Engine) -> Statements:
@@ -39,6 +41,7 @@ class Statements:
             EventStatements(engine.dialect),
             DirectoryStatements(engine.dialect),
             KeyStatements(engine.dialect),
+            WebhookStatements(engine.dialect),
         )
 
 
@@ -59,6 +62,7 @@ class SqlUnitOfWork:
         self.outbox = SqlOutbox(self._transaction, statements.outbox, cursor)
         self.vendors = SqlVendorDirectory(self._transaction, statements.vendors)
         self.idempotency_keys = SqlIdempotencyKeys(self._transaction, statements.idempotency_keys)
+        self.webhooks = SqlWebhooks(self._transaction, statements.webhooks)
 
     def __enter__(self) -> Self:
         self._transaction.__enter__()

@@ -203,6 +203,8 @@ class Settings:
     idempotency_days: int = _setting("IDEMPOTENCY_DAYS", 7, _between(1, 365), _whole_number)
     # Whether the case of ids counts. To be set before the first sync.
     id_case: str = _setting("ID_CASE", "keep", _check_id_case, str.lower)
+    # Whether webhooks may be at addresses that only we can reach.
+    webhooks_private: bool = _setting("WEBHOOKS_PRIVATE", False, _check_flag, _flag)
     sync_interval: timedelta = _setting(
         "SYNC_INTERVAL", timedelta(seconds=60), _check_span, seconds
     )

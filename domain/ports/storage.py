@@ -9,6 +9,7 @@ from .event_log import EventFeed
 from .ledger import Ledger
 from .read_model import ReadModel
 from .unit_of_work import UnitOfWork
+from .webhooks import WebhookDirectory
 
 
 class Storage(Protocol):
@@ -25,6 +26,10 @@ class Storage(Protocol):
     @property
     def event_feed(self) -> EventFeed:
         """What happened, in order."""
+
+    @property
+    def webhooks(self) -> WebhookDirectory:
+        """Who is told of it, and what waits to be told."""
 
     @property
     def clock(self) -> Clock | None:

@@ -12,6 +12,7 @@ from .order_repository import OrderRepository
 from .outbox import Outbox
 from .stock_repository import StockRepository
 from .vendor_directory import VendorDirectory
+from .webhooks import WebhookRepository
 
 
 class UnitOfWork(Protocol):
@@ -47,6 +48,10 @@ class UnitOfWork(Protocol):
     @property
     def idempotency_keys(self) -> IdempotencyKeys:
         """Which requests were carried out, inside this transaction."""
+
+    @property
+    def webhooks(self) -> WebhookRepository:
+        """Webhooks and their deliveries, inside this transaction."""
 
     def __enter__(self) -> Self: ...
 

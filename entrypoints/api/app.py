@@ -30,6 +30,7 @@ from . import (
     stock,
     sync,
     vendors,
+    webhooks,
 )
 from .order_batcher import OrderBatcher
 from .readiness import Readiness
@@ -91,6 +92,7 @@ _MODULES = (
     products,
     sync,
     vendors,
+    webhooks,
     dead_letters,
 )
 

@@ -23,6 +23,7 @@ PATH_PARAMETERS = {
     "vendor_id": "The vendor, by the id that the vendors file gives it.",
     "order_id": "The order, by the id that it was given when it was accepted.",
     "dead_letter_id": "The message, by the id that the listing gives it.",
+    "webhook_id": "The webhook, by the id that it was given when it was added.",
 }
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -16,6 +16,7 @@ from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.order_actions import OrderActions
 from ...domain.use_cases.set_product import SetProduct
 from ...domain.use_cases.vendor_actions import VendorActions
+from ...domain.use_cases.webhook_actions import WebhookActions
 from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
 from .scheduling import Scheduler, ThreadScheduler
@@ -57,6 +58,7 @@ class ApiServices:
     order_actions: OrderActions
     vendor_actions: VendorActions
     set_product: SetProduct
+    webhook_actions: WebhookActions
     gateways: Gateways
     dead_letters: DeadLetters
     # A new UUIDv7 each time.

@@ -170,8 +170,8 @@ def test_ids_sort_byte_by_byte(postgresql: Engine) -> None:
         (table.name, column.name)
         for table in metadata.sorted_tables
         for column in table.columns
-        if (table.name in ("products", "vendors") and column.name == "id")
-        or column.name in ("product_id", "vendor_id")
+        if (table.name in ("products", "vendors", "webhooks") and column.name == "id")
+        or column.name in ("product_id", "vendor_id", "webhook_id", "message_id")
     }
 
 

@@ -221,6 +221,6 @@ def test_it_does_not_wait_for_the_events_that_are_published_beside_it() -> None:
             sent.set()
 
     relay = build_relay(Sending(list), stop, fill_backorders=fill)
-    relay._event_relay = EventRelay(publish, stop)
+    relay._beside = (EventRelay(publish, stop).running(),)
     relay.run()
     assert sent.is_set()

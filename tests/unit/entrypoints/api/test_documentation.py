@@ -57,6 +57,12 @@ def test_every_call_of_the_contract_is_documented(document: Any) -> None:
         "GET /v1/api/dead-letter/{dead_letter_id}",
         "POST /v1/api/dead-letter/{dead_letter_id}/replay",
         "DELETE /v1/api/dead-letter/{dead_letter_id}",
+        "POST /v1/api/webhook",
+        "GET /v1/api/webhook",
+        "GET /v1/api/webhook/{webhook_id}",
+        "DELETE /v1/api/webhook/{webhook_id}",
+        "GET /v1/api/webhook/{webhook_id}/dead",
+        "POST /v1/api/webhook/{webhook_id}/replay",
     }
 
 

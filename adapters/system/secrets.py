@@ -1,0 +1,15 @@
+"""Secrets that nobody can guess."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64encode
+
+from ...domain.webhooks import SECRET_PREFIX
+
+_BYTES = 32
+
+
+def new_secret() -> str:
+    """What a webhook's messages are signed with, as Standard Webhooks has it."""
+    return SECRET_PREFIX + b64encode(secrets.token_bytes(_BYTES)).decode()
