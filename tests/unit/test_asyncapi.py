@@ -121,7 +121,7 @@ def _trade_backorders(shop: Shop) -> None:
     shop.sync("acme", {"apple": 10, "fig": 5})
     shop.fill_backorders()
     partial = attrs.evolve(
-        wish(fig=9), on_shortage=OnShortage.PARTIAL, rest_order_id=next_order_id()
+        wish(fig=9), on_shortage=OnShortage.SPLIT, rest_order_id=next_order_id()
     )
     shop.place(partial)
 
