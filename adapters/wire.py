@@ -1,16 +1,13 @@
-"""Messages that announce accepted orders, and events: their form in the storage and beyond."""
+"""The message that announces accepted orders: its form in the outbox and in the queue."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from ..domain.batches import batches_of
 from ..domain.errors import MalformedMessage
-from ..domain.events import Event
-from ..domain.values import timestamp_text
 
 VERSION = 2
 # Orders that a message of ours announces, at most. For a broker a message costs as much as an order
@@ -46,35 +43,3 @@ def decode(body: bytes) -> tuple[UUID, ...]:
         return tuple(dict.fromkeys(map(UUID, order_ids)))
     except (ValueError, AttributeError, TypeError) as error:
         raise MalformedMessage(f"order_ids has an item that is not a UUID: {error}") from error
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def encode_event(event: Event) -> str:
-    """An event as a line of JSON."""
-    document: dict[str, object] = {
-        "type": event.type,
-        "subject": event.subject,
-        "time": timestamp_text(event.at),
-        "data": event.data,
-    }
-    if event.sequence is not None:
-        document["sequence"] = event.sequence
-    return _encode(document)
-
-
-def decode_events(lines: str) -> tuple[Event, ...]:
-    """Events from as many lines."""
-    return tuple(map(_decode_event, lines.split("\n"))) if lines else ()
-
-
-def _decode_event(line: str) -> Event:
-    document = json.loads(line)
-    return Event(
-        type=document["type"],
-        subject=document["subject"],
-        at=datetime.fromisoformat(document["time"]),
-        data=document["data"],
-        sequence=document.get("sequence"),
-    )

@@ -92,14 +92,14 @@ def stock_events(
         level = before.get(change.product_id)
         if level is None:
             continue
-        now = level.changed(change)
-        types = _crossings(level.available, now.available, level.low_at)
+        available = level.available_after(change)
+        types = _crossings(level.available, available, level.low_at)
         events += [
             Event(
                 type=type_,
                 subject=change.product_id,
                 at=at,
-                data={"product_id": change.product_id, "available": now.available},
+                data={"product_id": change.product_id, "available": available},
             )
             for type_ in types
         ]

@@ -64,6 +64,11 @@ class CentralStock:
         """Units that a new order may reserve: those that nobody waits for."""
         return max(0, self.free - self.backordered)
 
+    def available_after(self, change: StockDelta) -> int:
+        """What a new order may reserve after a change."""
+        free = self.free + change.on_hand - change.stale - change.reserved
+        return max(0, free - self.backordered - change.backordered)
+
     @property
     def may_wait(self) -> int:
         """Units that may be waited for beyond those that are."""

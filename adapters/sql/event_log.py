@@ -26,9 +26,9 @@ from sqlalchemy import (
 
 from ...domain.events import Event
 from ...domain.ports.event_log import EventBatch
-from ..wire import decode_events, encode_event
 from .bulk import upsert
 from .errors import driver_errors_translated, read_errors_translated
+from .event_lines import decode_events, encode_event
 from .schema import TIMESTAMP, event_batches, event_cursors, event_position
 from .transaction import Transaction
 

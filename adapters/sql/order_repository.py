@@ -34,8 +34,8 @@ from ...domain.errors import Conflict
 from ...domain.events import order_event
 from ...domain.order import CHANGED, ENDED, SUPPLIED, Allocation, Order, OrderLine, OrderStatus
 from ...domain.ports.order_repository import Attempt, Waiting
-from ..wire import decode_events, encode_event
 from .bulk import BulkKeys, bulk_keys, bulk_rows
+from .event_lines import decode_events, encode_event
 from .event_log import SqlEventLog
 from .schema import (
     BACKORDERED,

@@ -44,10 +44,10 @@ from ...domain.ports.read_model import (
     VendorStockLevel,
 )
 from ...domain.vendor_sync import NEVER
-from ..wire import decode_events
 from .bulk import bulk_keys
 from .clock import BootClock
 from .errors import read_errors_translated
+from .event_lines import decode_events
 from .movements import movements
 from .order_repository import (
     LINE_COLUMNS,

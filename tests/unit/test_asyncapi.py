@@ -120,9 +120,7 @@ def _trade_backorders(shop: Shop) -> None:
     shop.place(waiting)
     shop.sync("acme", {"apple": 10, "fig": 5})
     shop.fill_backorders()
-    partial = attrs.evolve(
-        wish(fig=9), on_shortage=OnShortage.SPLIT, rest_order_id=next_order_id()
-    )
+    partial = attrs.evolve(wish(fig=9), on_shortage=OnShortage.SPLIT, rest_order_id=next_order_id())
     shop.place(partial)
 
 
