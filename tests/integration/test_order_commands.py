@@ -63,3 +63,62 @@ def test_an_order_that_is_cancelled_and_what_cannot_be_placed(service: Service) 
     assert (unknown.returncode, "unknown order" in unknown.stderr) == (1, True)
     assert service.call("order", "show", "x").returncode == 2
     service.verify()
+
+
+def test_a_hold_from_its_placing_to_its_order(service: Service) -> None:
+    held = json.loads(service.call("hold", "place", "tea=4", "--seconds", "600", "--json").stdout)
+    assert held["status"] == "held"
+    assert "6 available" in service.call("stock", "show", "tea").stdout
+    extended = service.call("hold", "extend", held["id"], "--seconds", "3600", "--json")
+    assert json.loads(extended.stdout)["expires_at"] > held["expires_at"]
+    ordered = service.call("hold", "order", held["id"])
+    assert ordered.stdout.startswith(f"order {held['id']}: reserved")
+    released = service.call("hold", "release", held["id"])
+    assert (released.returncode, "an order already" in released.stderr) == (1, True)
+    other = json.loads(service.call("hold", "place", "tea=6", "--json").stdout)
+    assert "cancelled" in service.call("hold", "release", other["id"]).stdout
+    assert "must be from 1 to" in service.call("hold", "place", "tea=1", "--seconds", "0").stderr
+    service.verify()
+
+
+def test_an_order_that_waits_is_watched_until_it_is_fulfilled(service: Service) -> None:
+    waiting = service.call("order", "place", "cup=5", "--on-shortage", "backorder", "--json")
+    order_id = json.loads(waiting.stdout)["id"]
+    assert "waits for 2" in service.call("order", "show", order_id).stdout
+    assert "2 are waited for" in service.call("stock", "show", "cup").stdout
+    (service.folder / "stock.csv").write_text("product_id,quantity\ntea,10\ncup,9\n")
+    assert service.call("sync").returncode == 0
+    processes = [service.start("worker"), service.start("api")]
+    watched = service.call("order", "watch", order_id)
+    steps = [line.split()[1] for line in watched.stdout.splitlines()]
+    assert steps == ["order.backordered", "order.reserved", "order.fulfilled"]
+    for process in processes:
+        assert stop(process) == 0
+    history = service.call("stock", "history", "cup").stdout.splitlines()
+    assert history[0].split() == ["WHEN", "CAUSE", "VENDOR", "CHANGE", "BEFORE", "AFTER", "ORDER"]
+    assert [line.split()[1:6] for line in history[1:]] == [
+        ["order", "acme", "-5", "9", "4"],
+        ["snapshot", "acme", "+6", "3", "9"],
+        ["snapshot", "acme", "+3", "0", "3"],
+    ]
+    service.verify()
+
+
+def test_a_product_is_named_and_limited(service: Service) -> None:
+    told = ("--name", "Green tea", "--low-at", "3", "--backorder-limit", "1")
+    assert "Green tea" in service.call("product", "set", "tea", *told).stdout
+    assert service.call("sync").returncode == 0
+    [tea] = [
+        json.loads(line)
+        for line in service.call("stock", "list", "--json").stdout.splitlines()
+        if '"tea"' in line
+    ]
+    assert (tea["name"], tea["low_at"], tea["backorder_limit"]) == ("Green tea", 3, 1)
+    refused = service.call("order", "place", "tea=12", "--on-shortage", "backorder")
+    assert (refused.returncode, refused.stderr) == (1, "Error: tea: 12 requested, 10 available\n")
+    part = service.call("order", "place", "tea=12", "--on-shortage", "partial")
+    assert "tea: 12, 2 cancelled" in part.stdout
+    order_id = part.stdout.split()[1].rstrip(":")
+    assert "tea: 12, 5 cancelled" in service.call("order", "cancel", order_id, "tea=3").stdout
+    assert service.call("product", "set", "plum", "--low-at", "1").returncode == 1
+    service.verify()

@@ -1,0 +1,65 @@
+"""Requests that are repeated, over real sockets to several processes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from service import Service, eventually
+
+TIMES = 100
+
+
+@pytest.fixture
+def running(service: Service) -> Service:
+    """With two API processes."""
+    service.start("run")
+    service.wait_until_ready()
+    eventually(lambda: any(level["available"] > 50 for level in service.get("/stock")))
+    return service
+
+
+def _at_once(url: str, body: object, key: str) -> list[httpx.Response]:
+    def ask(_number: int) -> httpx.Response:
+        # A connection of its own, so that both processes are asked.
+        return httpx.post(url, json=body, headers={"Idempotency-Key": key}, timeout=30)
+
+    with ThreadPoolExecutor(TIMES) as pool:
+        return list(pool.map(ask, range(TIMES)))
+
+
+@pytest.mark.parametrize("what", ["order", "hold"])
+def test_a_hundred_requests_at_once_with_one_key_have_one_effect(
+    running: Service, what: str
+) -> None:
+    product = max(running.get("/stock"), key=lambda level: level["available"])["product_id"]
+    answers = _at_once(
+        f"{running.api}/{what}", {"product_id": product, "quantity": 2}, f"{what}-once"
+    )
+    assert {answer.status_code for answer in answers} == {202 if what == "order" else 201}
+    [body] = {answer.content for answer in answers}
+    replayed = [answer for answer in answers if "Idempotent-Replayed" in answer.headers]
+    assert len(replayed) == TIMES - 1
+    assert [order["id"] for order in running.get("/order")] == [
+        httpx.Response(200, content=body).json()["id"]
+    ]
+    other = httpx.post(
+        f"{running.api}/{what}",
+        json={"product_id": product, "quantity": 3},
+        headers={"Idempotency-Key": f"{what}-once"},
+    )
+    assert other.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+
+
+def test_units_are_cancelled_once_however_often_it_is_said(running: Service) -> None:
+    product = max(running.get("/stock"), key=lambda level: level["available"])["product_id"]
+    body = {"product_id": product, "quantity": 9}
+    hold = httpx.post(f"{running.api}/hold", json=body).json()
+    line = {"lines": [{"product_id": product, "quantity": 1}]}
+    answers = _at_once(f"{running.api}/order/{hold['id']}/cancel", line, "cancel-once")
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    [shown] = running.get("/order")
+    assert shown["lines"][0]["cancelled"] == 1
