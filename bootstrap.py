@@ -36,6 +36,7 @@ from .domain.use_cases.expire_holds import ExpireHolds
 from .domain.use_cases.fail_orders import FailOrders
 from .domain.use_cases.fill_backorders import FillBackorders
 from .domain.use_cases.find_suspects import FindSuspects
+from .domain.use_cases.forget_events import ForgetEvents
 from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.hold_actions import HoldActions
 from .domain.use_cases.idempotency import ForgetKeys
@@ -196,6 +197,12 @@ def _vendors_of_file(settings: Settings) -> list[str]:
 
 def _forget_keys(settings: Settings, unit_of_work: UnitOfWorkFactory, clock: Clock) -> ForgetKeys:
     return ForgetKeys(unit_of_work, clock, timedelta(days=settings.idempotency_days))
+
+
+def _forget_events(
+    settings: Settings, unit_of_work: UnitOfWorkFactory, clock: Clock
+) -> ForgetEvents:
+    return ForgetEvents(unit_of_work, clock, timedelta(days=settings.events_days))
 
 
 def _seed_gateways() -> dict[str, VendorGateway]:
@@ -386,6 +393,7 @@ class Container(containers.DeclarativeContainer):
     fill_backorders = providers.Singleton(FillBackorders, unit_of_work, clock)
     repair_balances = providers.Singleton(RepairBalances, ledger, unit_of_work, clock)
     forget_keys = providers.Singleton(_forget_keys, settings, unit_of_work, shared_clock)
+    forget_events = providers.Singleton(_forget_events, settings, unit_of_work, clock)
     prune_orders = providers.Singleton(PruneOrders, unit_of_work, clock, forget_keys)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     publish_events = providers.Factory(_publish_events, event_publisher, storage, shared_clock)
@@ -410,6 +418,7 @@ class Container(containers.DeclarativeContainer):
         watch_outbox=watch_outbox,
         withhold_stale_stock=withhold_stale_stock,
         forget_keys=forget_keys,
+        forget_events=forget_events,
         expire_holds=expire_holds,
         fill_backorders=fill_backorders,
     )

@@ -59,6 +59,7 @@ class Housekeeping:
     watch_outbox: Callable[[], Backlog | None]
     withhold_stale_stock: Callable[[], Sequence[str]]
     forget_keys: Callable[[], int]
+    forget_events: Callable[[], int]
     expire_holds: Callable[[], Sequence[UUID]]
     fill_backorders: Callable[[], Sequence[UUID]]
 
@@ -83,6 +84,7 @@ class Relay:
         self._watch = _Periodic(housekeeping.watch_outbox, WATCH_EVERY)
         self._withhold = _Periodic(housekeeping.withhold_stale_stock, WITHHOLD_EVERY)
         self._forget = _Periodic(housekeeping.forget_keys, FORGET_EVERY)
+        self._forget_events = _Periodic(housekeeping.forget_events, FORGET_EVERY)
         self._expire = _Periodic(housekeeping.expire_holds, EXPIRE_EVERY)
         self._fill = _Periodic(housekeeping.fill_backorders, POLL)
         self._stop = stop
@@ -126,6 +128,7 @@ class Relay:
         for vendor_id in self._withhold() or ():
             log.warning("vendor.stale", vendor_id=vendor_id)
         self._forget()
+        self._forget_events()
         log_orders(log.info, "holds.expired", self._expire() or ())
         log_orders(log.info, "backorders.filled", self._fill() or ())
         sent, unconfirmed = self._send()

@@ -68,7 +68,7 @@ def test_one_idempotency_key_for_different_products_makes_one_order(shop: Shop) 
 
 def test_of_a_worker_and_a_cancellation_one_wins(shop: Shop) -> None:
     shop.sync("acme", {"apple": 1000})
-    orders = [shop.accepted(apple=1) for _ in range(200)]
+    orders = [shop.accepted(apple=1) for _ in range(340)]
     ids = [order.id for order in orders]
 
     def fulfil() -> None:

@@ -201,6 +201,8 @@ class Settings:
     resend_after: timedelta = _setting("RESEND_AFTER", timedelta(seconds=300), _check_span, seconds)
     # So long requests are remembered by their idempotency keys.
     idempotency_days: int = _setting("IDEMPOTENCY_DAYS", 7, _between(1, 365), _whole_number)
+    # So long it is kept what happened, for those who are told late.
+    events_days: int = _setting("EVENTS_DAYS", 7, _between(1, 3650), _whole_number)
     # Whether the case of ids counts. To be set before the first sync.
     id_case: str = _setting("ID_CASE", "keep", _check_id_case, str.lower)
     # Whether webhooks may be at addresses that only we can reach.

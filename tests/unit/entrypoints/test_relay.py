@@ -42,6 +42,7 @@ def build_relay(sending: Sending | None, stop: Event, **calls: Callable[[], Any]
         "watch_outbox": lambda: None,
         "withhold_stale_stock": list,
         "forget_keys": int,
+        "forget_events": int,
         "expire_holds": list,
         "fill_backorders": list,
     }
