@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,8 +11,9 @@ from ..domain.ports.event_log import EventBatch
 from ..domain.values import timestamp_text
 
 SOURCE = "/order-aggregator"
-# What fits into 64 bits.
-MAX_DIGITS = 18
+# Numbers that fit into 64 bits.
+PLACE_PATTERN = "[0-9]{1,18}(-[0-9]{1,18})?"
+_PLACE = re.compile(PLACE_PATTERN)
 CONTENT_TYPE = "application/cloudevents+json"
 
 
@@ -50,8 +52,7 @@ def place_of(batch: EventBatch, index: int) -> str:
 
 def parse_place(text: str) -> tuple[int, int] | None:
     """The position and the place in the batch; None for what is no place."""
-    position, dash, index = text.partition("-")
-    parts = (position, index if dash else "0")
-    if not all(part.isascii() and part.isdigit() and len(part) <= MAX_DIGITS for part in parts):
+    if not _PLACE.fullmatch(text):
         return None
-    return int(parts[0]), int(parts[1])
+    position, _, index = text.partition("-")
+    return int(position), int(index or 0)

@@ -11,7 +11,7 @@ import attrs
 from flask import Request, Response
 from werkzeug.exceptions import Gone, NotFound
 
-from ...adapters.cloud_events import cloud_event, parse_place, place_of
+from ...adapters.cloud_events import PLACE_PATTERN, cloud_event, parse_place, place_of
 from ...domain.events import Event
 from ...domain.ports.event_log import EventBatch, EventFeed
 from ...domain.ports.read_model import ReadModel
@@ -40,7 +40,7 @@ _RESUME = {
     "description": "The `id` of the last event that was read: go on after that. Unless told, from "
     "now on; 0 for everything that is kept.",
     "required": False,
-    "schema": {"type": "string", "maxLength": 100},
+    "schema": {"type": "string", "pattern": f"^{PLACE_PATTERN}$"},
 }
 _STREAM = {
     200: {
@@ -120,6 +120,7 @@ def stream_events(query: dict[str, Any]) -> Response:
     prebuilt=True,
     refusals=(
         refusals.UNKNOWN_ORDER,
+        refusals.INVALID_QUERY,
         refusals.OVERLOADED,
         refusals.STORAGE_UNAVAILABLE,
     ),

@@ -29,7 +29,7 @@ def test_schemathesis_finds_nothing(service: Service) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr

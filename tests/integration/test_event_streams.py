@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import pytest
@@ -89,25 +88,6 @@ def test_nothing_is_left_out_and_nothing_comes_twice(running: Service) -> None:
             seen += [next(messages) for _ in range(min(13, len(expected) - len(seen)))]
     assert len({event["id"] for _, _, event in seen}) == len(seen)
     assert {event["subject"] for _, _, event in seen} == expected
-
-
-def test_a_product_is_listened_to_alone(running: Service) -> None:
-    levels = sorted(running.get("/stock"), key=lambda level: -level["available"])
-    product_id, other = (level["product_id"] for level in levels[:2])
-    with listening(running, f"/events?product_id={quote(product_id)}") as messages:
-        httpx.post(f"{running.api}/order", json={"product_id": other, "quantity": 1})
-        mine = _order(running)
-        assert next(messages)[2]["subject"] == mine["id"]
-
-
-def test_what_cannot_be_listened_to_is_refused(running: Service) -> None:
-    for path, headers, status in (
-        ("/events?type=ORDER", {}, 422),
-        ("/events", {"Last-Event-ID": "x"}, 422),
-        ("/order/01890a5d-ac96-774b-bcce-b302099a8057/events", {}, 404),
-    ):
-        answer = httpx.get(running.api + path, headers=headers)
-        assert answer.status_code == status, (path, answer.text)
 
 
 def test_the_end_of_the_service_ends_its_streams(running: Service) -> None:
