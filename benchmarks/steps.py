@@ -137,12 +137,15 @@ def _api(url: str) -> Iterator[str]:
 
 async def _listen(listeners: int, orders: int) -> None:
     all_connected, heard = asyncio.Event(), asyncio.Event()
+    # Who comes when 500 requests are in hand is asked to come back.
+    coming = asyncio.Semaphore(100)
     connected, waiting = set[int](), set(range(listeners))
 
     async def listen(number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
-        writer.write(b"GET /v1/api/events?type=order.reserved HTTP/1.1\r\nHost: x\r\n\r\n")
-        await reader.readuntil(b"retry: 2000")
+        async with coming:
+            reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
+            writer.write(b"GET /v1/api/events?type=order.reserved HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"retry: 2000")
         connected.add(number)
         if len(connected) == listeners:
             all_connected.set()
