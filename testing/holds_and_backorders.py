@@ -225,6 +225,19 @@ def test_an_order_waits_for_what_is_not_there_and_gets_it_first(shop: Shop) -> N
     assert shop.discrepancies() == []
 
 
+def test_an_order_that_has_waited_for_long_is_announced_once(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 0})
+    order = _wait_for(shop, apple=1)
+    shop.pass_time(hours=1)
+    shop.sync("acme", {"apple": 1})
+    assert shop.fill_backorders() == [order.id]
+    shop.relay_messages()
+    shop.relay_messages.finish()
+    assert shop.resend_orders() == []
+    shop.pass_time(hours=1)
+    assert shop.resend_orders() == [order.id]
+
+
 def test_orders_that_wait_are_filled_oldest_first(shop: Shop) -> None:
     shop.sync("acme", {"apple": 0, "pear": 1})
     first, second, third = (

@@ -60,6 +60,9 @@ class MemoryOrders:
                 raise Conflict(f"order {order.id} has taken another step")
             _check_step(known, order)
             self._write(order)
+            if order.status is OrderStatus.RESERVED:
+                # Whoever makes it so announces it.
+                self._tables.sent_at[order.id] = order.updated_at
         self._events.append([order_event(order) for order in orders])
 
     def expired_holds(

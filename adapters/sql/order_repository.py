@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    case,
     delete,
     exists,
     func,
@@ -146,6 +147,10 @@ class OrderStatements:
                 {name: step[name] for name in names}
                 | {
                     "history": orders.c.history + step.event,
+                    # Whoever makes it so announces it.
+                    "sent_at": case(
+                        (step.status == RESERVED, step.updated_at), else_=orders.c.sent_at
+                    ),
                     "fulfilled_at": func.coalesce(step.fulfilled_at, orders.c.fulfilled_at),
                 }
             )

@@ -44,6 +44,7 @@ class OrderRepository(Protocol):
     def save(self, orders: Sequence[Order]) -> None:
         """Write the one step that each of these orders has taken, with its event.
 
+        One that is reserved by it counts as sent then, as the caller announces it.
         Conflict where one has taken another step meanwhile. ConstraintViolated for a step that the
         domain does not know, or where more would come back than was allocated.
         """

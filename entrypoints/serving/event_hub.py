@@ -143,7 +143,10 @@ class EventHub:
                 return await self._call(look)
             except (Unavailable, Conflict) as error:
                 log.warning("events.waiting", reason=str(error))
-                await asyncio.sleep(BACKOFF)
+            except Exception:
+                # All listeners depend on this: it goes on, whatever it was.
+                log.exception("events.crashed")
+            await asyncio.sleep(BACKOFF)
 
     async def _call(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
