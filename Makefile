@@ -12,7 +12,7 @@ run: .venv/service
 	@exec .venv/bin/order-aggregator run $(ARGS)
 
 test: .venv/development
-	@exec .venv/bin/pytest --numprocesses 3 --dist loadfile $(ARGS)
+	@exec .venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/development
 	.venv/bin/ruff check .
