@@ -10,6 +10,7 @@ from ..domain.errors import OrderAggregatorError
 from ..domain.ports.message_bus import DeadLetter, DeadLetters
 from ..domain.values import timestamp_text
 from .api.dead_letters import dead_letter_document, order_ids
+from .runtime.tables import aligned
 
 PAGE = 1_000
 # Of a line of the table: the orders that it names, and the characters of the reason.
@@ -76,10 +77,7 @@ def table(letters: Sequence[DeadLetter]) -> Iterator[str]:
         )
         for letter in letters
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
+    return aligned(rows)
 
 
 def details(letter: DeadLetter) -> Iterator[str]:

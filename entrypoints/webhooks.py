@@ -9,6 +9,7 @@ from ..domain.errors import UnknownWebhook
 from ..domain.ports.webhooks import WebhookDirectory, WebhookStatus
 from ..domain.webhooks import Webhook
 from .api.webhooks import NewWebhookSchema, WebhookSchema, new_status, webhook_document
+from .runtime.tables import aligned
 
 PAGE = 100
 
@@ -43,10 +44,7 @@ def table(statuses: Sequence[WebhookStatus]) -> Iterator[str]:
         )
         for status in statuses
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
+    return aligned(rows)
 
 
 def details(status: WebhookStatus) -> Iterator[str]:

@@ -8,16 +8,16 @@ from uuid import UUID
 
 import attrs
 
-from ..errors import Conflict, UnknownOrder
+from ..errors import UnknownOrder
 from ..order import Order, ReturnLine
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import StockDelta
 from ..vendor_sync import StockAdjustment
+from .attempts import despite_conflicts
 from .idempotency import Answer, RequestKey, find_answer, remember_answer
 from .stock_changes import change_stock
 
-ATTEMPTS = 5
 CAUSE = "return"
 
 
@@ -46,12 +46,7 @@ class ReturnOrder:
         Raises UnknownOrder, IllegalTransition, ReturnRefused, IdempotencyKeyReused,
         StorageUnavailable, or Conflict when others keep getting in the way.
         """
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return self._return(order_id, wanted, answer, restock, request)
-            except Conflict:
-                continue
-        return self._return(order_id, wanted, answer, restock, request)
+        return despite_conflicts(lambda: self._return(order_id, wanted, answer, restock, request))
 
     def _return(
         self,

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ..batches import batches_of
-from ..errors import Conflict, Rejection, StockChanged, StockConflict
+from ..errors import Rejection, StockChanged, StockConflict
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import Vendor
 from ..stock_updates import StockUpdate, StockUpdates, apply_updates
 from ..vendor_sync import VendorTerms
+from .attempts import despite_conflicts
 from .idempotency import Answer, RequestKey, find_answer, remember_answer
 from .report_intake import CHUNK, Applied, Intake, SyncResult, Tally, rejected
 
-ATTEMPTS = 5
 # Of feeds, each vendor's of its own.
 FEED = "feed:"
 
@@ -46,13 +46,8 @@ class UpdateVendorStock:
         Raises StockChanged where a figure is not as expected or would fall below 0,
         IdempotencyKeyReused, StorageUnavailable, or Conflict when others keep getting in the way.
         """
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return self._update(vendor, terms, updates, answer, request)
-            except Conflict:
-                # Most likely the key was used meanwhile: find what that was answered.
-                continue
-        return self._update(vendor, terms, updates, answer, request)
+        # In the way is most likely the same key: then the next attempt finds what was answered.
+        return despite_conflicts(lambda: self._update(vendor, terms, updates, answer, request))
 
     def take_in(
         self, feed: StockUpdates, terms: VendorTerms, asked: datetime, *, keep: bool = True

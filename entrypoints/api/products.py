@@ -59,10 +59,7 @@ PRODUCT_BODY = {
     response=(200, ProductStockSchema()),
     refusals=(
         refusals.UNKNOWN_PRODUCT_ID,
-        refusals.MALFORMED_JSON,
-        refusals.TOO_LARGE,
-        refusals.UNSUPPORTED_MEDIA_TYPE,
-        refusals.INVALID_ORDER,
+        *refusals.BODY,
         refusals.OVERLOADED,
         refusals.CONFLICT,
         refusals.STORAGE_UNAVAILABLE,

@@ -84,3 +84,17 @@ METHOD_NOT_ALLOWED = MethodNotAllowed()
 REQUEST_TIMEOUT = RequestTimeout("the request did not come in time")
 TOO_LARGE = RequestEntityTooLarge("the body must have at most 1048576 bytes")
 UNSUPPORTED_MEDIA_TYPE = UnsupportedMediaType("the body must be application/json")
+
+# Of whatever reads a body, and of whatever places orders.
+BODY = (MALFORMED_JSON, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_ORDER)
+PLACE = (
+    *BODY,
+    REQUEST_TIMEOUT,
+    INSUFFICIENT_STOCK,
+    UNKNOWN_PRODUCT,
+    KEY_REUSED,
+    OVERLOADED,
+    CONFLICT,
+    OUTCOME_UNKNOWN,
+    STORAGE_UNAVAILABLE,
+)

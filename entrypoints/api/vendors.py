@@ -40,10 +40,7 @@ ACTION_REFUSALS = (
 )
 PUSH_REFUSALS = (
     refusals.UNKNOWN_VENDOR,
-    refusals.MALFORMED_JSON,
-    refusals.TOO_LARGE,
-    refusals.UNSUPPORTED_MEDIA_TYPE,
-    refusals.INVALID_ORDER,
+    *refusals.BODY,
     refusals.REQUEST_KEY_REUSED,
     refusals.OVERLOADED,
     refusals.CONFLICT,
@@ -151,10 +148,7 @@ def retire_vendor(vendor_id: str) -> VendorStatus:
     "/vendor/<vendor:vendor_id>",
     response=(200, VendorStatusSchema()),
     refusals=(
-        refusals.MALFORMED_JSON,
-        refusals.TOO_LARGE,
-        refusals.UNSUPPORTED_MEDIA_TYPE,
-        refusals.INVALID_ORDER,
+        *refusals.BODY,
         refusals.OVERLOADED,
         refusals.CONFLICT,
         refusals.STORAGE_UNAVAILABLE,
