@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from .errors import InvalidValue
@@ -91,8 +92,12 @@ def to_utc(value: Any) -> Any:
         return value
 
 
+@lru_cache(maxsize=64)
 def timestamp_text(timestamp: datetime) -> str:
-    """The timestamp as ISO 8601 in UTC, always with six digits of a second: it sorts by time."""
+    """The timestamp as ISO 8601 in UTC, always with six digits of a second: it sorts by time.
+
+    Cached, as nearly everything in a batch has the same.
+    """
     return timestamp.astimezone(UTC).isoformat(timespec="microseconds")
 
 

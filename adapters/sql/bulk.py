@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -122,9 +121,7 @@ def _text_element(value: str) -> str:
     return f'"{value}"'
 
 
-@lru_cache(maxsize=16)
 def _moment_element(value: datetime) -> str:
-    # Kept because nearly all rows of a batch have the same moment.
     # PostgreSQL knows no offsets of 16 hours and more.
     return f'"{timestamp_text(value)}"'
 

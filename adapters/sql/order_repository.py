@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -69,8 +70,9 @@ ORDER_COLUMNS = (
     orders.c.sequence,
 )
 LINE_COLUMNS = (order_lines.c.product_id, order_lines.c.quantity, order_lines.c.cancelled)
-# Where the columns of a line begin.
+# Where the columns of a line are.
 _LINE = len(ORDER_COLUMNS)
+_LINE_END = _LINE + len(LINE_COLUMNS)
 _SUPPLIED = frozenset(status.value for status in SUPPLIED)
 
 
@@ -612,12 +614,7 @@ def orders_from(
             id=order_id,
             # An order without lines has one row, with nulls in the place of a line.
             lines=tuple(
-                OrderLine(
-                    product_id=row[_LINE],
-                    quantity=row[_LINE + 1],
-                    cancelled=row[_LINE + 2],
-                    backordered=waits.get((order_id, row[_LINE]), 0) if waits else 0,
-                )
+                _line(*row[_LINE:_LINE_END], waits.get((order_id, row[_LINE]), 0) if waits else 0)
                 for row in lines
                 if row[_LINE] is not None
             ),
@@ -633,6 +630,14 @@ def orders_from(
             created_at=created_at,
             updated_at=updated_at,
         )
+
+
+@lru_cache(maxsize=10_000)
+def _line(product_id: str, quantity: int, cancelled: int, backordered: int) -> OrderLine:
+    """A line. Kept, as many orders are for the same."""
+    return OrderLine(
+        product_id=product_id, quantity=quantity, cancelled=cancelled, backordered=backordered
+    )
 
 
 def _allocations_from(rows: Iterable[Sequence[Any]]) -> dict[UUID, tuple[Allocation, ...]]:
