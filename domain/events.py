@@ -67,6 +67,8 @@ def _lines(order: Order) -> list[dict[str, Any]]:
             document["cancelled"] = line.cancelled
         if line.backordered:
             document["backordered"] = line.backordered
+        if line.expected_at is not None:
+            document["expected_at"] = timestamp_text(line.expected_at)
         if line.product_id in allocations:
             document["allocations"] = allocations[line.product_id]
         lines.append(document)

@@ -81,8 +81,9 @@ class OrderLine:
     quantity: int = attrs.field(validator=values.quantity)
     # Of these units, how many are not wanted any more, or were not there.
     cancelled: int = 0
-    # And how many it waits for.
+    # And how many it waits for; and when a vendor expects more, as far as that was asked.
     backordered: int = 0
+    expected_at: datetime | None = attrs.field(default=None, eq=False)
 
     @property
     def units(self) -> int:
@@ -197,6 +198,16 @@ class Order:
     def units(self) -> int:
         """Those that are to be supplied, of all products together."""
         return sum(line.units for line in self.lines)
+
+    def expecting(self, expected: Mapping[str, datetime]) -> Order:
+        """The order as it was, with when more is expected of each product that it waits for."""
+        lines = tuple(
+            attrs.evolve(
+                line, expected_at=expected.get(line.product_id) if line.backordered else None
+            )
+            for line in self.lines
+        )
+        return attrs.evolve(self, lines=lines)
 
     def confirm(self, at: datetime) -> Order:
         """The hold as an order; its stock is reserved."""

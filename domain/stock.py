@@ -113,6 +113,8 @@ class VendorStock:
     stale: bool = False
     # What the last report said that this figure is of; None where it said nothing.
     stated_at: datetime | None = None
+    # When the vendor said last that it expects more, perhaps past by now; None: it did not.
+    expected_at: datetime | None = None
 
 
 @attrs.frozen(kw_only=True)

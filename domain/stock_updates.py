@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from enum import Enum, auto
+from typing import Any, Literal
 
 import attrs
 
@@ -12,6 +14,20 @@ from .errors import InvalidValue, Rejection, StockConflict
 from .stock import Vendor, VendorStock
 from .values import MAX_QUANTITY
 from .vendor_sync import StockReport
+
+
+class Unsaid(Enum):
+    """In the place of a value: nothing is said, and what is known stays."""
+
+    UNSAID = auto()
+
+
+UNSAID = Unsaid.UNSAID
+
+
+def _timestamp_if_said(instance: object, attribute: Any, value: datetime | Unsaid | None) -> None:
+    if value is not None and not isinstance(value, Unsaid):
+        values.timestamp(instance, attribute, value)
 
 
 @attrs.frozen(kw_only=True)
@@ -38,13 +54,19 @@ class StockUpdate:
     acked_through: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(values.sequence)
     )
+    # When the vendor expects more of it; None: not any more.
+    expected_at: datetime | Literal[Unsaid.UNSAID] | None = attrs.field(
+        default=UNSAID, converter=values.to_utc, validator=_timestamp_if_said
+    )
 
     def __attrs_post_init__(self) -> None:
         if (self.quantity is None) == (self.change is None):
             raise InvalidValue("quantity", "must be given, or else change")
 
-    def applied_to(self, reported: int, at: datetime) -> StockReport | StockConflict:
-        """What the vendor has now, if this is what it last reported."""
+    def applied_to(self, known: VendorStock | None, at: datetime) -> StockReport | StockConflict:
+        """What the vendor has now, if this fits what is known of it."""
+        reported = 0 if known is None else known.reported
+        expected_at = None if known is None else known.expected_at
         quantity = self.quantity if self.change is None else reported + self.change
         is_unexpected = self.expected not in (None, reported)
         if is_unexpected or quantity is None or not 0 <= quantity <= MAX_QUANTITY:
@@ -61,6 +83,7 @@ class StockUpdate:
             # be told by it.
             as_of=None if self.as_of is None else min(self.as_of, at),
             acked_through=self.acked_through,
+            expected_at=expected_at if self.expected_at is UNSAID else self.expected_at,
         )
 
 
@@ -87,8 +110,7 @@ def apply_updates(
     """What the vendor has now, and the updates that do not fit what it last reported."""
     reports, conflicts = [], []
     for update in updates:
-        level = known.get(update.product_id)
-        applied = update.applied_to(0 if level is None else level.reported, at)
+        applied = update.applied_to(known.get(update.product_id), at)
         if isinstance(applied, StockConflict):
             conflicts.append(applied)
         else:

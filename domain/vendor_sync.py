@@ -36,6 +36,12 @@ class StockReport:
     acked_through: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(values.sequence)
     )
+    # When the vendor expects more of it; None: it does not say.
+    expected_at: datetime | None = attrs.field(
+        default=None,
+        converter=values.to_utc,
+        validator=attrs.validators.optional(values.timestamp),
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -158,9 +164,9 @@ def is_known(report: StockReport, known: VendorStock | None, name: str | None) -
     if known is None or name is None or known.stale:
         return False
     counted = known.allocated if report.acked_through is None else report.acked_through
-    return (
-        (known.reported, known.stated_at, known.counted) == (report.quantity, report.as_of, counted)
-    ) and report.name in (None, name)
+    before = (known.reported, known.stated_at, known.expected_at, known.counted)
+    told = (report.quantity, report.as_of, report.expected_at, counted)
+    return before == told and report.name in (None, name)
 
 
 def with_missing(reports: Iterable[StockReport], known: Iterable[str]) -> Iterator[StockReport]:
@@ -209,6 +215,7 @@ def reconcile(
             allocated=allocated,
             counted=counted[report.product_id],
             stated_at=report.as_of or part_of,
+            expected_at=report.expected_at,
             stale=part_of is not None and before is not None and before.stale,
         )
         if after != before:

@@ -162,7 +162,9 @@ def details(order: Order) -> Iterator[str]:
     for line in order.lines:
         cancelled = f", {line.cancelled} cancelled" if line.cancelled else ""
         waits = f", waits for {line.backordered}" if line.backordered else ""
-        yield f"  {line.product_id}: {line.quantity}{cancelled}{waits}"
+        at = line.expected_at
+        expected = f", more expected {timestamp_text(at)}" if at else ""
+        yield f"  {line.product_id}: {line.quantity}{cancelled}{waits}{expected}"
         for part in order.allocations:
             if part.product_id == line.product_id:
                 returned = f", {part.returned} returned" if part.returned else ""

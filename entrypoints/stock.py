@@ -68,7 +68,10 @@ def details(found: ProductStock) -> Iterator[str]:
     if level.backorder_limit is not None:
         yield f"  {level.backorder_limit} may be waited for"
     for vendor in found.vendors:
-        yield f"  {vendor.available} at {vendor.vendor_id}, as of {timestamp_text(vendor.as_of)}"
+        at = vendor.expected_at
+        expected = f", more expected {timestamp_text(at)}" if at else ""
+        as_of = timestamp_text(vendor.as_of)
+        yield f"  {vendor.available} at {vendor.vendor_id}, as of {as_of}{expected}"
 
 
 def movements(shown: Sequence[StockMovement]) -> Iterator[str]:

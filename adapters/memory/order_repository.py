@@ -95,7 +95,8 @@ class MemoryOrders:
         ]
 
     def _write(self, order: Order) -> None:
-        self._tables.orders[order.id] = order
+        # What was expected belongs to the step; when the order is shown, it is asked anew.
+        self._tables.orders[order.id] = order.expecting({})
         self._tables.steps[order.id] = (*self._tables.steps.get(order.id, ()), order)
         for line in order.lines:
             if order.status is OrderStatus.HELD:

@@ -27,6 +27,7 @@ from ...domain.ports.read_model import (
 from ...domain.stock import VendorStock
 from ...domain.vendor_sync import NEVER
 from .database import Database
+from .expectations import expected_stock
 from .tables import SyncState, Tables
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class MemoryReadModel:
             return ProductStock(
                 central=self._stock_level(tables, product_id),
                 vendors=tuple(
-                    _vendor_stock_level(tables, level)
+                    self._vendor_stock_level(tables, level)
                     for level in sorted(tables.vendor_stock.values(), key=_BY_VENDOR)
                     if level.product_id == product_id
                 ),
@@ -72,7 +73,7 @@ class MemoryReadModel:
         """By vendor id, then product id."""
         with self._database.committed() as tables:
             levels = [
-                _vendor_stock_level(tables, level)
+                self._vendor_stock_level(tables, level)
                 for level in sorted(tables.vendor_stock.values(), key=_BY_VENDOR)
                 if vendor_id in (None, level.vendor_id) and product_id in (None, level.product_id)
             ]
@@ -93,7 +94,7 @@ class MemoryReadModel:
         """One order."""
         with self._database.committed() as tables:
             order = tables.orders.get(order_id)
-        return order and _sorted_allocations(order)
+            return order and self._as_shown(tables, order)
 
     def orders(
         self,
@@ -104,8 +105,9 @@ class MemoryReadModel:
         """Newest first."""
         with self._database.committed() as tables:
             newest_first = sorted(tables.orders.items(), reverse=True)
-            orders = [order for _, order in newest_first if _is_wanted(order, wanted)]
-        return _page(map(_sorted_allocations, orders), offset, limit)
+            found = [order for _, order in newest_first if _is_wanted(order, wanted)]
+            orders = [self._as_shown(tables, order) for order in found]
+        return _page(orders, offset, limit)
 
     def order_events(self, order_id: UUID) -> tuple[Event, ...] | None:
         """By its steps."""
@@ -159,8 +161,30 @@ class MemoryReadModel:
     def ping(self) -> None:
         """Memory always answers."""
 
+    def _now(self) -> datetime:
+        return datetime.now(UTC) if self._clock is None else self._clock.now()
+
+    def _as_shown(self, tables: Tables, order: Order) -> Order:
+        product_ids = {line.product_id for line in order.lines if line.backordered}
+        expected = expected_stock(tables, product_ids, self._now()) if product_ids else {}
+        return _sorted_allocations(order.expecting(expected))
+
+    def _vendor_stock_level(self, tables: Tables, level: VendorStock) -> VendorStockLevel:
+        expected_at = level.expected_at
+        is_to_come = expected_at is not None and expected_at > self._now()
+        return VendorStockLevel(
+            vendor_id=level.vendor_id,
+            vendor_name=tables.vendors[level.vendor_id].name,
+            product_id=level.product_id,
+            available=level.available,
+            reported=level.reported,
+            stale=level.stale,
+            as_of=level.stated_at or tables.reported_at[level.vendor_id],
+            expected_at=expected_at if is_to_come else None,
+        )
+
     def _stock_level(self, tables: Tables, product_id: str) -> StockLevel:
-        now = datetime.now(UTC) if self._clock is None else self._clock.now()
+        now = self._now()
         stock = tables.central[product_id]
         expired = sum(
             line.reserved
@@ -221,18 +245,6 @@ def _is_wanted(order: Order, wanted: OrderFilter) -> bool:
 def _page(items: Iterable[T], offset: int, limit: int) -> Page[T]:
     everything = tuple(items)
     return Page(items=everything[offset : offset + limit], total=len(everything))
-
-
-def _vendor_stock_level(tables: Tables, level: VendorStock) -> VendorStockLevel:
-    return VendorStockLevel(
-        vendor_id=level.vendor_id,
-        vendor_name=tables.vendors[level.vendor_id].name,
-        product_id=level.product_id,
-        available=level.available,
-        reported=level.reported,
-        stale=level.stale,
-        as_of=level.stated_at or tables.reported_at[level.vendor_id],
-    )
 
 
 def _vendor_status(tables: Tables, vendor_id: str) -> VendorStatus:

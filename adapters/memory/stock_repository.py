@@ -24,6 +24,7 @@ from ...domain.stock import (
 )
 from ...domain.vendor_sync import NEVER, Quarantine, ReportState, StockAdjustment
 from .database import Database
+from .expectations import expected_stock
 from .ledger import stock_discrepancies
 from .tables import Tables
 
@@ -209,8 +210,16 @@ class MemoryStock:
     def products_of(self, vendor_id: str, after: str, limit: int) -> list[str]:
         """By a scan."""
         levels = self._tables.vendor_stock.values()
-        found = (x.product_id for x in levels if x.vendor_id == vendor_id and x.reported)
+        found = (
+            x.product_id
+            for x in levels
+            if x.vendor_id == vendor_id and (x.reported or x.expected_at is not None)
+        )
         return nsmallest(limit, (product_id for product_id in found if product_id > after))
+
+    def expected(self, product_ids: Collection[str], now: datetime) -> Mapping[str, datetime]:
+        """By a scan."""
+        return expected_stock(self._tables, product_ids, now)
 
     def accept_report(
         self, vendor: Vendor, as_of: datetime, now: datetime, max_age: timedelta | None = None

@@ -27,6 +27,7 @@ from sqlalchemy import (
     insert,
     literal,
     literal_column,
+    null,
     or_,
     select,
     update,
@@ -582,10 +583,15 @@ def select_allocations(ids: BulkKeys) -> Select[Any]:
     )
 
 
-def select_backorders(ids: BulkKeys) -> Select[Any]:
-    """What orders wait for."""
+def select_backorders(ids: BulkKeys, expected_at: ColumnElement[Any] | None = None) -> Select[Any]:
+    """What orders wait for, and when more of it is expected, if that is asked."""
     waits = backorders.c
-    return select(waits.order_id, waits.product_id, waits.units).where(ids.contain(waits.order_id))
+    return select(
+        waits.order_id,
+        waits.product_id,
+        waits.units,
+        null() if expected_at is None else expected_at,
+    ).where(ids.contain(waits.order_id))
 
 
 def supplied_ids(rows: Iterable[Sequence[Any]]) -> set[UUID]:
@@ -605,7 +611,10 @@ def orders_from(
 ) -> Iterator[Order]:
     """Orders from rows of ORDER_COLUMNS and LINE_COLUMNS, and what belongs to them."""
     parts = _allocations_from(allocation_rows)
-    waits = {(order_id, product_id): units for order_id, product_id, units in backorder_rows}
+    waits = {
+        (order_id, product_id): (units, expected_at)
+        for order_id, product_id, units, expected_at in backorder_rows
+    }
     for order_id, group in groupby(rows, key=itemgetter(0)):
         lines = list(group)
         _, status, failure, key, reference, created_at, updated_at, *more = lines[0]
@@ -614,7 +623,7 @@ def orders_from(
             id=order_id,
             # An order without lines has one row, with nulls in the place of a line.
             lines=tuple(
-                _line(*row[_LINE:_LINE_END], waits.get((order_id, row[_LINE]), 0) if waits else 0)
+                _line(*row[_LINE:_LINE_END], *waits.get((order_id, row[_LINE]), ()))
                 for row in lines
                 if row[_LINE] is not None
             ),
@@ -633,10 +642,20 @@ def orders_from(
 
 
 @lru_cache(maxsize=10_000)
-def _line(product_id: str, quantity: int, cancelled: int, backordered: int) -> OrderLine:
+def _line(
+    product_id: str,
+    quantity: int,
+    cancelled: int,
+    backordered: int = 0,
+    expected_at: datetime | None = None,
+) -> OrderLine:
     """A line. Kept, as many orders are for the same."""
     return OrderLine(
-        product_id=product_id, quantity=quantity, cancelled=cancelled, backordered=backordered
+        product_id=product_id,
+        quantity=quantity,
+        cancelled=cancelled,
+        backordered=backordered,
+        expected_at=expected_at,
     )
 
 
@@ -679,10 +698,17 @@ def _as_placed(order: Order, history: str) -> Order:
     return attrs.evolve(
         order,
         status=OrderStatus(first["status"]),
-        lines=tuple(OrderLine(**line) for line in first["lines"]),
+        lines=tuple(map(_line_as_placed, first["lines"])),
         allocations=(),
         failure=None,
         expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
         sequence=1,
         updated_at=order.created_at,
+    )
+
+
+def _line_as_placed(line: dict[str, Any]) -> OrderLine:
+    expected_at = line.pop("expected_at", None)
+    return OrderLine(
+        **line, expected_at=None if expected_at is None else datetime.fromisoformat(expected_at)
     )

@@ -48,6 +48,7 @@ from .bulk import bulk_keys
 from .clock import BootClock
 from .errors import read_errors_translated
 from .event_lines import decode_events
+from .expectations import earliest_expected
 from .movements import movements
 from .order_repository import (
     LINE_COLUMNS,
@@ -63,6 +64,7 @@ from .schema import (
     NOT_FULFILLED,
     TIMESTAMP,
     allocations,
+    backorders,
     central_stock,
     hold_lines,
     order_lines,
@@ -78,19 +80,26 @@ AnyRow = Row[*tuple[Any, ...]]
 
 # What fits into the databases' 64 bits: nothing is stored beyond it.
 _LAST = 2**63 - 1
+# Null where it is the server's.
+_NOW: ColumnElement[datetime] = func.coalesce(
+    bindparam("now", type_=TIMESTAMP), func.current_timestamp()
+)
 
 
 class SqlReadModel:
     """ReadModel on SQL."""
 
     def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
-        """`clock`: what holds are timed by, where that is not the database."""
+        """`clock`: what tells whether something is past, where that is not the database."""
         self._engine = engine
         self._clock = clock
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._ids = bulk_keys(engine.dialect, Uuid())
         self._allocations = select_allocations(self._ids)
-        self._backorders = select_backorders(self._ids)
+        expected = earliest_expected(_NOW).where(
+            vendor_stock.c.product_id == backorders.c.product_id
+        )
+        self._backorders = select_backorders(self._ids, expected.scalar_subquery())
         self._order = (
             select(*ORDER_COLUMNS, *LINE_COLUMNS)
             .select_from(orders.outerjoin(order_lines))
@@ -121,6 +130,7 @@ class SqlReadModel:
                 central_stock.c.backorder_limit,
                 central_stock.c.updated_at,
                 *vendor_stock.c,
+                _if_to_come(vendor_stock.c.expected_at).label("expected"),
                 vendors.c.name,
                 vendors.c.as_of.label("reported_at"),
             )
@@ -165,14 +175,14 @@ class SqlReadModel:
                 )
             )
             .order_by(page.c.product_id),
-            **self._hold_time(),
+            **self._now(),
         )
         items = tuple(_stock_level(row) for row in rows if row.product_id is not None)
         return Page(items=items, total=rows[0].total)
 
     def product(self, product_id: str) -> ProductStock | None:
         """In one statement, so that the figures fit together."""
-        rows = self._rows(self._product, product_id=product_id, **self._hold_time())
+        rows = self._rows(self._product, product_id=product_id, **self._now())
         if not rows:
             return None
         vendors = tuple(_vendor_stock_level(row) for row in rows if row.vendor_id is not None)
@@ -211,11 +221,18 @@ class SqlReadModel:
         page = _cut(levels.order_by(*key), offset, limit)
         total = _count(levels)
         rows = self._rows(
-            select(total.c.total, page, vendors.c.name, vendors.c.as_of.label("reported_at"))
+            select(
+                total.c.total,
+                page,
+                _if_to_come(page.c.expected_at).label("expected"),
+                vendors.c.name,
+                vendors.c.as_of.label("reported_at"),
+            )
             .select_from(
                 total.outerjoin(page, true()).outerjoin(vendors, vendors.c.id == page.c.vendor_id)
             )
-            .order_by(page.c.vendor_id, page.c.product_id)
+            .order_by(page.c.vendor_id, page.c.product_id),
+            **self._now(),
         )
         items = tuple(_vendor_stock_level(row) for row in rows if row.product_id is not None)
         return Page(items=items, total=rows[0].total)
@@ -333,15 +350,19 @@ class SqlReadModel:
     def _with_allocations(self, rows: Sequence[AnyRow]) -> list[Order]:
         supplied, waiting = supplied_ids(rows), waiting_ids(rows)
         parts = self._rows(self._allocations, **self._ids.bind(supplied)) if supplied else ()
-        waits = self._rows(self._backorders, **self._ids.bind(waiting)) if waiting else ()
+        waits = (
+            self._rows(self._backorders, **self._ids.bind(waiting), **self._now())
+            if waiting
+            else ()
+        )
         return list(orders_from(rows, parts, waits))
 
-    def _hold_time(self) -> dict[str, object]:
-        """By what holds are over."""
+    def _now(self) -> dict[str, object]:
+        """By what holds are over, and what is expected is still to come."""
         if self._engine.dialect.name == "postgresql":
-            return {"hold_time": None}
+            return {"now": None}
         clock = self._clock
-        return {"hold_time": clock.look() if isinstance(clock, BootClock) else datetime.now(UTC)}
+        return {"now": clock.look() if isinstance(clock, BootClock) else datetime.now(UTC)}
 
     def _rows(self, statement: Select[Any], **parameters: object) -> Sequence[AnyRow]:
         with read_errors_translated(), self._reader.connect() as connection:
@@ -384,9 +405,12 @@ def _count(listing: Select[Any]) -> FromClause:
     return counted.subquery("listing")
 
 
+def _if_to_come(expected_at: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((expected_at > _NOW, expected_at))
+
+
 def _reserved(level: Any) -> ColumnElement[int]:
     """What is reserved, without what expired holds still have."""
-    now = func.coalesce(bindparam("hold_time", type_=TIMESTAMP), func.current_timestamp())
     expired = (
         select(func.coalesce(func.sum(order_lines.c.quantity - order_lines.c.cancelled), 0))
         .join(
@@ -396,10 +420,10 @@ def _reserved(level: Any) -> ColumnElement[int]:
                 hold_lines.c.product_id == order_lines.c.product_id,
             ),
         )
-        .where(order_lines.c.product_id == level.product_id, hold_lines.c.expires_at <= now)
+        .where(order_lines.c.product_id == level.product_id, hold_lines.c.expires_at <= _NOW)
         .scalar_subquery()
     )
-    is_due = level.holds_expire_at <= now
+    is_due = level.holds_expire_at <= _NOW
     reserved: ColumnElement[int] = level.reserved
     return reserved - case((is_due, cast(expired, BigInteger)), else_=0)
 
@@ -453,4 +477,5 @@ def _vendor_stock_level(row: AnyRow) -> VendorStockLevel:
         reported=row.reported,
         stale=row.stale,
         as_of=row.stated_at or row.reported_at,
+        expected_at=row.expected,
     )

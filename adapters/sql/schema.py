@@ -181,6 +181,8 @@ vendor_stock = Table(
     Column("stale", Boolean, nullable=False, server_default=false()),
     # What the vendor says the row is of; null where it says nothing.
     Column("stated_at", TIMESTAMP),
+    # When the vendor expects more, perhaps past by now; null where it does not say.
+    Column("expected_at", TIMESTAMP),
     # In this order for the products of one vendor; the vendors of one product have the index below.
     PrimaryKeyConstraint("vendor_id", "product_id"),
     CheckConstraint("available >= 0", name="available_not_negative"),

@@ -41,6 +41,7 @@ from ...domain.stock import (
 from ...domain.vendor_sync import NEVER, Quarantine, ReportState, StockAdjustment
 from .balances import stock_checks, stock_discrepancies
 from .bulk import bulk_keys, bulk_rows, upsert
+from .expectations import earliest_expected
 from .schema import (
     TEXT_ID,
     TIMESTAMP,
@@ -91,10 +92,16 @@ class StockStatements:
             .where(
                 vendor_stock.c.vendor_id == bindparam("vendor_id"),
                 vendor_stock.c.product_id > bindparam("after"),
-                vendor_stock.c.reported > 0,
+                or_(vendor_stock.c.reported > 0, vendor_stock.c.expected_at.is_not(None)),
             )
             .order_by(vendor_stock.c.product_id)
             .limit(bindparam("limit", type_=BigInteger))
+        )
+        self.expected = (
+            earliest_expected(bindparam("now", type_=TIMESTAMP))
+            .add_columns(vendor_stock.c.product_id)
+            .where(self.ids.contain(vendor_stock.c.product_id))
+            .group_by(vendor_stock.c.product_id)
         )
         self._build_waiting()
         self._build_highest(dialect)
@@ -220,7 +227,15 @@ class StockStatements:
             index_elements=["product_id", "vendor_id"],
             set_={
                 name: put.excluded[name]
-                for name in ("available", "reported", "allocated", "counted", "stale", "stated_at")
+                for name in (
+                    "available",
+                    "reported",
+                    "allocated",
+                    "counted",
+                    "stale",
+                    "stated_at",
+                    "expected_at",
+                )
             },
         )
         columns = [c for c in stock_adjustments.c if c.name != "id"]
@@ -567,6 +582,13 @@ class SqlStock:
         rows = self._transaction.fetch_all(self._statements.products_of, parameters)
         return [product_id for (product_id,) in rows]
 
+    def expected(self, product_ids: Collection[str], now: datetime) -> Mapping[str, datetime]:
+        """By the index on the vendors of a product."""
+        statements = self._statements
+        parameters = statements.ids.bind(product_ids) | {"now": now}
+        rows = self._transaction.fetch_all(statements.expected, parameters)
+        return {product_id: at for at, product_id in rows}
+
     def reported_units(self, vendor_id: str) -> int:
         """Summed up by the database."""
         rows = self._transaction.fetch_all(
@@ -698,6 +720,17 @@ def _levels(rows: Iterable[Sequence[Any]]) -> list[VendorStock]:
             counted=counted,
             stale=bool(stale),
             stated_at=stated_at,
+            expected_at=expected_at,
         )
-        for product_id, vendor_id, available, reported, allocated, counted, stale, stated_at in rows
+        for (
+            product_id,
+            vendor_id,
+            available,
+            reported,
+            allocated,
+            counted,
+            stale,
+            stated_at,
+            expected_at,
+        ) in rows
     ]

@@ -76,6 +76,7 @@ _FIELDS = {
     "items",
     "as_of",
     "acked_through",
+    "expected_at",
     "next_page",
 }
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

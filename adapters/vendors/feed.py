@@ -91,6 +91,8 @@ class FeedFormat:
     as_of: str | None = attrs.field(default=None, validator=_place_if_any)
     # The `sequence` of the last of our allocations that a row has counted.
     acked_through: str | None = attrs.field(default=None, validator=_place_if_any)
+    # When the vendor expects more of a row's product.
+    expected_at: str | None = attrs.field(default=None, validator=_place_if_any)
     # The address of the next page, missing on the last; None where there is but one.
     next_page: str | None = attrs.field(default=None, validator=_place_if_any)
     # None: as the bytes look.
@@ -127,7 +129,7 @@ class FeedFormat:
     def wanted(self) -> list[str]:
         """The columns without which a CSV feed cannot be read."""
         places = [self.product_id, *self.quantity, *self.where, *self.sellable_when]
-        return [*places, *filter(None, (self.as_of, self.acked_through))]
+        return [*places, *filter(None, (self.as_of, self.acked_through, self.expected_at))]
 
 
 @attrs.frozen(kw_only=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, tzinfo
 from operator import itemgetter
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import attrs
 
 from ...domain.errors import InvalidValue, Rejection
-from ...domain.stock_updates import StockUpdate
+from ...domain.stock_updates import UNSAID, StockUpdate
 from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY, check_id, clean_id, sanitize
 from ...domain.vendor_sync import StockReport
 from .quantities import Units
@@ -103,6 +102,7 @@ class FeedRows:
                 change=max(-MAX_QUANTITY, min(int(row.units), MAX_QUANTITY)),
                 as_of=row.as_of,
                 acked_through=row.acked_through,
+                expected_at=UNSAID if row.expected_at is None else row.expected_at,
             )
             for row in self._spool.rows()
         )
@@ -184,6 +184,7 @@ class FeedRows:
             self._name(record),
             as_of,
             self._acked_through(record),
+            self._expected_at(record),
         )
 
     def _units(self, record: Record) -> Units | None:
@@ -222,6 +223,13 @@ class FeedRows:
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
             raise _bad(place, "must be a whole number from 0 up", value)
         return value
+
+    def _expected_at(self, record: Record) -> datetime | None:
+        place = self._format.expected_at
+        value = None if place is None else record.first(place)
+        if place is None or value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        return day_or_moment(value, place, self._format.timezone)
 
     def _merged(self, rows: Sequence[Row]) -> Row | None:
         """One row for several of the same product; None where they are at odds."""
@@ -270,12 +278,14 @@ def _added(one: Row, other: Row, least: int | None) -> Row:
     """Two rows as one. Of each no less than `least` counts."""
     dates = [row.as_of for row in (one, other) if row.as_of is not None]
     acked = [row.acked_through for row in (one, other) if row.acked_through is not None]
+    expected = [row.expected_at for row in (one, other) if row.expected_at is not None]
     return attrs.evolve(
         one,
         units=sum(row.units if least is None else max(row.units, least) for row in (one, other)),
         name=one.name or other.name,
         as_of=min(dates, default=None),
         acked_through=min(acked, default=None),
+        expected_at=min(expected, default=None),
     )
 
 
@@ -286,10 +296,21 @@ def value_text(value: object) -> str:
     return str(value).strip()
 
 
-def moment(value: object, place: str, timezone: ZoneInfo | None) -> datetime:
+def day_or_moment(value: object, place: str, timezone: tzinfo | None) -> datetime:
+    """A moment in ISO 8601, or a day, which means its last second; raises InvalidValue."""
+    try:
+        day = date.fromisoformat(value.strip()) if isinstance(value, str) else None
+    except ValueError:
+        day = None
+    if day is None:
+        return moment(value, place, timezone, "a date, or a moment")
+    return moment(f"{day}T23:59:59", place, timezone or UTC)
+
+
+def moment(value: object, place: str, timezone: tzinfo | None, what: str = "a moment") -> datetime:
     """A moment in ISO 8601; raises InvalidValue."""
     zone = "" if timezone else " with a UTC offset"
-    expected = f"must be a moment in ISO 8601{zone}, but is {show(value)}"
+    expected = f"must be {what} in ISO 8601{zone}, but is {show(value)}"
     try:
         timestamp = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
         if timestamp is not None and timestamp.tzinfo is None and timezone is not None:

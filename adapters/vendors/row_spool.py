@@ -17,10 +17,14 @@ from ...domain.vendor_sync import StockReport
 from .quantities import Units
 
 _BATCH = 1000
-_COLUMNS = "sequence, product_id, page, number, unit, units, quantity, name, as_of, acked_through"
-_REPORTS = "SELECT product_id, name, quantity, as_of, acked_through FROM rows ORDER BY "
+_COLUMNS = (
+    "sequence, product_id, page, number, unit, units, quantity, name, as_of, acked_through,"
+    " expected_at"
+)
+_REPORTED = "product_id, name, quantity, as_of, acked_through, expected_at"
+_REPORTS = f"SELECT {_REPORTED} FROM rows ORDER BY "  # noqa: S608
 _TWICE = "SELECT product_id FROM rows GROUP BY product_id HAVING count(*) > 1"
-_INSERT = f"INSERT INTO rows ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_INSERT = f"INSERT INTO rows ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 
 @attrs.frozen
@@ -37,6 +41,7 @@ class Row:
     name: str | None
     as_of: datetime | None
     acked_through: int | None
+    expected_at: datetime | None
 
     @property
     def quantity(self) -> int:
@@ -116,13 +121,15 @@ class RowSpool:
         return map(_from_columns, self._db.execute(query))
 
     def _reports(self, order: str) -> Iterator[StockReport]:
-        for product_id, name, quantity, as_of, acked_through in self._db.execute(_REPORTS + order):
+        rows = self._db.execute(_REPORTS + order)
+        for product_id, name, quantity, as_of, acked_through, expected_at in rows:
             yield StockReport(
                 product_id=product_id,
                 name=name,
                 quantity=quantity,
                 as_of=_moment(as_of),
                 acked_through=acked_through,
+                expected_at=_moment(expected_at),
             )
 
     # A collection of reports, by product.
@@ -156,11 +163,13 @@ def _to_columns(row: Row) -> tuple[Any, ...]:
         row.name,
         None if row.as_of is None else row.as_of.isoformat(),
         row.acked_through,
+        None if row.expected_at is None else row.expected_at.isoformat(),
     )
 
 
 def _from_columns(columns: Sequence[Any]) -> Row:
-    sequence, product_id, page, number, unit, units, _, name, as_of, acked_through = columns
+    sequence, product_id, page, number, unit, units, _, name, as_of, *more = columns
+    acked_through, expected_at = more
     return Row(
         sequence,
         product_id,
@@ -171,6 +180,7 @@ def _from_columns(columns: Sequence[Any]) -> Row:
         name,
         _moment(as_of),
         acked_through,
+        _moment(expected_at),
     )
 
 

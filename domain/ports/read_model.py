@@ -57,6 +57,8 @@ class VendorStockLevel:
     reported: int
     stale: bool
     as_of: datetime
+    # When the vendor expects more, if it says so and that is still to come.
+    expected_at: datetime | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -172,7 +174,10 @@ class ReadModel(Protocol):
         """What was left out of a vendor's last report, in its order."""
 
     def order(self, order_id: UUID) -> Order | None:
-        """One order; its allocations by product id, then vendor id."""
+        """One order; its allocations by product id, then vendor id.
+
+        Lines that wait say when more is expected, as vendors see it now (`expected` of the stock).
+        """
 
     def orders(self, offset: int, limit: int, wanted: OrderFilter = OrderFilter()) -> Page[Order]:
         """Orders, newest first (by id, which is a UUIDv7)."""

@@ -94,7 +94,17 @@ class StockRepository(Protocol):
         """
 
     def products_of(self, vendor_id: str, after: str, limit: int) -> list[str]:
-        """So many products, by id after this one, of which it last reported more than nothing."""
+        """So many products, by id after this one, of which it last reported more than nothing.
+
+        Or of which it said when it expects more.
+        """
+
+    def expected(self, product_ids: Collection[str], now: datetime) -> Mapping[str, datetime]:
+        """When more of these products is expected, not locked; those without a time are left out.
+
+        The earliest time after `now` of all vendors that are enabled and neither stale nor in
+        quarantine.
+        """
 
     def accept_report(
         self, vendor: Vendor, as_of: datetime, now: datetime, max_age: timedelta | None = None

@@ -155,6 +155,11 @@ class PlaceOrders:
         earlier = _earlier(uow, commands, recheck)
         batch = _Batch(now, hold_time or now, Reservations(stock), earlier)
         outcomes = [batch.place(command) for command in commands]
+        waiting = [x for x in batch.accepted if x.status is OrderStatus.BACKORDERED]
+        if waiting:
+            told = _with_expectations(uow, waiting, now)
+            batch.accepted = [told.get(x.id, x) for x in batch.accepted]
+            outcomes = [told.get(x.id, x) if isinstance(x, Order) else x for x in outcomes]
         if batch.accepted:
             uow.orders.add(batch.accepted)
             change_stock(uow, stock, batch.reservations.changes(), now)
@@ -248,6 +253,15 @@ def _first_status(command: PlaceOrder, lines: Sequence[OrderLine]) -> OrderStatu
         return OrderStatus.HELD
     waits = any(line.backordered for line in lines)
     return OrderStatus.BACKORDERED if waits else OrderStatus.RESERVED
+
+
+def _with_expectations(
+    uow: UnitOfWork, waiting: Sequence[Order], now: datetime
+) -> dict[UUID, Order]:
+    """By id, the orders with when vendors expect what they wait for."""
+    product_ids = {line.product_id for x in waiting for line in x.lines if line.backordered}
+    expected = uow.stock.expected(product_ids, now)
+    return {order.id: order.expecting(expected) for order in waiting}
 
 
 def _earlier(uow: UnitOfWork, commands: Sequence[PlaceOrder], recheck: bool) -> list[Order]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from flask import Response
 from werkzeug.exceptions import NotFound
 
 from ...domain.errors import OrderRefused, UnknownProducts
-from ...domain.order import Order
+from ...domain.order import Order, OrderLine
 from ...domain.ports.read_model import OrderFilter
 from ...domain.values import timestamp_text
 from . import problems, refusals
@@ -146,16 +147,7 @@ def order_document(order: Order) -> dict[str, Any]:
     return {
         "id": str(order.id),
         "status": order.status.value,
-        "lines": [
-            {
-                "product_id": line.product_id,
-                "quantity": line.quantity,
-                "cancelled": line.cancelled,
-                "backordered": line.backordered,
-                "allocations": allocations.get(line.product_id, []),
-            }
-            for line in order.lines
-        ],
+        "lines": [_line_document(line, allocations) for line in order.lines],
         "failure": order.failure,
         "reference": order.reference,
         "expires_at": None if order.expires_at is None else timestamp_text(order.expires_at),
@@ -163,3 +155,18 @@ def order_document(order: Order) -> dict[str, Any]:
         "created_at": timestamp_text(order.created_at),
         "updated_at": timestamp_text(order.updated_at),
     }
+
+
+def _line_document(
+    line: OrderLine, allocations: Mapping[str, list[dict[str, Any]]]
+) -> dict[str, Any]:
+    document = {
+        "product_id": line.product_id,
+        "quantity": line.quantity,
+        "cancelled": line.cancelled,
+        "backordered": line.backordered,
+        "allocations": allocations.get(line.product_id, []),
+    }
+    if line.expected_at is not None:
+        document["expected_at"] = timestamp_text(line.expected_at)
+    return document

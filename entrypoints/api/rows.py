@@ -10,6 +10,10 @@ from ...domain.errors import InvalidValue
 
 T = TypeVar("T")
 
+_MOMENTS = {"as_of", "expected_at"}
+# Where null says something.
+_NULLABLE = {"expected_at"}
+
 
 def parse_row(  # noqa: PLR0917 - a call for each kind of row
     row: Any,
@@ -28,11 +32,11 @@ def parse_row(  # noqa: PLR0917 - a call for each kind of row
     wrong |= {f"{place}.{key}": ["is required"] for key in required if key not in row}
     given = {fields[key]: value for key, value in row.items() if key in fields}
     for key, name in fields.items():
-        if name in given and given[name] is None:
+        if name in given and given[name] is None and name not in _NULLABLE:
             wrong[f"{place}.{key}"] = ["must not be null"]
         elif name in given:
             try:
-                given[name] = _moment(given[name]) if name == "as_of" else given[name]
+                given[name] = _moment(given[name], name) if name in _MOMENTS else given[name]
                 # Each alone, so that one wrong field does not hide another.
                 make(**(dict(valid) | {name: given[name]}))
             except InvalidValue as error:
@@ -43,8 +47,8 @@ def parse_row(  # noqa: PLR0917 - a call for each kind of row
     return make(**given)
 
 
-def _moment(value: object) -> object:
+def _moment(value: object, name: str) -> object:
     try:
         return datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError as error:
-        raise InvalidValue("as_of", "must be a moment with a UTC offset") from error
+        raise InvalidValue(name, "must be a moment with a UTC offset") from error

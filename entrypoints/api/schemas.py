@@ -246,6 +246,11 @@ class VendorShareSchema(Schema):
         required=True, metadata={"description": "Whether the vendor has been silent for too long."}
     )
     as_of = Timestamp(required=True)
+    expected_at = Timestamp(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When the vendor expects more, if it says so."},
+    )
 
 
 class ProductStockSchema(StockLevelSchema):
@@ -295,6 +300,12 @@ class OrderedLineSchema(Schema):
     backordered = fields.Integer(
         required=True,
         metadata={"minimum": 0, "description": "Of these units, those that the order waits for."},
+    )
+    expected_at = Timestamp(
+        metadata={
+            "description": "Of a line that waits: when a vendor expects more of the product, the "
+            "earliest time to come. Missing where none says so."
+        },
     )
     allocations = fields.List(fields.Nested(AllocationSchema), required=True)
 

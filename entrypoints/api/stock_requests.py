@@ -24,6 +24,7 @@ _FIELDS = {
     "quantity": "quantity",
     "as_of": "as_of",
     "sequence": "acked_through",
+    "expected_at": "expected_at",
 }
 _UPDATE_FIELDS = _FIELDS | {"change": "change", "expected": "expected"}
 _UNITS = {"type": "integer", "minimum": 0, "maximum": MAX_QUANTITY}
@@ -47,6 +48,12 @@ _PROPERTIES: dict[str, Any] = {
         "description": "Of the last of our allocations that the quantity has counted, as it stands "
         "in the order.",
     },
+    "expected_at": {
+        "type": "string",
+        "format": "date-time",
+        "nullable": True,
+        "description": "When the vendor expects more of it; null: it does not.",
+    },
 }
 _EXPECTED = {
     **_UNITS,
@@ -63,7 +70,7 @@ REQUEST_BODY = _body(
     {
         "type": "array",
         "description": "What is not named, the vendor does not have. Rows of one product say the "
-        "same.",
+        "same. Without `expected_at`, no more is expected.",
         "maxItems": MAX_ROWS,
         "items": {
             "type": "object",
@@ -77,8 +84,8 @@ REQUEST_BODY = _body(
 UPDATES_BODY = _body(
     {
         "type": "array",
-        "description": "What is not named stays. A change needs an Idempotency-Key, or what is "
-        "expected: else repeating the request would change it again.",
+        "description": "What is not named stays, `expected_at` too. A change needs an "
+        "Idempotency-Key, or what is expected: else repeating the request would change it again.",
         "minItems": 1,
         "maxItems": MAX_UPDATES,
         "items": {

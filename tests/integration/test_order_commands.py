@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from service import Service, eventually, stop
@@ -78,6 +79,30 @@ def test_a_hold_from_its_placing_to_its_order(service: Service) -> None:
     other = json.loads(service.call("hold", "place", "tea=6", "--json").stdout)
     assert "cancelled" in service.call("hold", "release", other["id"]).stdout
     assert "must be from 1 to" in service.call("hold", "place", "tea=1", "--seconds", "0").stderr
+    service.verify()
+
+
+def test_an_order_that_waits_says_when_more_is_expected(service: Service) -> None:
+    api = service.start("api")
+    service.wait_until_ready()
+    stock = f"{service.api}/vendor/acme/stock"
+    row = {"product_id": "cup", "quantity": 3, "expected_at": "2100-01-01T00:00:00Z"}
+    assert httpx.patch(stock, json=[row]).status_code == httpx.codes.OK
+    wanted = {"product_id": "cup", "quantity": 5, "on_shortage": "backorder"}
+    order = httpx.post(f"{service.api}/order", json=wanted).json()
+    expected = "2100-01-01T00:00:00.000000+00:00"
+    assert order["lines"][0]["expected_at"] == expected
+    assert service.get(f"/order/{order['id']}")["lines"] == order["lines"]
+    shown = service.call("order", "show", order["id"]).stdout
+    assert f"cup: 5, waits for 2, more expected {expected}" in shown
+    assert f"more expected {expected}" in service.call("stock", "show", "cup").stdout
+    came = [{"product_id": "tea", "quantity": 10}, {"product_id": "cup", "quantity": 9}]
+    assert httpx.put(stock, json=came).status_code == httpx.codes.OK
+    path = f"/order/{order['id']}"
+    eventually(lambda: service.get(path)["lines"][0]["backordered"] == 0)
+    assert "expected_at" not in service.get(path)["lines"][0]
+    assert service.get("/vendor-stock", product_id="cup")[0]["expected_at"] is None
+    assert stop(api) == 0
     service.verify()
 
 

@@ -16,7 +16,8 @@ import yaml
 from order_aggregator.adapters.cloud_events import cloud_events
 from order_aggregator.domain import events
 from order_aggregator.domain.order import CHANGED, OnShortage, OrderLine, OrderStatus
-from order_aggregator.domain.stock import ProductLimits
+from order_aggregator.domain.stock import ProductLimits, Vendor
+from order_aggregator.domain.stock_updates import StockUpdate
 from order_aggregator.domain.use_cases.cancel_orders import CancelOrder
 from order_aggregator.testing.shop import SAME_CLOCK, Feed, Shop, next_order_id, snapshot, wish
 
@@ -116,6 +117,9 @@ def _trade_orders(shop: Shop) -> None:
 
 def _trade_backorders(shop: Shop) -> None:
     shop.sync("acme", {"apple": 10, "fig": 1})
+    more = StockUpdate(product_id="fig", quantity=1, expected_at=shop.clock.now() + HOUR)
+    acme = Vendor(id="acme", name="Acme")
+    shop.update_vendor_stock(acme, SAME_CLOCK, [more], lambda _: "")
     waiting = attrs.evolve(wish(fig=2), on_shortage=OnShortage.BACKORDER)
     shop.place(waiting)
     shop.sync("acme", {"apple": 10, "fig": 5})

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import attrs
 import pytest
 from sqlalchemy import Dialect, Engine, event, text
 
 from order_aggregator.adapters.sql import SqlStorage, connection
 from order_aggregator.adapters.sql.connection import Step, compile_for_driver
-from order_aggregator.domain.order import Order
+from order_aggregator.domain.order import OnShortage, Order, OrderStatus
+from order_aggregator.domain.stock import ProductLimits
 from order_aggregator.testing.shop import Shop, next_order_id, wish
 from order_aggregator.testing.shop_work import NOW
 
@@ -78,6 +80,19 @@ def test_a_batch_of_any_size_takes_as_few_statements(
     assert (len(placing), len(fulfilling)) == (7, 9)
 
 
+def test_only_orders_that_wait_ask_when_more_is_expected(engine: Engine, shop: Shop) -> None:
+    counts = []
+    for units, status in ((1, OrderStatus.RESERVED), (10**6, OrderStatus.BACKORDERED)):
+        shop.set_product("p001", None, ProductLimits(backorder_limit=10**9))
+        command = attrs.evolve(wish(p001=units), on_shortage=OnShortage.BACKORDER)
+        with recorded(engine) as statements:
+            [order] = shop.place(command)
+        assert isinstance(order, Order)
+        assert order.status is status
+        counts.append(sum("expected_at" in sql for sql, _ in statements))
+    assert counts == [0, 1]
+
+
 def test_a_report_of_any_size_takes_as_few_statements(engine: Engine, shop: Shop) -> None:
     counts = []
     for products in (1, 200):
@@ -103,6 +118,10 @@ def everyday(shop: Shop) -> None:
         shop.sync("acme", PRODUCTS)
         shop.resend_orders()
         shop.storage.read_model.order(orders[0].id)
+        waits = attrs.evolve(wish(p003=10**6), on_shortage=OnShortage.BACKORDER)
+        shop.place(waits)
+        shop.storage.read_model.order(waits.order_id)
+        shop.cancel(waits.order_id)
 
 
 def placed_again(shop: Shop) -> list[Order]:

@@ -133,6 +133,8 @@ _APPLE = "Apple"
         ({"quantity": 4}, _level(5, 5), _APPLE, False),
         ({"quantity": 5, "name": "Pomme"}, _level(5, 5), _APPLE, False),
         ({"quantity": 5, "as_of": NOW}, _level(5, 5), _APPLE, False),
+        ({"quantity": 5, "expected_at": NOW}, _level(5, 5), _APPLE, False),
+        ({"quantity": 5}, attrs.evolve(_level(5, 5), expected_at=NOW), _APPLE, False),
         ({"quantity": 5}, attrs.evolve(_level(5, 5), stale=True), _APPLE, False),
         ({"quantity": 0}, None, _APPLE, False),
         ({"quantity": 5}, _level(5, 5), None, False),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import attrs
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from order_aggregator.adapters.vendors.feed import FeedFormat, FeedReader
 from order_aggregator.domain.errors import InvalidSnapshot, InvalidValue
 from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.stock_updates import UNSAID, StockUpdates
 from order_aggregator.domain.vendor_sync import Snapshot, StockReport
 from order_aggregator.testing.shop import whole
 
@@ -362,6 +364,53 @@ class TestCsv:
         body = b"product_id,quantity,at\na,1,2026-01-01T00:00:00Z\nb,1,\n"
         [rejection] = _read(body, feed_format).rejections
         assert str(rejection).startswith("line 3, at: must be a moment")
+
+    def test_when_more_is_expected(self) -> None:
+        feed_format = FeedFormat(kind="csv", expected_at="eta")
+        body = (
+            b"product_id,quantity,eta\na,1,2026-01-01T02:00:00+01:00\nb,1,2026-01-01\nc,1, \n"
+            b"d,1,2026-01-01T01:00:00\ne,1,soon\n"
+        )
+        snapshot = _read(body, feed_format)
+        end_of_day = NEW_YEAR + timedelta(hours=23, minutes=59, seconds=59)
+        assert {report.product_id: report.expected_at for report in snapshot.reports} == {
+            "a": NEW_YEAR + timedelta(hours=1),
+            "b": end_of_day,
+            "c": None,
+        }
+        problem = "eta: must be a date, or a moment in ISO 8601 with a UTC offset, but is"
+        assert [str(rejection) for rejection in snapshot.rejections] == [
+            f"line 5, {problem} '2026-01-01T01:00:00'",
+            f"line 6, {problem} 'soon'",
+        ]
+        assert "column 'eta'" in _problem(b"product_id,quantity\n", feed_format)
+
+    def test_a_day_ends_where_the_vendor_is(self) -> None:
+        feed_format = FeedFormat(kind="csv", expected_at="eta", timezone=ZoneInfo("Asia/Tokyo"))
+        body = b"product_id,quantity,eta\na,1,2026-01-01\nb,1,2026-01-01T09:00\n"
+        snapshot = _read(body, feed_format)
+        assert [report.expected_at for report in snapshot.reports] == [
+            NEW_YEAR + timedelta(hours=14, minutes=59, seconds=59),
+            NEW_YEAR,
+        ]
+
+    def test_of_rows_that_are_added_up_the_earliest_time_counts(self) -> None:
+        feed_format = FeedFormat(kind="csv", expected_at="eta", sum_rows=True)
+        body = (
+            b"product_id,quantity,eta\na,1,2026-01-01T01:00:00Z\na,2,\na,3,2026-01-01T00:00:00Z\n"
+        )
+        [report] = _read(body, feed_format).reports
+        assert (report.quantity, report.expected_at) == (6, NEW_YEAR)
+
+    def test_a_change_without_a_time_leaves_what_is_expected(self) -> None:
+        feed_format = FeedFormat(kind="csv", expected_at="eta", changes=True)
+        reader = FeedReader(feed_format, VENDOR)
+        with reader.read(BytesIO(b"product_id,quantity,eta\na,1,\nb,-1,2026-01-01T00:00:00Z\n")):
+            pass
+        assert reader.finish()
+        report = reader.report(None, "")
+        assert isinstance(report, StockUpdates)
+        assert [update.expected_at for update in report.updates] == [UNSAID, NEW_YEAR]
 
 
 class TestBadRows:

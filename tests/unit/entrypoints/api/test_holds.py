@@ -90,6 +90,31 @@ def test_what_becomes_of_an_order_for_too_much_is_said(
     assert waits == (0 if on_shortage == "partial" else 5)
 
 
+def test_an_order_that_waits_says_when_more_is_expected(api: ApiUnderTest) -> None:
+    def told(expected_at: str | None) -> None:
+        row = {"product_id": "BOLT", "quantity": 5, "expected_at": expected_at}
+        assert api.client.patch("/v1/api/vendor/bits/co/stock", json=[row]).status_code == 200
+
+    soon, later = (f"2030-01-0{day}T00:00:00.000000+00:00" for day in (1, 2))
+    told(soon)
+    wanted = {
+        "on_shortage": "backorder",
+        "lines": [{"product_id": "BOLT", "quantity": 16}, {"product_id": "NUT", "quantity": 1}],
+    }
+    answer = api.order(wanted, key="k")
+    bolt, nut = answer.get_json()["lines"]
+    assert (bolt["expected_at"], "expected_at" in nut) == (soon, False)
+    told(later)
+    assert api.order(wanted, key="k").data == answer.data
+    order_id = answer.get_json()["id"]
+    [listed] = api.get("/order").get_json()
+    shown = api.get(f"/order/{order_id}").get_json()
+    assert [line.get("expected_at") for line in shown["lines"]] == [later, None]
+    assert listed == shown
+    told(None)
+    assert "expected_at" not in api.get(f"/order/{order_id}").get_json()["lines"][0]
+
+
 def test_a_way_of_being_short_that_is_unknown_is_refused(api: ApiUnderTest) -> None:
     answer = api.order({"product_id": "BOLT", "quantity": 1, "on_shortage": "wait"})
     assert answer.get_json()["errors"] == {

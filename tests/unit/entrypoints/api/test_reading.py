@@ -52,6 +52,7 @@ def test_one_products_stock_names_its_vendors(api: ApiUnderTest, product_id: str
         "available": level["on_hand"] if product_id != "BOLT" else 10,
         "stale": False,
         "as_of": NEW_YEAR,
+        "expected_at": None,
     }
 
 
@@ -84,6 +85,7 @@ def test_vendor_stock_is_listed_and_filtered(api: ApiUnderTest) -> None:
         "reported": 5,
         "stale": False,
         "as_of": NEW_YEAR,
+        "expected_at": None,
     }
     assert api.get("/vendor-stock", vendor_id="bits/co").get_json() == [levels[3]]
     assert len(api.get("/vendor-stock", product_id="BOLT").get_json()) == 2

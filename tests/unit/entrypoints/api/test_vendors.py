@@ -186,8 +186,11 @@ def test_a_vendor_of_which_nobody_has_heard_is_not_found(api: ApiUnderTest) -> N
             },
         ),
         (
-            [{"product_id": "a", "quantity": 1, "as_of": "soon"}],
-            {"0.as_of": ["must be a moment with a UTC offset"]},
+            [{"product_id": "a", "quantity": 1, "as_of": "soon", "expected_at": "2026-01-01"}],
+            {
+                "0.as_of": ["must be a moment with a UTC offset"],
+                "0.expected_at": ["must be a moment with a UTC offset"],
+            },
         ),
     ],
 )
@@ -218,6 +221,30 @@ def test_a_vendor_tells_of_single_products(api: ApiUnderTest) -> None:
     ]
     assert "Idempotent-Replayed" not in answer.headers
     assert api.shop.vendor_units("BOLT") == {"acme": 10, "bits/co": 7}
+
+
+def _expected(api: ApiUnderTest) -> list[str | None]:
+    """When acme and bits/co expect more bolts."""
+    vendors = api.get("/stock/BOLT").get_json()["vendors"]
+    assert [level["expected_at"] for level in vendors] == [
+        level["expected_at"] for level in api.get("/vendor-stock", product_id="BOLT").get_json()
+    ]
+    return [level["expected_at"] for level in vendors]
+
+
+def test_a_vendor_says_when_it_expects_more(api: ApiUnderTest) -> None:
+    api.shop.pass_time(minutes=1)
+    told = {"product_id": "BOLT", "quantity": 5, "expected_at": "2030-01-01T01:00:00+01:00"}
+    assert _put(api, "bits/co", [told]).status_code == 200
+    shown = "2030-01-01T00:00:00.000000+00:00"
+    assert _expected(api) == [None, shown]
+    assert _patch(api, {"product_id": "BOLT", "quantity": 4}).status_code == 200
+    assert _expected(api) == [None, shown]
+    assert _patch(api, told | {"expected_at": None}).status_code == 200
+    assert _expected(api) == [None, None]
+    _patch(api, told)
+    assert _put(api, "bits/co", [told | {"expected_at": None}]).status_code == 200
+    assert _expected(api) == [None, None]
 
 
 def test_a_change_is_made_once_however_often_it_is_told(api: ApiUnderTest) -> None:
@@ -276,6 +303,14 @@ def test_another_figure_than_the_writer_believes_is_told(api: ApiUnderTest) -> N
             },
         ),
         ({"product_id": "BOLT", "quantity": None}, {"0.quantity": ["must not be null"]}),
+        (
+            {"product_id": "BOLT", "quantity": 1, "expected_at": "soon"},
+            {"0.expected_at": ["must be a moment with a UTC offset"]},
+        ),
+        (
+            {"product_id": "BOLT", "quantity": 1, "expected_at": 5},
+            {"0.expected_at": ["must be a moment with a UTC offset"]},
+        ),
         (5, {"0": ["must be an object"]}),
     ],
 )

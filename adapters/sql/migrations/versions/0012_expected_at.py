@@ -1,0 +1,13 @@
+"""When vendors expect more stock."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+
+TIMESTAMP = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
+
+
+def upgrade() -> None:
+    op.add_column("vendor_stock", sa.Column("expected_at", TIMESTAMP))
