@@ -50,7 +50,7 @@ from .errors import read_errors_translated
 from .event_lines import decode_events
 from .expectations import earliest_expected
 from .movements import movements
-from .order_repository import (
+from .order_rows import (
     LINE_COLUMNS,
     ORDER_COLUMNS,
     orders_from,

@@ -11,9 +11,11 @@ from sqlalchemy import Connection, Engine
 from .claim_cursor import ClaimCursor
 from .event_log import EventStatements, SqlEventLog
 from .idempotency_keys import KeyStatements, SqlIdempotencyKeys
-from .order_repository import OrderStatements, SqlOrders
+from .order_repository import SqlOrders
+from .order_statements import OrderStatements
 from .outbox import OutboxStatements, SqlOutbox
-from .stock_repository import SqlStock, StockStatements
+from .stock_repository import SqlStock
+from .stock_statements import StockStatements
 from .transaction import Transaction
 from .vendor_directory import DirectoryStatements, SqlVendorDirectory
 from .webhooks import SqlWebhooks, WebhookStatements
