@@ -22,10 +22,11 @@ def running(service: Service) -> Service:
     return service
 
 
-def _at_once(url: str, body: object, key: str) -> list[httpx.Response]:
+def _at_once(url: str, body: object, key: str, method: str = "POST") -> list[httpx.Response]:
     def ask(_number: int) -> httpx.Response:
         # A connection of its own, so that both processes are asked.
-        return httpx.post(url, json=body, headers={"Idempotency-Key": key}, timeout=30)
+        headers = {"Idempotency-Key": key}
+        return httpx.request(method, url, json=body, headers=headers, timeout=30)
 
     with ThreadPoolExecutor(TIMES) as pool:
         return list(pool.map(ask, range(TIMES)))
@@ -58,3 +59,32 @@ def test_a_hundred_requests_at_once_with_one_key_have_one_effect(running: Servic
     assert len({answer.content for answer in answers}) == 1
     held = next(order for order in running.get("/order") if order["id"] == hold_id)
     assert held["lines"][0]["cancelled"] == 1
+
+
+def test_whatever_changes_something_is_done_once(running: Service) -> None:
+    product, vendor = (running.get(f"/{what}")[0] for what in ("stock", "vendor"))
+    hold = {"product_id": product["product_id"], "quantity": 1}
+    hold_id = httpx.post(f"{running.api}/hold", json=hold).json()["id"]
+    hook = {"url": "https://shop.example/hook"}
+    hook_id = httpx.post(f"{running.api}/webhook", json=hook).json()["id"]
+    calls = [
+        ("DELETE", f"/hold/{hold_id}", None),
+        ("PUT", f"/product/{product['product_id']}", {"low_at": 1}),
+        ("POST", "/webhook", hook),
+        ("POST", f"/webhook/{hook_id}/replay", {}),
+        ("DELETE", f"/webhook/{hook_id}", None),
+        ("POST", f"/vendor/{vendor['vendor_id']}/disable", None),
+        ("POST", f"/vendor/{vendor['vendor_id']}/enable", None),
+        ("POST", "/sync", None),
+    ]
+    for method, path, body in calls:
+        key = f"{method} {path}"
+        answers = _at_once(running.api + path, body, key, method)
+        assert {answer.is_success for answer in answers} == {True}, (key, answers)
+        assert len({answer.content for answer in answers}) == 1, key
+        replayed = [answer for answer in answers if "Idempotent-Replayed" in answer.headers]
+        assert len(replayed) == TIMES - 1, key
+        used = httpx.post(f"{running.api}/sync", headers={"Idempotency-Key": key})
+        is_same = (method, path) == ("POST", "/sync")
+        assert used.status_code == (200 if is_same else 422), key
+    assert len(running.get("/webhook")) == 1
