@@ -84,7 +84,10 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
         refused = [*refusals, METHOD_NOT_ALLOWED, UNEXPECTED]
         if method != "GET":
             prebuilt = True
-            documentation["parameters"] = [IDEMPOTENCY_KEY_HEADER]
+            documentation["parameters"] = [
+                IDEMPOTENCY_KEY_HEADER,
+                *documentation.get("parameters", []),
+            ]
             headers = {**(headers or {}), **REPLAYED_HEADER}
             if not any(isinstance(refusal, IdempotencyKeyReused) for refusal in refusals):
                 refused.append(REQUEST_KEY_REUSED)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
 from ...domain.errors import (
     Conflict,
@@ -77,19 +77,18 @@ def sync_all() -> Response:
 
 
 def _sync_all() -> str:
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    services = app_state().services
 
     def attempt(gateway: VendorGateway) -> dict[str, Any]:
         try:
-            with app.app_context():
-                result = app_state().services.vendor_actions.sync(gateway)
+            result = services.vendor_actions.sync(gateway)
             require_taken_in(result)
             return changes(result) | {"error": None}
         except REFUSED as error:
             return _failed(gateway.vendor.id, str(error))
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="sync") as pool:
-        attempts = list(pool.map(attempt, app_state().services.gateways.enabled().values()))
+        attempts = list(pool.map(attempt, services.gateways.enabled().values()))
     return json.dumps(SyncAttemptSchema(many=True).dump(attempts))
 
 

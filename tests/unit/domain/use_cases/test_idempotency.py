@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 import attrs
@@ -112,12 +112,13 @@ def test_the_steps_of_a_hold_are_tried_again(shop: Shop) -> None:
     hold = _hold(shop)
     crowded = Crowded(shop)
     actions = HoldActions(crowded, shop.clock, shop.shared_clock)
-    for step in (
+    cancel = CancelOrders(crowded, shop.clock).once
+    steps: list[Callable[[], Answer]] = [
         lambda: actions.extend(hold.id, timedelta(hours=1), _id, REQUEST),
         lambda: actions.order(hold.id, _id),
-        lambda: CancelOrders(crowded, shop.clock).once(CancelOrder(order_id=hold.id), _id, None),
-    ):
-        assert step().text == str(hold.id)
+        lambda: cancel(CancelOrder(order_id=hold.id), _id, None),
+    ]
+    assert {step().text for step in steps} == {str(hold.id)}
     assert actions.release(hold.id).text == ""
     assert crowded.opened == 20
 
