@@ -30,6 +30,7 @@ from .domain.ports.unit_of_work import UnitOfWorkFactory
 from .domain.ports.vendor_gateway import VendorGateway
 from .domain.use_cases.approve_report import ApproveReport
 from .domain.use_cases.cancel_orders import CancelOrders
+from .domain.use_cases.dead_letter_actions import DeadLetterActions
 from .domain.use_cases.declare_vendors import DeclareVendors, EnableVendor, PlanSync
 from .domain.use_cases.deliver_webhooks import DeliverWebhooks, FanOutEvents
 from .domain.use_cases.expire_holds import ExpireHolds
@@ -39,7 +40,7 @@ from .domain.use_cases.find_suspects import FindSuspects
 from .domain.use_cases.forget_events import ForgetEvents
 from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.hold_actions import HoldActions
-from .domain.use_cases.idempotency import ForgetKeys
+from .domain.use_cases.idempotency import CarryOutOnce, ForgetKeys
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.prune_orders import PruneOrders
@@ -47,12 +48,12 @@ from .domain.use_cases.publish_events import PublishEvents
 from .domain.use_cases.record_failures import RecordFailures
 from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.repair_balances import RepairBalances
-from .domain.use_cases.replace_vendor_stock import ReplaceVendorStock
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.retire_vendor import RetireVendor
 from .domain.use_cases.return_order import ReturnOrder
 from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.set_product import SetProduct
+from .domain.use_cases.sync_once import SyncOnce
 from .domain.use_cases.sync_vendor import SyncVendor
 from .domain.use_cases.update_vendor_stock import UpdateVendorStock
 from .domain.use_cases.vendor_actions import VendorActions
@@ -305,6 +306,8 @@ def _api(  # noqa: PLR0913 - its parts, by name
     vendor_actions: VendorActions,
     set_product: SetProduct,
     webhook_actions: WebhookActions,
+    dead_letter_actions: DeadLetterActions,
+    carry_out_once: CarryOutOnce,
     relay: Callable[..., Relay],
     scheduler: Scheduler | None = None,
 ) -> AbstractContextManager[Flask]:
@@ -321,11 +324,12 @@ def _api(  # noqa: PLR0913 - its parts, by name
         event_feed=storage.event_feed,
         place_orders=place_orders,
         gateways=gateways,
-        dead_letters=bus,
         order_actions=order_actions,
         vendor_actions=vendor_actions,
         set_product=set_product,
         webhook_actions=webhook_actions,
+        dead_letter_actions=dead_letter_actions,
+        carry_out_once=carry_out_once,
         new_order_id=uuid7,
         readiness_checks={"database": storage.read_model.ping, "broker": bus.ping},
         wake_relay=its_relay.wake,
@@ -369,8 +373,11 @@ class Container(containers.DeclarativeContainer):
     requeue_individually = providers.Singleton(RequeueIndividually, unit_of_work, clock)
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, shared_clock)
     withhold_stale_stock = providers.Singleton(WithholdStaleStock, unit_of_work, shared_clock)
-    approve_report = providers.Singleton(ApproveReport, unit_of_work)
-    retire_vendor = providers.Singleton(RetireVendor, unit_of_work, sync_vendor, read_model)
+    sync_once = providers.Singleton(SyncOnce, unit_of_work, shared_clock, sync_vendor)
+    approve_report = providers.Singleton(ApproveReport, unit_of_work, sync_once)
+    retire_vendor = providers.Singleton(
+        RetireVendor, unit_of_work, shared_clock, sync_vendor, read_model
+    )
     vendor_gateways = providers.Singleton(
         _vendor_gateways, settings, unit_of_work, gateways.provider
     )
@@ -378,17 +385,17 @@ class Container(containers.DeclarativeContainer):
     vendor_actions = providers.Singleton(
         VendorActions,
         sync=sync_vendor,
+        sync_once=sync_once,
         approve=approve_report,
         retire=retire_vendor,
-        replace_stock=providers.Singleton(
-            ReplaceVendorStock, unit_of_work, shared_clock, sync_vendor
-        ),
         update_stock=providers.Singleton(UpdateVendorStock, unit_of_work, shared_clock),
-        declare=providers.Singleton(DeclareVendors, unit_of_work),
-        enable=providers.Singleton(EnableVendor, unit_of_work),
+        declare=providers.Singleton(DeclareVendors, unit_of_work, shared_clock),
+        enable=providers.Singleton(EnableVendor, unit_of_work, shared_clock),
     )
     set_product = providers.Singleton(SetProduct, unit_of_work, clock)
     webhook_actions = providers.Singleton(_webhook_actions, settings, storage, shared_clock)
+    dead_letter_actions = providers.Singleton(DeadLetterActions, unit_of_work, shared_clock, bus)
+    carry_out_once = providers.Singleton(CarryOutOnce, unit_of_work, shared_clock)
     expire_holds = providers.Singleton(ExpireHolds, unit_of_work, clock, shared_clock)
     fill_backorders = providers.Singleton(FillBackorders, unit_of_work, clock)
     repair_balances = providers.Singleton(RepairBalances, ledger, unit_of_work, clock)
@@ -444,6 +451,8 @@ class Container(containers.DeclarativeContainer):
         vendor_actions=vendor_actions,
         set_product=set_product,
         webhook_actions=webhook_actions,
+        dead_letter_actions=dead_letter_actions,
+        carry_out_once=carry_out_once,
         relay=relay.provider,
     )
 

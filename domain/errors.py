@@ -217,6 +217,14 @@ class UnknownWebhook(OrderAggregatorError):
         self.webhook_id = webhook_id
 
 
+class UnknownDeadLetter(OrderAggregatorError):
+    """No message is parked under this id."""
+
+    def __init__(self, letter_id: str) -> None:
+        super().__init__(f"unknown dead letter: {letter_id}")
+        self.letter_id = letter_id
+
+
 class VendorInUse(OrderAggregatorError):
     """The vendor is declared by a vendors file, or comes with the program."""
 

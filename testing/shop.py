@@ -27,6 +27,7 @@ from ..domain.stock import Vendor
 from ..domain.stock_updates import StockUpdates
 from ..domain.use_cases.approve_report import ApproveReport
 from ..domain.use_cases.cancel_orders import Cancelled, CancelOrder, CancelOrders
+from ..domain.use_cases.dead_letter_actions import DeadLetterActions
 from ..domain.use_cases.declare_vendors import DeclareVendors, EnableVendor
 from ..domain.use_cases.expire_holds import ExpireHolds
 from ..domain.use_cases.fail_orders import FailOrders
@@ -34,20 +35,20 @@ from ..domain.use_cases.fill_backorders import FillBackorders
 from ..domain.use_cases.find_suspects import FindSuspects
 from ..domain.use_cases.fulfil_orders import FulfilOrders, Outcome
 from ..domain.use_cases.hold_actions import HoldActions
-from ..domain.use_cases.idempotency import ForgetKeys
+from ..domain.use_cases.idempotency import CarryOutOnce, ForgetKeys
 from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from ..domain.use_cases.prune_orders import PruneOrders
 from ..domain.use_cases.record_failures import RecordFailures
 from ..domain.use_cases.relay_messages import RelayMessages
 from ..domain.use_cases.repair_balances import RepairBalances
-from ..domain.use_cases.replace_vendor_stock import ReplaceVendorStock
 from ..domain.use_cases.report_intake import SyncResult
 from ..domain.use_cases.resend_orders import ResendOrders
 from ..domain.use_cases.retire_vendor import RetireVendor
 from ..domain.use_cases.return_order import ReturnOrder
 from ..domain.use_cases.separate_orders import RequeueIndividually
 from ..domain.use_cases.set_product import SetProduct
+from ..domain.use_cases.sync_once import SyncOnce
 from ..domain.use_cases.sync_vendor import SyncVendor
 from ..domain.use_cases.update_vendor_stock import UpdateVendorStock
 from ..domain.use_cases.vendor_actions import VendorActions
@@ -174,15 +175,28 @@ class Shop:
     def vendor_actions(self) -> VendorActions:
         """The use cases about vendors."""
         unit_of_work = self.storage.unit_of_work
+        sync_once = SyncOnce(unit_of_work, self.clock, self.sync_vendor)
         return VendorActions(
             sync=self.sync_vendor,
-            approve=ApproveReport(unit_of_work),
-            retire=RetireVendor(unit_of_work, self.sync_vendor, self.storage.read_model),
-            replace_stock=ReplaceVendorStock(unit_of_work, self.clock, self.sync_vendor),
+            sync_once=sync_once,
+            approve=ApproveReport(unit_of_work, sync_once),
+            retire=RetireVendor(
+                unit_of_work, self.clock, self.sync_vendor, self.storage.read_model
+            ),
             update_stock=self.update_vendor_stock,
-            declare=DeclareVendors(unit_of_work),
-            enable=EnableVendor(unit_of_work),
+            declare=DeclareVendors(unit_of_work, self.clock),
+            enable=EnableVendor(unit_of_work, self.clock),
         )
+
+    @property
+    def dead_letter_actions(self) -> DeadLetterActions:
+        """The use cases about messages that were given up."""
+        return DeadLetterActions(self.storage.unit_of_work, self.clock, self.bus)
+
+    @property
+    def carry_out_once(self) -> CarryOutOnce:
+        """For what has no use case that does it once."""
+        return CarryOutOnce(self.storage.unit_of_work, self.clock)
 
     def webhook_actions(self, *, private: bool = False) -> WebhookActions:
         """The use cases about webhooks. `private`: they may be at private addresses."""

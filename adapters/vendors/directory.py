@@ -10,7 +10,7 @@ from ...domain.errors import InvalidValue, UnknownVendor
 from ...domain.ports.unit_of_work import UnitOfWorkFactory
 from ...domain.ports.vendor_directory import DeclaredVendor
 from ...domain.ports.vendor_gateway import VendorGateway
-from ...domain.use_cases.declare_vendors import DeclareVendors
+from ...domain.use_cases.declare_vendors import DeclareVendorsFile
 from ..system.log import Log
 
 log = Log()
@@ -38,7 +38,7 @@ class VendorGateways:
         self._unit_of_work = unit_of_work
         self._own = own
         self._file = file
-        self._declare = DeclareVendors(unit_of_work)
+        self._declare = DeclareVendorsFile(unit_of_work)
         self._lock = Lock()
         self._read: Stamp = None
         # By vendor id, with the entry that it was made from: a gateway remembers what it read.
@@ -106,7 +106,7 @@ class VendorGateways:
             for mistake in mistakes:
                 # One vendor's entry must not keep the others from being synced.
                 log.error("vendor.misconfigured", problem=mistake.expected)
-            self._declare.from_file(declared, keep_others=bool(mistakes))
+            self._declare(declared, keep_others=bool(mistakes))
         self._read = stamp
 
 

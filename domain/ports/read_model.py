@@ -68,15 +68,15 @@ class VendorStatus:
     vendor_id: str
     name: str
     # Of its last report; and when that was taken in, unless it was long ago. None: there was none.
-    as_of: datetime | None
-    reported_at: datetime | None
+    as_of: datetime | None = None
+    reported_at: datetime | None = None
     # Of which it reported more than nothing.
-    products: int
+    products: int = 0
     # How many rows of its last report were left out.
-    rejected: int
-    stale: bool
-    retired: bool
-    quarantined_at: datetime | None
+    rejected: int = 0
+    stale: bool = False
+    retired: bool = False
+    quarantined_at: datetime | None = None
     # Whether it is synced, when that was last tried, and when it will be tried next.
     enabled: bool = True
     attempted_at: datetime | None = None

@@ -12,6 +12,7 @@ from ..errors import CancelRefused, IllegalTransition, UnknownOrder
 from ..order import Order, OrderLine, OrderStatus
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from .attempts import despite_conflicts
 from .idempotency import Answer, RequestKey, find_answer, remember_answer
 from .stock_changes import release
 
@@ -49,8 +50,14 @@ class CancelOrders:
     ) -> Answer:
         """Cancel one order, once for a request with a key.
 
-        Raises what it was refused for, IdempotencyKeyReused, Unavailable or Conflict.
+        Raises what it was refused for, IdempotencyKeyReused, Unavailable, or Conflict when others
+        keep getting in the way.
         """
+        return despite_conflicts(lambda: self._cancel_once(command, answer, request))
+
+    def _cancel_once(
+        self, command: CancelOrder, answer: Callable[[Order], str], request: RequestKey | None
+    ) -> Answer:
         with self._unit_of_work() as uow:
             uow.orders.lock([command.order_id])
             if earlier := find_answer(uow, request):

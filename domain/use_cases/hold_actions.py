@@ -11,6 +11,7 @@ from ..order import Order, OrderStatus
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import Reservations
+from .attempts import despite_conflicts
 from .expire_holds import ExpireHolds
 from .idempotency import Answer, RequestKey, find_answer, remember_answer
 from .stock_changes import change_stock, release
@@ -22,7 +23,7 @@ class HoldActions:
     """Steps of one hold. Each is taken once for a request with a key.
 
     Each raises UnknownOrder for what was never held, HoldExpired where the hold is over,
-    IdempotencyKeyReused, Unavailable or Conflict.
+    IdempotencyKeyReused, Unavailable, or Conflict when others keep getting in the way.
     """
 
     def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock, shared_clock: Clock) -> None:
@@ -37,6 +38,23 @@ class HoldActions:
 
         After its time its stock is taken again, if it is there: else InsufficientStock.
         """
+        return despite_conflicts(lambda: self._order(order_id, answer, request))
+
+    def extend(
+        self,
+        order_id: UUID,
+        span: timedelta,
+        answer: Render,
+        request: RequestKey | None = None,
+    ) -> Answer:
+        """Hold it for so long from now on."""
+        return despite_conflicts(lambda: self._extend(order_id, span, answer, request))
+
+    def release(self, order_id: UUID, request: RequestKey | None = None) -> Answer:
+        """Give it up; to do so again changes nothing."""
+        return despite_conflicts(lambda: self._release(order_id, request))
+
+    def _order(self, order_id: UUID, answer: Render, request: RequestKey | None) -> Answer:
         shared_now = self._shared_clock.now()
         with self._unit_of_work() as uow:
             hold = _locked(uow, order_id)
@@ -54,14 +72,9 @@ class HoldActions:
             uow.commit()
         return given
 
-    def extend(
-        self,
-        order_id: UUID,
-        span: timedelta,
-        answer: Render,
-        request: RequestKey | None = None,
+    def _extend(
+        self, order_id: UUID, span: timedelta, answer: Render, request: RequestKey | None
     ) -> Answer:
-        """Hold it for so long from now on."""
         shared_now = self._shared_clock.now()
         with self._unit_of_work() as uow:
             hold = _locked(uow, order_id)
@@ -75,19 +88,21 @@ class HoldActions:
             uow.commit()
         return given
 
-    def release(self, order_id: UUID) -> None:
-        """Give it up; to do so again changes nothing."""
+    def _release(self, order_id: UUID, request: RequestKey | None) -> Answer:
         shared_now = self._shared_clock.now()
         with self._unit_of_work() as uow:
             hold = _locked(uow, order_id)
-            if hold.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED):
-                return
-            if hold.status is not OrderStatus.HELD:
-                raise HoldExpired(order_id, "an order already")
+            if earlier := find_answer(uow, request):
+                return earlier
             now = self._clock.now()
-            over = _is_over(hold, shared_now)
-            release(uow, [(hold, hold.expire(now) if over else hold.cancel(now))], now)
+            if hold.status is OrderStatus.HELD:
+                over = _is_over(hold, shared_now)
+                release(uow, [(hold, hold.expire(now) if over else hold.cancel(now))], now)
+            elif hold.status not in (OrderStatus.CANCELLED, OrderStatus.EXPIRED):
+                raise HoldExpired(order_id, "an order already")
+            given = remember_answer(uow, request, "", now)
             uow.commit()
+        return given
 
     def _order_late(self, uow: UnitOfWork, hold: Order) -> Order:
         now = self._clock.now()

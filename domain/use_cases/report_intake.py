@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -54,6 +54,10 @@ class SyncResult:
     outdated: bool = False
     # It takes away so much that somebody has to look at it; nothing was taken in.
     quarantined: Cut | None = None
+
+
+# What is done in the transaction that ends a sync, and lasts only if that does.
+AtEnd = Callable[[UnitOfWork, SyncResult], None]
 
 
 class Outdated(Exception):

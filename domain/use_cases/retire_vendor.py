@@ -2,42 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from ..errors import UnknownVendor, VendorInUse
-from ..ports.read_model import ReadModel
+from ..ports.clock import Clock
+from ..ports.read_model import ReadModel, VendorStatus
 from ..ports.unit_of_work import UnitOfWorkFactory
 from ..stock import Vendor
 from ..vendor_sync import Snapshot, VendorTerms
-from .report_intake import SyncResult
+from .idempotency import Answer, RequestKey, once, remember_answer
 from .sync_vendor import SyncVendor
+
+
+def _no_answer(_status: VendorStatus) -> str:
+    return ""
 
 
 class RetireVendor:
     """Has a vendor report nothing. Should it come back, its next report counts, however old."""
 
     def __init__(
-        self, unit_of_work: UnitOfWorkFactory, sync_vendor: SyncVendor, read_model: ReadModel
+        self,
+        unit_of_work: UnitOfWorkFactory,
+        clock: Clock,
+        sync_vendor: SyncVendor,
+        read_model: ReadModel,
     ) -> None:
         self._unit_of_work = unit_of_work
+        self._clock = clock
         self._sync_vendor = sync_vendor
         self._read_model = read_model
 
-    def __call__(self, vendor_id: str) -> SyncResult:
-        """Raises UnknownVendor, VendorInUse, StorageUnavailable or Conflict."""
-        found = self._read_model.vendors(0, 1, vendor_id).items
-        if not found:
-            raise UnknownVendor(vendor_id)
+    def __call__(
+        self,
+        vendor_id: str,
+        answer: Callable[[VendorStatus], str] = _no_answer,
+        request: RequestKey | None = None,
+    ) -> Answer:
+        """Once for a request with a key; what one that is cut short leaves, its repetition does.
+
+        Raises UnknownVendor, VendorInUse, IdempotencyKeyReused, StorageUnavailable, or Conflict
+        when others keep getting in the way.
+        """
+        return once(self._unit_of_work, request, lambda: self._retire(vendor_id, answer, request))
+
+    def _retire(
+        self, vendor_id: str, answer: Callable[[VendorStatus], str], request: RequestKey | None
+    ) -> Answer:
+        vendor = Vendor(id=vendor_id, name=self._status(vendor_id).name)
         with self._unit_of_work() as uow:
             if any(x.from_file and x.vendor.id == vendor_id for x in uow.vendors.declared()):
                 raise VendorInUse(vendor_id)
             uow.vendors.withdraw([vendor_id])
             uow.commit()
-        result = self._sync_vendor(_Gone(vendor=Vendor(id=vendor_id, name=found[0].name)))
+        self._sync_vendor(_Gone(vendor=vendor))
+        retired = attrs.evolve(self._status(vendor_id), retired=True)
+        now = self._clock.now()
         with self._unit_of_work() as uow:
             uow.stock.retire(vendor_id)
+            given = remember_answer(uow, request, answer(retired), now)
             uow.commit()
-        return result
+        return given
+
+    def _status(self, vendor_id: str) -> VendorStatus:
+        found = self._read_model.vendors(0, 1, vendor_id).items
+        if not found:
+            raise UnknownVendor(vendor_id)
+        return found[0]
 
 
 @attrs.frozen(kw_only=True)

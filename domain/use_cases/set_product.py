@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 from ..errors import UnknownProducts
 from ..ports.clock import Clock
-from ..ports.unit_of_work import UnitOfWorkFactory
+from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import US, Product, ProductLimits
+from .idempotency import Answer, RequestKey, once_in_transaction
+
+
+def _no_answer(_now: datetime) -> str:
+    return ""
 
 
 class SetProduct:
@@ -15,13 +23,27 @@ class SetProduct:
         self._unit_of_work = unit_of_work
         self._clock = clock
 
-    def __call__(self, product_id: str, name: str | None, limits: ProductLimits) -> None:
-        """`name` is None where it stays. Raises UnknownProducts, Unavailable or Conflict."""
+    def __call__(
+        self,
+        product_id: str,
+        name: str | None,
+        limits: ProductLimits,
+        answer: Callable[[datetime], str] = _no_answer,
+        request: RequestKey | None = None,
+    ) -> Answer:
+        """`name` is None where it stays; `answer` is told when. Once for a request with a key.
+
+        Raises UnknownProducts, IdempotencyKeyReused, Unavailable, or Conflict when others keep
+        getting in the way.
+        """
         named = None if name is None else Product(id=product_id, name=name, named_by=US)
-        with self._unit_of_work() as uow:
+
+        def put(uow: UnitOfWork, now: datetime) -> str:
             uow.stock.lock([product_id])
-            if not uow.stock.limit_product(product_id, limits, self._clock.now()):
+            if not uow.stock.limit_product(product_id, limits, now):
                 raise UnknownProducts([product_id])
             if named is not None:
                 uow.stock.rename_products([named])
-            uow.commit()
+            return answer(now)
+
+        return once_in_transaction(self._unit_of_work, self._clock, request, put)

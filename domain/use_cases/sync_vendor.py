@@ -9,13 +9,22 @@ from ..batches import batches_of
 from ..errors import InvalidSnapshot, VendorUnavailable
 from ..events import VENDOR_QUARANTINED, vendor_event
 from ..ports.clock import Clock
-from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from ..ports.unit_of_work import UnitOfWorkFactory
 from ..ports.vendor_directory import SyncAttempt
 from ..ports.vendor_gateway import VendorGateway
 from ..stock import Vendor
 from ..stock_updates import StockUpdates
 from ..vendor_sync import Snapshot, StockReport, VendorTerms, suspicious_cut, with_missing
-from .report_intake import CHUNK, Intake, Outdated, Suspicious, SyncResult, Tally, select_news
+from .report_intake import (
+    CHUNK,
+    AtEnd,
+    Intake,
+    Outdated,
+    Suspicious,
+    SyncResult,
+    Tally,
+    select_news,
+)
 from .update_vendor_stock import UpdateVendorStock
 
 # Products that are compared at a time.
@@ -23,8 +32,6 @@ COMPARED = 1000
 
 # Told with how many products a report has been compared so far.
 Progress = Callable[[int], None]
-# What is done in the transaction that ends a sync, and lasts only if that does.
-AtEnd = Callable[[UnitOfWork, SyncResult], None]
 
 
 def ignore_progress(_compared: int) -> None:
@@ -75,7 +82,7 @@ class SyncVendor:
         asked = self._clock.now()
         snapshot = self._fetch(gateway)
         if isinstance(snapshot, StockUpdates):
-            return self._update.take_in(snapshot, gateway.terms, asked)
+            return self._update.take_in(snapshot, gateway.terms, asked, at_end=at_end)
         intake = Intake.of(snapshot, gateway.terms, asked)
         result = self._take_in(snapshot, intake, progress, at_end)
         if result.quarantined:

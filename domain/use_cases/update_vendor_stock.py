@@ -14,7 +14,7 @@ from ..stock_updates import StockUpdate, StockUpdates, apply_updates
 from ..vendor_sync import VendorTerms
 from .attempts import despite_conflicts
 from .idempotency import Answer, RequestKey, find_answer, remember_answer
-from .report_intake import CHUNK, Applied, Intake, SyncResult, Tally, rejected
+from .report_intake import CHUNK, Applied, AtEnd, Intake, SyncResult, Tally, rejected
 
 # Of feeds, each vendor's of its own.
 FEED = "feed:"
@@ -50,7 +50,13 @@ class UpdateVendorStock:
         return despite_conflicts(lambda: self._update(vendor, terms, updates, answer, request))
 
     def take_in(
-        self, feed: StockUpdates, terms: VendorTerms, asked: datetime, *, keep: bool = True
+        self,
+        feed: StockUpdates,
+        terms: VendorTerms,
+        asked: datetime,
+        *,
+        keep: bool = True,
+        at_end: AtEnd | None = None,
     ) -> SyncResult:
         """A feed, in several transactions, each of which is not repeated.
 
@@ -77,9 +83,12 @@ class UpdateVendorStock:
                     remember_answer(uow, request, "", self._clock.now())
                 if keep:
                     uow.commit()
-        if keep and is_new:
+        if keep and (is_new or at_end):
             with self._unit_of_work() as uow:
-                uow.stock.replace_rejections(feed.vendor.id, tally.result().rejections)
+                if is_new:
+                    uow.stock.replace_rejections(feed.vendor.id, tally.result().rejections)
+                if at_end:
+                    at_end(uow, tally.result())
                 uow.commit()
         return tally.result()
 

@@ -6,8 +6,8 @@ import attrs
 
 from .approve_report import ApproveReport
 from .declare_vendors import DeclareVendors, EnableVendor
-from .replace_vendor_stock import ReplaceVendorStock
 from .retire_vendor import RetireVendor
+from .sync_once import SyncOnce
 from .sync_vendor import SyncVendor
 from .update_vendor_stock import UpdateVendorStock
 
@@ -17,9 +17,9 @@ class VendorActions:
     """The use cases about vendors."""
 
     sync: SyncVendor
+    sync_once: SyncOnce
     approve: ApproveReport
     retire: RetireVendor
-    replace_stock: ReplaceVendorStock
     update_stock: UpdateVendorStock
     declare: DeclareVendors
     enable: EnableVendor

@@ -13,9 +13,11 @@ from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
+from ...domain.errors import IdempotencyKeyReused
 from . import problems
+from .idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER
 from .problems import InvalidRequest, Problem
-from .refusals import INVALID_QUERY, METHOD_NOT_ALLOWED, UNEXPECTED
+from .refusals import INVALID_QUERY, METHOD_NOT_ALLOWED, REQUEST_KEY_REUSED, UNEXPECTED
 
 # What stands in the rules of routes.
 PATH_PARAMETERS = {
@@ -75,10 +77,20 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
     ) -> Callable[[View], View]:
         """Register a view. `refusals`: an example of each problem that it may answer.
 
-        `prebuilt`: it always gives a finished response, so nothing has to be done to that.
+        `prebuilt`: it always gives a finished response, so nothing has to be done to that. Whatever
+        changes something does, and takes an idempotency key.
         """
         status, schema = response
         refused = [*refusals, METHOD_NOT_ALLOWED, UNEXPECTED]
+        if method != "GET":
+            prebuilt = True
+            documentation["parameters"] = [
+                IDEMPOTENCY_KEY_HEADER,
+                *documentation.get("parameters", []),
+            ]
+            headers = {**(headers or {}), **REPLAYED_HEADER}
+            if not any(isinstance(refusal, IdempotencyKeyReused) for refusal in refusals):
+                refused.append(REQUEST_KEY_REUSED)
         if query is not None:
             refused.append(INVALID_QUERY)
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from flask import Response
 from werkzeug.exceptions import NotFound
 
 from ...adapters.wire import decode
-from ...domain.errors import MalformedMessage
+from ...domain.errors import MalformedMessage, UnknownDeadLetter
 from ...domain.ports.message_bus import DeadLetter
 from ...domain.values import timestamp_text
 from . import refusals
 from .blueprint import ApiBlueprint
+from .idempotency import answered, request_key
 from .responses import json_response
 from .routing import PREFIX
 from .schemas import DeadLetterQuery, DeadLetterSchema
-from .services import app_state
+from .services import app_state, current_request
 
 blueprint = ApiBlueprint(
     "dead-letters", __name__, description="Messages that were given up", url_prefix=PREFIX
@@ -38,8 +40,9 @@ UNAVAILABLE = (
 )
 def list_dead_letters(query: dict[str, Any]) -> Response:
     """Messages that were given up, oldest first."""
-    letters = app_state().services.dead_letters.dead_letters(query["limit"], query.get("after"))
-    return json_response([dead_letter_document(letter) for letter in letters])
+    letters = app_state().services.dead_letter_actions.letters
+    found = letters.dead_letters(query["limit"], query.get("after"))
+    return json_response([dead_letter_document(letter) for letter in found])
 
 
 @blueprint.operation(
@@ -51,32 +54,42 @@ def list_dead_letters(query: dict[str, Any]) -> Response:
 )
 def get_dead_letter(dead_letter_id: str) -> Response:
     """A message that was given up."""
-    found = app_state().services.dead_letters.find_dead_letters([dead_letter_id])
-    return json_response(dead_letter_document(_only(found, dead_letter_id)))
+    found = app_state().services.dead_letter_actions.letters.find_dead_letters([dead_letter_id])
+    if not found:
+        raise _unknown(dead_letter_id)
+    return json_response(dead_letter_document(found[0]))
 
 
 @blueprint.operation(
     "POST",
     "/dead-letter/<string:dead_letter_id>/replay",
     response=(200, DeadLetterSchema()),
-    prebuilt=True,
-    refusals=(refusals.UNKNOWN_DEAD_LETTER, *UNAVAILABLE),
+    refusals=(refusals.UNKNOWN_DEAD_LETTER, *UNAVAILABLE, refusals.CONFLICT),
 )
 def replay_dead_letter(dead_letter_id: str) -> Response:
     """Return a message to the queue, as if it were new. Orders that are done stay as they are."""
-    found = app_state().services.dead_letters.replay([dead_letter_id])
-    return json_response(dead_letter_document(_only(found, dead_letter_id)))
+    replay = app_state().services.dead_letter_actions.replay
+    key = request_key(current_request())
+    try:
+        return answered(replay(dead_letter_id, _rendered, key))
+    except UnknownDeadLetter as error:
+        raise _unknown(dead_letter_id) from error
 
 
 @blueprint.operation(
     "DELETE",
     "/dead-letter/<string:dead_letter_id>",
     response=(204, None),
-    refusals=(refusals.UNKNOWN_DEAD_LETTER, *UNAVAILABLE),
+    refusals=(refusals.UNKNOWN_DEAD_LETTER, *UNAVAILABLE, refusals.CONFLICT),
 )
-def discard_dead_letter(dead_letter_id: str) -> None:
+def discard_dead_letter(dead_letter_id: str) -> Response:
     """Delete a message for good. Its orders stay as they are."""
-    _only(app_state().services.dead_letters.discard([dead_letter_id]), dead_letter_id)
+    discard = app_state().services.dead_letter_actions.discard
+    key = request_key(current_request())
+    try:
+        return answered(discard(dead_letter_id, key), 204)
+    except UnknownDeadLetter as error:
+        raise _unknown(dead_letter_id) from error
 
 
 def dead_letter_document(letter: DeadLetter) -> dict[str, Any]:
@@ -99,7 +112,9 @@ def order_ids(letter: DeadLetter) -> list[str]:
         return []
 
 
-def _only(found: list[DeadLetter], dead_letter_id: str) -> DeadLetter:
-    if not found:
-        raise NotFound(f"no dead letter {dead_letter_id[:100]}")
-    return found[0]
+def _rendered(letter: DeadLetter) -> str:
+    return json.dumps(dead_letter_document(letter))
+
+
+def _unknown(dead_letter_id: str) -> NotFound:
+    return NotFound(f"no dead letter {dead_letter_id[:100]}")

@@ -13,7 +13,7 @@ from ...domain.use_cases.idempotency import Answer
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
-from .idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, answered, request_key
+from .idempotency import answered, request_key
 from .order_requests import HOLD_BODY, SECONDS, parse_hold, parse_seconds
 from .orders import LOCATION, order_text, placed
 from .problems import InvalidRequest
@@ -58,11 +58,9 @@ _STEP = (
     "POST",
     "",
     response=(201, OrderSchema()),
-    prebuilt=True,
-    headers=LOCATION | REPLAYED_HEADER,
+    headers=LOCATION,
     refusals=refusals.PLACE,
     requestBody=HOLD_BODY,
-    parameters=[IDEMPOTENCY_KEY_HEADER],
 )
 def place_hold() -> Response:
     """Hold stock for a time.
@@ -78,10 +76,8 @@ def place_hold() -> Response:
     "POST",
     "/<uuid:order_id>/order",
     response=(202, OrderSchema()),
-    prebuilt=True,
-    headers=LOCATION | REPLAYED_HEADER,
-    refusals=(*_STEP, refusals.INSUFFICIENT_STOCK, refusals.REQUEST_KEY_REUSED),
-    parameters=[IDEMPOTENCY_KEY_HEADER],
+    headers=LOCATION,
+    refusals=(*_STEP, refusals.INSUFFICIENT_STOCK),
 )
 def order_hold(order_id: UUID) -> Response:
     """Turn a hold into an order, of the same id, without letting go of its stock.
@@ -102,14 +98,10 @@ def order_hold(order_id: UUID) -> Response:
     "POST",
     "/<uuid:order_id>/extend",
     response=(200, OrderSchema()),
-    prebuilt=True,
-    headers=REPLAYED_HEADER,
     refusals=(
         *_STEP,
         *refusals.BODY,
-        refusals.REQUEST_KEY_REUSED,
     ),
-    parameters=[IDEMPOTENCY_KEY_HEADER],
     requestBody=EXTEND_BODY,
 )
 def extend_hold(order_id: UUID) -> Response:
@@ -123,16 +115,14 @@ def extend_hold(order_id: UUID) -> Response:
         raise NotFound(f"no hold {order_id}") from error
 
 
-@blueprint.operation(
-    "DELETE", "/<uuid:order_id>", response=(204, None), prebuilt=True, refusals=_STEP
-)
+@blueprint.operation("DELETE", "/<uuid:order_id>", response=(204, None), refusals=_STEP)
 def release_hold(order_id: UUID) -> Response:
     """Give a hold up; its stock can be sold at once. Doing it again changes nothing."""
+    key = request_key(current_request())
     try:
-        app_state().services.order_actions.hold.release(order_id)
+        return answered(app_state().services.order_actions.hold.release(order_id, key), 204)
     except UnknownOrder as error:
         raise NotFound(f"no hold {order_id}") from error
-    return Response(status=204)
 
 
 def _seconds_in(document: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from http import HTTPStatus
 
 from flask import Request, Response
 
@@ -61,7 +62,8 @@ def request_key(request: Request) -> RequestKey | None:
 
 def answered(answer: Answer, status: int = 200) -> Response:
     """The answer, which says if it is an earlier one."""
-    response = json_text_response(answer.text, status)
+    empty = status == HTTPStatus.NO_CONTENT
+    response = Response(status=status) if empty else json_text_response(answer.text, status)
     if answer.replayed:
         response.headers[REPLAYED] = "true"
     return response

@@ -15,7 +15,7 @@ from ...domain.values import MAX_QUANTITY
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
-from .idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, answered, request_key
+from .idempotency import answered, request_key
 from .orders import order_text
 from .problems import InvalidRequest
 from .responses import JSON
@@ -107,19 +107,15 @@ RETURN_BODY = {
     "POST",
     "/order/<uuid:order_id>/cancel",
     response=(200, OrderSchema()),
-    prebuilt=True,
-    headers=REPLAYED_HEADER,
     refusals=(
         refusals.UNKNOWN_ORDER,
         refusals.NO_SUCH_STEP,
         refusals.CANCEL_REFUSED,
         *refusals.BODY,
-        refusals.REQUEST_KEY_REUSED,
         refusals.OVERLOADED,
         refusals.CONFLICT,
         refusals.STORAGE_UNAVAILABLE,
     ),
-    parameters=[IDEMPOTENCY_KEY_HEADER],
     requestBody=CANCEL_BODY,
 )
 def cancel_order(order_id: UUID) -> Response:
@@ -142,19 +138,15 @@ def cancel_order(order_id: UUID) -> Response:
     "POST",
     "/order/<uuid:order_id>/return",
     response=(200, OrderSchema()),
-    prebuilt=True,
-    headers=REPLAYED_HEADER,
     refusals=(
         refusals.UNKNOWN_ORDER,
         refusals.NO_SUCH_STEP,
         refusals.RETURN_REFUSED,
         *refusals.BODY,
-        refusals.REQUEST_KEY_REUSED,
         refusals.OVERLOADED,
         refusals.CONFLICT,
         refusals.STORAGE_UNAVAILABLE,
     ),
-    parameters=[IDEMPOTENCY_KEY_HEADER],
     requestBody=RETURN_BODY,
 )
 def return_order(order_id: UUID) -> Response:

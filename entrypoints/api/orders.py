@@ -18,9 +18,7 @@ from . import problems, refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import (
-    IDEMPOTENCY_KEY_HEADER,
     REPLAYED,
-    REPLAYED_HEADER,
     idempotency_key,
 )
 from .order_requests import REQUEST_BODY, OrderRequest, parse_order
@@ -53,11 +51,9 @@ LOCATION = {
     "POST",
     "",
     response=(202, OrderSchema()),
-    prebuilt=True,
-    headers=LOCATION | REPLAYED_HEADER,
+    headers=LOCATION,
     refusals=refusals.PLACE,
     requestBody=REQUEST_BODY,
-    parameters=[IDEMPOTENCY_KEY_HEADER],
 )
 def place_order() -> Response:
     """Place an order.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from typing import Any
 
+import attrs
+from flask import Response
 from werkzeug.exceptions import NotFound
 
 from ...domain.errors import InvalidValue, UnknownProducts
@@ -12,6 +16,7 @@ from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY, check_quantity, chec
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
+from .idempotency import answered, request_key
 from .problems import InvalidRequest
 from .responses import JSON
 from .routing import PREFIX
@@ -66,15 +71,21 @@ PRODUCT_BODY = {
     ),
     requestBody=PRODUCT_BODY,
 )
-def put_product(product_id: str) -> dict[str, Any]:
+def put_product(product_id: str) -> Response:
     """Set a product's name and limits. What is not told of the limits is as usual again."""
-    services = app_state().services
-    name, limits = parse_product(json_body(current_request(), services.limits.max_body_bytes))
+    services, request = app_state().services, current_request()
+    key = request_key(request)
+    name, limits = parse_product(json_body(request, services.limits.max_body_bytes))
+    known = product_document(product_id)
+    told = attrs.asdict(limits) | ({} if name is None else {"name": name})
+
+    def rendered(now: datetime) -> str:
+        return json.dumps(ProductStockSchema().dump(known | told | {"updated_at": now}))
+
     try:
-        services.set_product(product_id, name, limits)
+        return answered(services.set_product(product_id, name, limits, rendered, key))
     except (UnknownProducts, InvalidValue) as error:
         raise NotFound(f"no product {product_id}") from error
-    return product_document(product_id)
 
 
 def parse_product(document: Any) -> tuple[str | None, ProductLimits]:

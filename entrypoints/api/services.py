@@ -10,9 +10,10 @@ import attrs
 from flask import Flask, Request, current_app, request
 
 from ...domain.ports.event_log import EventFeed
-from ...domain.ports.message_bus import DeadLetters
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
+from ...domain.use_cases.dead_letter_actions import DeadLetterActions
+from ...domain.use_cases.idempotency import CarryOutOnce
 from ...domain.use_cases.order_actions import OrderActions
 from ...domain.use_cases.set_product import SetProduct
 from ...domain.use_cases.vendor_actions import VendorActions
@@ -60,7 +61,8 @@ class ApiServices:
     set_product: SetProduct
     webhook_actions: WebhookActions
     gateways: Gateways
-    dead_letters: DeadLetters
+    dead_letter_actions: DeadLetterActions
+    carry_out_once: CarryOutOnce
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]
     # By name; each returns, or raises Unavailable.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
-from flask import current_app
+from flask import Response
 
 from ...domain.errors import (
     Conflict,
@@ -19,9 +22,10 @@ from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.report_intake import SyncResult, require_taken_in
 from . import refusals
 from .blueprint import ApiBlueprint
+from .idempotency import answered, request_key
 from .problems import SyncInterrupted
 from .schemas import SyncAttemptSchema, SyncSchema
-from .services import app_state
+from .services import app_state, current_request
 
 # Vendors asked at the same time: most of it is waiting for them.
 PARALLEL = 8
@@ -47,43 +51,59 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
     response=(200, SyncSchema()),
     refusals=(*PULL_REFUSALS, refusals.QUARANTINED_REPORT),
 )
-def sync_vendor(vendor_id: str) -> dict[str, Any]:
+def sync_vendor(vendor_id: str) -> Response:
     """Pull one vendor's stock now."""
-    return changes(pull(app_state().services.gateways.get(vendor_id)))
+    services = app_state().services
+    key = request_key(current_request())
+    gateway = services.gateways.get(vendor_id)
+    with interruptible():
+        return answered(services.vendor_actions.sync_once(gateway, rendered, key))
 
 
 @blueprint.operation(
     "POST",
     "/sync",
     response=(200, SyncAttemptSchema(many=True)),
-    refusals=(refusals.OVERLOADED, refusals.SYNC_INTERRUPTED),
+    refusals=(refusals.OVERLOADED, refusals.CONFLICT, refusals.SYNC_INTERRUPTED),
 )
-def sync_all() -> list[dict[str, Any]]:
+def sync_all() -> Response:
     """Pull every vendor's stock now.
 
     A vendor that fails does not keep the others from it.
     """
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    key = request_key(current_request())
+    with interruptible():
+        return answered(app_state().services.carry_out_once(key, _sync_all))
+
+
+def _sync_all() -> str:
+    services = app_state().services
 
     def attempt(gateway: VendorGateway) -> dict[str, Any]:
         try:
-            with app.app_context():
-                return changes(pull(gateway)) | {"error": None}
+            result = services.vendor_actions.sync(gateway)
+            require_taken_in(result)
+            return changes(result) | {"error": None}
         except REFUSED as error:
             return _failed(gateway.vendor.id, str(error))
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="sync") as pool:
-        return list(pool.map(attempt, app_state().services.gateways.enabled().values()))
+        attempts = list(pool.map(attempt, services.gateways.enabled().values()))
+    return json.dumps(SyncAttemptSchema(many=True).dump(attempts))
 
 
-def pull(gateway: VendorGateway) -> SyncResult:
-    """Sync, and raise what kept the report from being taken in."""
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Where the storage goes away, part of a report may have been taken in."""
     try:
-        result = app_state().services.vendor_actions.sync(gateway)
+        yield
     except StorageUnavailable as error:
         raise SyncInterrupted(str(error)) from error
-    require_taken_in(result)
-    return result
+
+
+def rendered(result: SyncResult) -> str:
+    """What a sync is answered with, in JSON."""
+    return json.dumps(SyncSchema().dump(changes(result)))
 
 
 def changes(result: SyncResult) -> dict[str, Any]:

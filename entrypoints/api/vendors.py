@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 from flask import Response
 from werkzeug.exceptions import NotFound
 
-from ...domain.errors import StorageUnavailable, UnknownVendor
+from ...domain.errors import UnknownVendor
 from ...domain.ports.read_model import VendorStatus
 from ...domain.stock import Vendor
-from ...domain.use_cases.report_intake import SyncResult
 from ...domain.vendor_sync import VendorTerms
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
-from .idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, answered, request_key
+from .idempotency import answered, request_key
 from .paging import PAGINATION_HEADER, Paging
-from .problems import SyncInterrupted
 from .schemas import PageQuery, RejectionSchema, SyncSchema, VendorStatusSchema
 from .services import app_state, current_request
 from .stock import Listing
@@ -29,7 +28,7 @@ from .stock_requests import (
     parse_stock,
     parse_updates,
 )
-from .sync import PULL_REFUSALS, changes, pull
+from .sync import PULL_REFUSALS, interruptible, rendered
 from .vendor_requests import VENDOR_BODY, parse_vendor
 
 ACTION_REFUSALS = (
@@ -41,7 +40,6 @@ ACTION_REFUSALS = (
 PUSH_REFUSALS = (
     refusals.UNKNOWN_VENDOR,
     *refusals.BODY,
-    refusals.REQUEST_KEY_REUSED,
     refusals.OVERLOADED,
     refusals.CONFLICT,
     refusals.SYNC_INTERRUPTED,
@@ -99,12 +97,13 @@ def list_rejections(query: dict[str, Any], vendor_id: str) -> Listing:
     response=(200, SyncSchema()),
     refusals=(*PULL_REFUSALS, refusals.NOT_QUARANTINED),
 )
-def approve_report(vendor_id: str) -> dict[str, Any]:
+def approve_report(vendor_id: str) -> Response:
     """Believe a vendor's next report though it takes away much, and pull it now."""
     services = app_state().services
+    key = request_key(current_request())
     gateway = services.gateways.get(vendor_id)
-    services.vendor_actions.approve(vendor_id)
-    return changes(pull(gateway))
+    with interruptible():
+        return answered(services.vendor_actions.approve.and_sync(gateway, rendered, key))
 
 
 @blueprint.operation(
@@ -113,10 +112,9 @@ def approve_report(vendor_id: str) -> dict[str, Any]:
     response=(200, VendorStatusSchema()),
     refusals=ACTION_REFUSALS,
 )
-def disable_vendor(vendor_id: str) -> VendorStatus:
+def disable_vendor(vendor_id: str) -> Response:
     """Sync a vendor no longer. What it reported stays on sale, unless it becomes stale."""
-    app_state().services.vendor_actions.enable(vendor_id, enabled=False)
-    return _known(vendor_id)
+    return _enabled(vendor_id, enabled=False)
 
 
 @blueprint.operation(
@@ -125,10 +123,9 @@ def disable_vendor(vendor_id: str) -> VendorStatus:
     response=(200, VendorStatusSchema()),
     refusals=ACTION_REFUSALS,
 )
-def enable_vendor(vendor_id: str) -> VendorStatus:
+def enable_vendor(vendor_id: str) -> Response:
     """Sync a vendor again."""
-    app_state().services.vendor_actions.enable(vendor_id, enabled=True)
-    return _known(vendor_id)
+    return _enabled(vendor_id, enabled=True)
 
 
 @blueprint.operation(
@@ -137,10 +134,10 @@ def enable_vendor(vendor_id: str) -> VendorStatus:
     response=(200, VendorStatusSchema()),
     refusals=(*ACTION_REFUSALS, refusals.VENDOR_IN_USE),
 )
-def retire_vendor(vendor_id: str) -> VendorStatus:
+def retire_vendor(vendor_id: str) -> Response:
     """Take all of a vendor's stock off sale, and sync it no longer."""
-    app_state().services.vendor_actions.retire(vendor_id)
-    return _known(vendor_id)
+    key = request_key(current_request())
+    return answered(app_state().services.vendor_actions.retire(vendor_id, _status_text, key))
 
 
 @blueprint.operation(
@@ -155,22 +152,21 @@ def retire_vendor(vendor_id: str) -> VendorStatus:
     ),
     requestBody=VENDOR_BODY,
 )
-def put_vendor(vendor_id: str) -> VendorStatus:
+def put_vendor(vendor_id: str) -> Response:
     """Add a vendor, or replace how its feed is read. It is synced from now on."""
     services, request = app_state().services, current_request()
-    document = json_body(request, services.limits.max_body_bytes)
-    services.vendor_actions.declare([parse_vendor(vendor_id, document)])
-    return _known(vendor_id)
+    key = request_key(request)
+    declared = parse_vendor(vendor_id, json_body(request, services.limits.max_body_bytes))
+    before = _find(vendor_id) or VendorStatus(vendor_id=vendor_id, name="")
+    text = _status_text(attrs.evolve(before, name=declared.vendor.name))
+    return answered(services.vendor_actions.declare([declared], text, key))
 
 
 @blueprint.operation(
     "PUT",
     "/vendor/<id:vendor_id>/stock",
     response=(200, SyncSchema()),
-    headers=REPLAYED_HEADER,
-    prebuilt=True,
     refusals=(*PUSH_REFUSALS, refusals.QUARANTINED_REPORT),
-    parameters=[IDEMPOTENCY_KEY_HEADER],
     requestBody=REQUEST_BODY,
 )
 def put_stock(vendor_id: str) -> Response:
@@ -179,24 +175,19 @@ def put_stock(vendor_id: str) -> Response:
     The vendor is declared, or has reported before.
     """
     services, request = app_state().services, current_request()
-    vendor, terms = _pushing(vendor_id)
     key = request_key(request)
+    vendor, terms = _pushing(vendor_id)
     reports = parse_stock(json_body(request, services.limits.max_body_bytes))
     told = PushedStock(vendor=vendor, terms=terms, reports=reports)
-    try:
-        return answered(services.vendor_actions.replace_stock(told, _rendered, key))
-    except StorageUnavailable as error:
-        raise SyncInterrupted(str(error)) from error
+    with interruptible():
+        return answered(services.vendor_actions.sync_once(told, rendered, key))
 
 
 @blueprint.operation(
     "PATCH",
     "/vendor/<id:vendor_id>/stock",
     response=(200, SyncSchema()),
-    headers=REPLAYED_HEADER,
-    prebuilt=True,
     refusals=(*PUSH_REFUSALS, refusals.STOCK_CHANGED),
-    parameters=[IDEMPOTENCY_KEY_HEADER],
     requestBody=UPDATES_BODY,
 )
 def patch_stock(vendor_id: str) -> Response:
@@ -205,19 +196,27 @@ def patch_stock(vendor_id: str) -> Response:
     All of them are taken in or none. Rows that are older than what is known are rejected.
     """
     services, request = app_state().services, current_request()
-    vendor, terms = _pushing(vendor_id)
     key = request_key(request)
+    vendor, terms = _pushing(vendor_id)
     document = json_body(request, services.limits.max_body_bytes)
     updates = parse_updates(document, has_key=key is not None)
-    try:
-        update = services.vendor_actions.update_stock
-        return answered(update(vendor, terms, updates, _rendered, key))
-    except StorageUnavailable as error:
-        raise SyncInterrupted(str(error)) from error
+    update = services.vendor_actions.update_stock
+    with interruptible():
+        return answered(update(vendor, terms, updates, rendered, key))
 
 
-def _rendered(result: SyncResult) -> str:
-    return json.dumps(SyncSchema().dump(changes(result)))
+def _enabled(vendor_id: str, *, enabled: bool) -> Response:
+    key = request_key(current_request())
+    status = _find(vendor_id)
+    if status is None:
+        raise UnknownVendor(vendor_id)
+    text = _status_text(attrs.evolve(status, enabled=enabled))
+    enable = app_state().services.vendor_actions.enable
+    return answered(enable(vendor_id, enabled=enabled, answer=text, request=key))
+
+
+def _status_text(status: VendorStatus) -> str:
+    return json.dumps(VendorStatusSchema().dump(status))
 
 
 def _pushing(vendor_id: str) -> tuple[Vendor, VendorTerms]:
@@ -226,15 +225,19 @@ def _pushing(vendor_id: str) -> tuple[Vendor, VendorTerms]:
     try:
         gateway = services.gateways.get(vendor_id)
     except UnknownVendor:
-        found = services.read_model.vendors(0, 1, vendor_id).items
-        if not found:
+        found = _find(vendor_id)
+        if found is None:
             raise
-        return Vendor(id=vendor_id, name=found[0].name), VendorTerms()
+        return Vendor(id=vendor_id, name=found.name), VendorTerms()
     return gateway.vendor, gateway.terms
 
 
 def _known(vendor_id: str) -> VendorStatus:
-    found = app_state().services.read_model.vendors(0, 1, vendor_id).items
-    if not found:
+    found = _find(vendor_id)
+    if found is None:
         raise NotFound(f"no vendor {vendor_id} is known")
-    return found[0]
+    return found
+
+
+def _find(vendor_id: str) -> VendorStatus | None:
+    return next(iter(app_state().services.read_model.vendors(0, 1, vendor_id).items), None)

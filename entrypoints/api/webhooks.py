@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from ...domain.webhooks import Delivery, Webhook
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
+from .idempotency import answered, request_key
 from .paging import PAGINATION_HEADER, Paging
 from .problems import InvalidRequest
 from .routing import PREFIX
@@ -85,15 +87,16 @@ class ReplayedSchema(Schema):
     refusals=(*_BODY, *_WRITE),
     requestBody=WEBHOOK_BODY,
 )
-def add_webhook() -> dict[str, Any]:
+def add_webhook() -> Response:
     """Have events sent to an address from now on, signed as Standard Webhooks has it."""
-    services = app_state().services
-    told = parse_webhook(json_body(current_request(), services.limits.max_body_bytes))
+    services, request = app_state().services, current_request()
+    key = request_key(request)
+    told = parse_webhook(json_body(request, services.limits.max_body_bytes))
     try:
-        webhook = services.webhook_actions.add(**told)
+        answer = services.webhook_actions.add_once(**told, answer=_rendered, request=key)
     except InvalidValue as error:
         raise InvalidRequest({error.field: [error.expected]}) from error
-    return webhook_document(new_status(webhook)) | {"secret": webhook.secret}
+    return answered(answer, 201)
 
 
 @blueprint.operation(
@@ -130,11 +133,11 @@ def get_webhook(webhook_id: UUID) -> dict[str, Any]:
 )
 def remove_webhook(webhook_id: UUID) -> Response:
     """Tell a webhook nothing more, what waits included."""
+    key = request_key(current_request())
     try:
-        app_state().services.webhook_actions.remove(str(webhook_id))
+        return answered(app_state().services.webhook_actions.remove(str(webhook_id), key), 204)
     except UnknownWebhook as error:
         raise _unknown(webhook_id) from error
-    return Response(status=204)
 
 
 @blueprint.operation(
@@ -161,12 +164,14 @@ def list_dead_deliveries(query: dict[str, Any], webhook_id: UUID) -> Listing:
     refusals=(refusals.UNKNOWN_WEBHOOK, *_BODY, *_WRITE),
     requestBody=REPLAY_BODY,
 )
-def replay_deliveries(webhook_id: UUID) -> dict[str, int]:
+def replay_deliveries(webhook_id: UUID) -> Response:
     """Try dead deliveries anew, these or all. A webhook that was disabled is enabled again."""
-    services = app_state().services
-    ids = parse_replay(json_body(current_request(), services.limits.max_body_bytes))
+    services, request = app_state().services, current_request()
+    key = request_key(request)
+    ids = parse_replay(json_body(request, services.limits.max_body_bytes))
+    replay = services.webhook_actions.replay_once
     try:
-        return {"replayed": services.webhook_actions.replay(str(webhook_id), ids)}
+        return answered(replay(str(webhook_id), ids, answer=_replayed, request=key))
     except UnknownWebhook as error:
         raise _unknown(webhook_id) from error
 
@@ -200,6 +205,15 @@ def dead_document(delivery: Delivery) -> dict[str, Any]:
         "problem": delivery.problem,
         "body": delivery.body,
     }
+
+
+def _rendered(webhook: Webhook) -> str:
+    added = webhook_document(new_status(webhook)) | {"secret": webhook.secret}
+    return json.dumps(NewWebhookSchema().dump(added))
+
+
+def _replayed(deliveries: int) -> str:
+    return json.dumps({"replayed": deliveries})
 
 
 def _known(webhook_id: UUID) -> WebhookStatus:

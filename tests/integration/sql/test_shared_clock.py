@@ -19,7 +19,7 @@ from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.stock_updates import StockUpdate
 from order_aggregator.domain.use_cases.declare_vendors import PlanSync
 from order_aggregator.domain.use_cases.idempotency import ForgetKeys
-from order_aggregator.domain.use_cases.replace_vendor_stock import ReplaceVendorStock
+from order_aggregator.domain.use_cases.sync_once import SyncOnce
 from order_aggregator.domain.use_cases.sync_vendor import SyncVendor
 from order_aggregator.domain.use_cases.update_vendor_stock import UpdateVendorStock
 from order_aggregator.domain.use_cases.withhold_stale_stock import WithholdStaleStock
@@ -40,7 +40,7 @@ FIRST: dict[str, Callable[[UnitOfWorkFactory, Clock], object]] = {
     "update": lambda work, clock: UpdateVendorStock(work, clock)(
         ACME, VendorTerms(), [UPDATE], lambda _result: ""
     ),
-    "replace": lambda work, clock: ReplaceVendorStock(work, clock, SyncVendor(work, clock))(
+    "replace": lambda work, clock: SyncOnce(work, clock, SyncVendor(work, clock))(
         FEED, lambda _result: ""
     ),
 }

@@ -13,7 +13,6 @@ from order_aggregator.adapters.memory import MemoryStorage
 from order_aggregator.adapters.vendors.config import declare
 from order_aggregator.adapters.vendors.directory import VendorGateways
 from order_aggregator.domain.errors import InvalidValue, UnknownVendor
-from order_aggregator.domain.use_cases.declare_vendors import DeclareVendors, EnableVendor
 from order_aggregator.testing.shop import Feed, Shop, snapshot
 
 ENTRY = {"name": "A", "type": "file", "format": "csv", "path": "a.csv"}
@@ -81,7 +80,7 @@ def test_vendors_are_added_beside_those_of_the_file_and_the_programs_own(
     own = {"mine": Feed(snapshot("mine", {}, shop.clock.now()))}
     found = VendorGateways(storage.unit_of_work, lambda: own, file.path)
     found.all()
-    add = DeclareVendors(storage.unit_of_work)
+    add = shop.vendor_actions.declare
     add([declare(ENTRY | {"id": "b"}, file.path.parent)])
     assert sorted(found.all()) == ["a", "b", "mine"]
     with pytest.raises(InvalidValue, match="'a' is in the vendors file already"):
@@ -94,7 +93,7 @@ def test_the_disabled_are_found_but_not_synced(storage: MemoryStorage, file: Fil
     file.write(ENTRY | {"id": "a"}, ENTRY | {"id": "b"})
     found = VendorGateways(storage.unit_of_work, dict, file.path)
     found.all()
-    EnableVendor(storage.unit_of_work)("a", enabled=False)
+    Shop(storage).vendor_actions.enable("a", enabled=False)
     assert list(found.enabled()) == ["b"]
     assert found.get("a").vendor.id == "a"
 

@@ -9,7 +9,6 @@ import pytest
 
 from order_aggregator.domain.errors import InvalidSnapshot, NotQuarantined, Rejection
 from order_aggregator.domain.stock import Vendor
-from order_aggregator.domain.use_cases.approve_report import ApproveReport
 from order_aggregator.domain.use_cases.report_intake import SyncResult
 from order_aggregator.domain.vendor_sync import Cut, Snapshot, VendorTerms
 from order_aggregator.testing.shop import SAME_CLOCK, Feed, Shop, snapshot
@@ -65,7 +64,7 @@ def test_one_like_it_an_hour_later_is_believed(shop: Shop) -> None:
 
 
 def test_once_approved_the_next_is_believed_but_not_the_one_after_it(shop: Shop) -> None:
-    approve = ApproveReport(shop.storage.unit_of_work)
+    approve = shop.vendor_actions.approve
     with pytest.raises(NotQuarantined):
         approve("acme")
     _report(shop, apple=8)

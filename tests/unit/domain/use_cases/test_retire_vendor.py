@@ -8,6 +8,7 @@ import pytest
 from order_aggregator.domain.errors import UnknownVendor, VendorInUse
 from order_aggregator.domain.ports.vendor_directory import DeclaredVendor
 from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.use_cases.declare_vendors import DeclareVendorsFile
 from order_aggregator.testing.shop import Shop
 
 
@@ -20,8 +21,7 @@ def test_a_vendor_that_comes_back_is_taken_in_whatever_its_date(shop: Shop) -> N
     earlier = shop.clock.now()
     shop.pass_time(minutes=1)
     shop.sync("acme", {"apple": 5})
-    result = shop.vendor_actions.retire("acme")
-    assert [(entry.product_id, entry.delta) for entry in result.adjustments] == [("apple", -5)]
+    shop.vendor_actions.retire("acme")
     assert shop.balance("apple") == (0, 0)
     assert not shop.sync("acme", {"apple": 5}, earlier).outdated
     assert shop.balance("apple") == (5, 0)
@@ -41,10 +41,11 @@ def test_a_vendor_of_the_vendors_file_cannot_retire_and_another_is_declared_no_l
 ) -> None:
     acme = DeclaredVendor(vendor=Vendor(id="acme", name="Acme"), entry="{}", folder="/")
     declare = shop.vendor_actions.declare
-    declare.from_file([attrs.evolve(acme, from_file=True)])
+    declare_file = DeclareVendorsFile(shop.storage.unit_of_work)
+    declare_file([attrs.evolve(acme, from_file=True)])
     with pytest.raises(VendorInUse):
         shop.vendor_actions.retire("acme")
-    declare.from_file([])
+    declare_file([])
     declare([acme])
     shop.vendor_actions.retire("acme")
     with shop.storage.unit_of_work() as uow:

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from api_under_test import PREFIX, ApiUnderTest
 from order_aggregator.adapters.rabbitmq import RabbitMessageBus
 from order_aggregator.adapters.wire import encode
+from order_aggregator.domain.use_cases.dead_letter_actions import DeadLetterActions
 from order_aggregator.entrypoints.api.app import close, create_app
 from order_aggregator.testing.shop import next_order_id
 
@@ -86,7 +87,14 @@ def test_an_unknown_dead_letter_is_not_found(api: ApiUnderTest, parked: Any, met
 def broker_away(api: ApiUnderTest) -> Iterator[FlaskClient]:
     """The API with a broker that does not answer."""
     bus = RabbitMessageBus("amqp://127.0.0.1:1/")
-    app = create_app(attrs.evolve(api.services, dead_letters=bus))
+    app = create_app(
+        attrs.evolve(
+            api.services,
+            dead_letter_actions=DeadLetterActions(
+                api.shop.storage.unit_of_work, api.shop.clock, bus
+            ),
+        )
+    )
     yield app.test_client()
     close(app)
     bus.close()

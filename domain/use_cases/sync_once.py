@@ -1,20 +1,19 @@
-"""Take in all that a vendor has, as it tells us itself."""
+"""Take in what a vendor reports, once for a request with a key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import Conflict
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..ports.vendor_gateway import VendorGateway
-from .idempotency import Answer, RequestKey, find_answer, remember_answer
+from .idempotency import Answer, RequestKey, once, remember_answer
 from .report_intake import SyncResult, require_taken_in
 from .sync_vendor import SyncVendor
 
 
-class ReplaceVendorStock:
-    """Syncs with what was told, once for a request with a key."""
+class SyncOnce:
+    """Syncs, and remembers the answer in the transaction that ends the sync."""
 
     def __init__(
         self, unit_of_work: UnitOfWorkFactory, clock: Clock, sync_vendor: SyncVendor
@@ -25,35 +24,28 @@ class ReplaceVendorStock:
 
     def __call__(
         self,
-        told: VendorGateway,
+        gateway: VendorGateway,
         answer: Callable[[SyncResult], str],
         request: RequestKey | None = None,
     ) -> Answer:
         """What a request that is cut short leaves undone, its repetition does.
 
-        Raises IdempotencyKeyReused, QuarantinedReport, OutdatedReport, StorageUnavailable or
-        Conflict.
+        Raises IdempotencyKeyReused, VendorUnavailable, InvalidSnapshot, QuarantinedReport,
+        OutdatedReport, StorageUnavailable, or Conflict when others keep getting in the way.
         """
-        if earlier := self._find(request):
-            return earlier
+        return once(self._unit_of_work, request, lambda: self._sync(gateway, answer, request))
+
+    def _sync(
+        self,
+        gateway: VendorGateway,
+        answer: Callable[[SyncResult], str],
+        request: RequestKey | None,
+    ) -> Answer:
         given: list[Answer] = []
 
         def remember(uow: UnitOfWork, result: SyncResult) -> None:
             now = self._clock.now()
             given.append(remember_answer(uow, request, answer(result), now))
 
-        try:
-            result = self._sync_vendor(told, at_end=remember)
-        except Conflict:
-            # Perhaps the same request was carried out meanwhile.
-            if earlier := self._find(request):
-                return earlier
-            raise
-        require_taken_in(result)
+        require_taken_in(self._sync_vendor(gateway, at_end=remember))
         return given[0]
-
-    def _find(self, request: RequestKey | None) -> Answer | None:
-        if request is None:
-            return None
-        with self._unit_of_work() as uow:
-            return find_answer(uow, request)
