@@ -42,6 +42,7 @@ from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.hold_actions import HoldActions
 from .domain.use_cases.idempotency import CarryOutOnce, ForgetKeys
 from .domain.use_cases.order_actions import OrderActions
+from .domain.use_cases.order_holds import OrderHolds
 from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.prune_orders import PruneOrders
 from .domain.use_cases.publish_events import PublishEvents
@@ -50,7 +51,7 @@ from .domain.use_cases.relay_messages import RelayMessages
 from .domain.use_cases.repair_balances import RepairBalances
 from .domain.use_cases.resend_orders import ResendOrders
 from .domain.use_cases.retire_vendor import RetireVendor
-from .domain.use_cases.return_order import ReturnOrder
+from .domain.use_cases.return_orders import ReturnOrders
 from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.set_product import SetProduct
 from .domain.use_cases.sync_once import SyncOnce
@@ -366,7 +367,8 @@ class Container(containers.DeclarativeContainer):
         OrderActions,
         cancel=providers.Singleton(CancelOrders, unit_of_work, clock),
         hold=providers.Singleton(HoldActions, unit_of_work, clock, shared_clock),
-        give_back=providers.Singleton(ReturnOrder, unit_of_work, clock),
+        order_holds=providers.Singleton(OrderHolds, unit_of_work, clock, shared_clock),
+        give_back=providers.Singleton(ReturnOrders, unit_of_work, clock),
     )
     record_failures = providers.Singleton(RecordFailures, unit_of_work, clock)
     find_suspects = providers.Singleton(FindSuspects, read_model)

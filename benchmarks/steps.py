@@ -92,6 +92,11 @@ def _cancel(container: Container, ids: Sequence[UUID]) -> None:
         container.order_actions().cancel([CancelOrder(order_id=key) for key in batch])
 
 
+def _order_holds(container: Container, ids: Sequence[UUID]) -> None:
+    for batch in batches_of(ids, 100):
+        container.order_actions().order_holds(batch)
+
+
 def _steps(container: Container, count: int) -> None:
     _stock(container, count)
     ids: list[UUID] = []
@@ -100,9 +105,8 @@ def _steps(container: Container, count: int) -> None:
     ids.clear()
     ids += _place(container, count)
     _rate("cancelled", count, lambda: _cancel(container, ids))
-    hold = container.order_actions().hold
-    held = _place(container, count // 10, hold_for=timedelta(hours=1))
-    _rate("holds ordered, one at a time", len(held), lambda: [hold.order(x, str) for x in held])
+    held = _place(container, count, hold_for=timedelta(hours=1))
+    _rate("holds ordered", count, lambda: _order_holds(container, held))
     _stock(container, 0)
     _place(container, count, on_shortage=OnShortage.BACKORDER)
     _stock(container, count)

@@ -16,6 +16,7 @@ from ..domain.ports.read_model import OrderFilter, ReadModel
 from ..domain.use_cases.cancel_orders import CancelOrder
 from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders, check_hold
+from ..domain.use_cases.return_orders import ReturnOrder
 from ..domain.values import timestamp_text
 from .api.orders import order_document
 from .runtime.tables import aligned
@@ -101,24 +102,27 @@ def cancel(actions: OrderActions, order_id: UUID, lines: Sequence[tuple[str, int
     """Cancel an order, or these units; raises UnknownOrder, IllegalTransition or CancelRefused."""
     unwanted = tuple(OrderLine(product_id=p, quantity=units) for p, units in lines)
     command = CancelOrder(order_id=order_id, lines=unwanted or None)
-    outcome = actions.cancel([command])[order_id]
-    if not isinstance(outcome, Order):
-        raise outcome
-    return outcome
+    return _only(actions.cancel([command])[order_id])
+
+
+def order_hold(actions: OrderActions, order_id: UUID) -> Order:
+    """Turn a hold into an order; raises UnknownOrder, HoldExpired or InsufficientStock."""
+    return _only(actions.order_holds([order_id])[order_id])
 
 
 def give_back(
-    actions: OrderActions,
-    read_model: ReadModel,
-    order_id: UUID,
-    lines: Sequence[tuple[str, int]],
-    *,
-    restock: bool,
+    actions: OrderActions, order_id: UUID, lines: Sequence[tuple[str, int]], *, restock: bool
 ) -> Order:
     """Take units of an order back; raises UnknownOrder, IllegalTransition or ReturnRefused."""
-    told = [ReturnLine(product_id=p, quantity=units) for p, units in lines]
-    actions.give_back(order_id, told or None, lambda _order: "", restock=restock)
-    return show(read_model, order_id)
+    told = tuple(ReturnLine(product_id=p, quantity=units) for p, units in lines)
+    command = ReturnOrder(order_id=order_id, lines=told or None, restock=restock)
+    return _only(actions.give_back([command])[order_id])
+
+
+def _only(outcome: Order | Exception) -> Order:
+    if not isinstance(outcome, Order):
+        raise outcome
+    return outcome
 
 
 def listing(read_model: ReadModel, wanted: OrderFilter, limit: int) -> Iterator[Order]:

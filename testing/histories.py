@@ -6,6 +6,7 @@ Fixtures: `storage`: an empty storage. `shop`: the use cases on it.
 from __future__ import annotations
 
 from ..domain.order import OrderStatus
+from ..domain.use_cases.return_orders import ReturnOrder
 from .shop import Shop, next_order_id
 
 
@@ -13,7 +14,7 @@ def test_the_steps_of_an_order_are_kept_with_it(shop: Shop) -> None:
     shop.sync("acme", {"apple": 5})
     order = shop.accepted(apple=2)
     shop.fulfil(order)
-    shop.order_actions.give_back(order.id, None, str, restock=True)
+    shop.order_actions.give_back.once(ReturnOrder(order_id=order.id), str, None)
     events = shop.storage.read_model.order_events(order.id)
     assert events is not None
     assert [(event.sequence, event.type) for event in events] == [

@@ -81,14 +81,14 @@ def test_a_hold_keeps_its_stock_from_others(shop: Shop) -> None:
 def test_a_hold_becomes_an_order_once(shop: Shop) -> None:
     shop.sync("acme", {"apple": 5})
     hold = _held(shop, apple=3)
-    actions = shop.order_actions.hold
-    assert not actions.order(hold.id, _nothing).replayed
-    assert actions.order(hold.id, _nothing).replayed
+    order_holds = shop.order_actions.order_holds
+    assert not order_holds.once(hold.id, _nothing).replayed
+    assert order_holds.once(hold.id, _nothing).replayed
     assert shop.order(hold.id).status is OrderStatus.RESERVED
     assert _messages(shop) == [hold.id]
     shop.fulfil(hold)
     assert (shop.balance("apple"), shop.discrepancies()) == ((2, 0), [])
-    assert actions.order(hold.id, _nothing).replayed
+    assert order_holds.once(hold.id, _nothing).replayed
 
 
 def test_an_expired_hold_is_sold_on_at_the_very_next_request(shop: Shop) -> None:
@@ -122,16 +122,54 @@ def test_a_late_order_takes_its_stock_again_if_it_is_there(shop: Shop) -> None:
     shop.sync("acme", {"apple": 5})
     kept, sold, unswept = (_held(shop, SHORT, apple=n) for n in (1, 2, 2))
     _expire(shop)
-    actions = shop.order_actions.hold
-    actions.order(unswept.id, _nothing)
+    order_holds = shop.order_actions.order_holds
+    order_holds.once(unswept.id, _nothing)
     shop.expire_holds()
     shop.accepted(apple=2)
-    actions.order(kept.id, _nothing)
+    order_holds.once(kept.id, _nothing)
     with pytest.raises(InsufficientStock):
-        actions.order(sold.id, _nothing)
+        order_holds.once(sold.id, _nothing)
     assert shop.order(sold.id).status is OrderStatus.EXPIRED
     assert shop.order(kept.id).status is OrderStatus.RESERVED
     assert (shop.balance("apple"), shop.discrepancies()) == ((5, 5), [])
+
+
+def test_each_hold_of_a_batch_is_ordered_or_says_why_not(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 9, "pear": 2})
+    held, given_up = _held(shop, apple=1), _held(shop, apple=1)
+    kept, sold = _held(shop, SHORT, apple=2), _held(shop, SHORT, pear=2)
+    placed = shop.accepted(apple=1)
+    shop.order_actions.hold.release(given_up.id)
+    _expire(shop)
+    shop.expire_holds()
+    shop.accepted(pear=1)
+    announced_before = set(_messages(shop))
+    unknown = next_order_id()
+    wanted = [held.id, given_up.id, kept.id, sold.id, placed.id, unknown]
+    outcomes = shop.order_actions.order_holds(wanted)
+    assert [type(outcomes[key]) for key in wanted] == [
+        Order,
+        HoldExpired,
+        Order,
+        InsufficientStock,
+        UnknownOrder,
+        UnknownOrder,
+    ]
+    assert outcomes[kept.id] == shop.order(kept.id)
+    assert shop.order_actions.order_holds([held.id]) == {held.id: shop.order(held.id)}
+    assert set(_messages(shop)) - announced_before == {held.id, kept.id}
+    assert (shop.balance("apple"), shop.discrepancies()) == ((9, 4), [])
+
+
+def test_of_two_late_holds_in_a_batch_the_first_gets_what_is_left(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 5})
+    first, second = (_held(shop, SHORT, apple=2) for _ in range(2))
+    _expire(shop)
+    shop.expire_holds()
+    shop.accepted(apple=2)
+    outcomes = shop.order_actions.order_holds([first.id, second.id])
+    assert [type(outcomes[hold.id]) for hold in (first, second)] == [Order, InsufficientStock]
+    assert (shop.balance("apple"), shop.discrepancies()) == ((5, 4), [])
 
 
 def test_a_hold_is_extended_from_now_on(shop: Shop) -> None:
@@ -162,7 +200,7 @@ def test_a_hold_that_is_given_up_holds_nothing(shop: Shop) -> None:
     actions.release(hold.id)
     assert shop.central("apple").available == 5
     with pytest.raises(HoldExpired):
-        actions.order(hold.id, _nothing)
+        _order_it(shop, hold.id)
     assert shop.discrepancies() == []
 
 
@@ -179,7 +217,7 @@ def test_an_order_is_no_hold(shop: Shop) -> None:
 
 
 def _order_it(shop: Shop, order_id: object) -> None:
-    shop.order_actions.hold.order(order_id, _nothing)  # type: ignore[arg-type]
+    shop.order_actions.order_holds.once(order_id, _nothing)  # type: ignore[arg-type]
 
 
 def test_a_step_of_a_hold_with_a_key_is_taken_once(shop: Shop) -> None:
@@ -195,7 +233,7 @@ def test_a_step_of_a_hold_with_a_key_is_taken_once(shop: Shop) -> None:
     second = actions.extend(hold.id, 2 * LONG, until, request)
     assert (second.text, second.replayed) == (first.text, True)
     with pytest.raises(IdempotencyKeyReused):
-        actions.order(hold.id, _nothing, RequestKey(key="k", digest="order"))
+        shop.order_actions.order_holds.once(hold.id, _nothing, RequestKey(key="k", digest="order"))
 
 
 def test_a_key_of_a_hold_is_none_of_an_order(shop: Shop) -> None:
@@ -421,7 +459,7 @@ def _try_hold(shop: Shop, random: Random) -> None:
     if not isinstance(hold, Order):
         return
     if random.random() < 0.5:
-        shop.order_actions.hold.order(hold.id, _nothing)
+        shop.order_actions.order_holds.once(hold.id, _nothing)
     else:
         shop.order_actions.hold.release(hold.id)
 

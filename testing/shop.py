@@ -37,6 +37,7 @@ from ..domain.use_cases.fulfil_orders import FulfilOrders, Outcome
 from ..domain.use_cases.hold_actions import HoldActions
 from ..domain.use_cases.idempotency import CarryOutOnce, ForgetKeys
 from ..domain.use_cases.order_actions import OrderActions
+from ..domain.use_cases.order_holds import OrderHolds
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from ..domain.use_cases.prune_orders import PruneOrders
 from ..domain.use_cases.record_failures import RecordFailures
@@ -45,7 +46,7 @@ from ..domain.use_cases.repair_balances import RepairBalances
 from ..domain.use_cases.report_intake import SyncResult
 from ..domain.use_cases.resend_orders import ResendOrders
 from ..domain.use_cases.retire_vendor import RetireVendor
-from ..domain.use_cases.return_order import ReturnOrder
+from ..domain.use_cases.return_orders import ReturnOrders
 from ..domain.use_cases.separate_orders import RequeueIndividually
 from ..domain.use_cases.set_product import SetProduct
 from ..domain.use_cases.sync_once import SyncOnce
@@ -168,7 +169,8 @@ class Shop:
         return OrderActions(
             cancel=CancelOrders(self.storage.unit_of_work, self.clock),
             hold=HoldActions(self.storage.unit_of_work, self.clock, self.shared_clock),
-            give_back=ReturnOrder(self.storage.unit_of_work, self.clock),
+            order_holds=OrderHolds(self.storage.unit_of_work, self.clock, self.shared_clock),
+            give_back=ReturnOrders(self.storage.unit_of_work, self.clock),
         )
 
     @property

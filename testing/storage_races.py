@@ -19,6 +19,7 @@ from ..domain.ports.storage import Storage
 from ..domain.ports.unit_of_work import UnitOfWork
 from ..domain.stock import StockDelta
 from ..domain.use_cases.place_orders import PlaceOrder
+from ..domain.use_cases.return_orders import ReturnOrder
 from .race import race
 from .shop import Shop, announced, lines, next_order_id, wish
 from .shop_work import NOW, central, claimed, stock_up, work
@@ -93,7 +94,7 @@ def test_of_many_who_return_one_unit_one_does(shop: Shop) -> None:
 
     def give_back() -> bool:
         try:
-            shop.order_actions.give_back(order.id, None, str, restock=True)
+            shop.order_actions.give_back.once(ReturnOrder(order_id=order.id), str, None)
         except IllegalTransition:
             return False
         return True

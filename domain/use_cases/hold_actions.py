@@ -1,4 +1,4 @@
-"""What can be done with a hold: order it, extend it, give it up."""
+"""What else can be done with a hold: extend it, give it up."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from ..errors import HoldExpired, UnknownOrder
 from ..order import Order, OrderStatus
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from ..stock import Reservations
 from .attempts import despite_conflicts
-from .expire_holds import ExpireHolds
 from .idempotency import Answer, RequestKey, find_answer, remember_answer
-from .stock_changes import change_stock, release
+from .stock_changes import release
 
 Render = Callable[[Order], str]
 
@@ -31,14 +29,6 @@ class HoldActions:
         self._unit_of_work = unit_of_work
         self._clock = clock
         self._shared_clock = shared_clock
-        self._expire_holds = ExpireHolds(unit_of_work, clock, shared_clock)
-
-    def order(self, order_id: UUID, answer: Render, request: RequestKey | None = None) -> Answer:
-        """Turn it into an order, and announce it; to do so again changes nothing.
-
-        After its time its stock is taken again, if it is there: else InsufficientStock.
-        """
-        return despite_conflicts(lambda: self._order(order_id, answer, request))
 
     def extend(
         self,
@@ -53,24 +43,6 @@ class HoldActions:
     def release(self, order_id: UUID, request: RequestKey | None = None) -> Answer:
         """Give it up; to do so again changes nothing."""
         return despite_conflicts(lambda: self._release(order_id, request))
-
-    def _order(self, order_id: UUID, answer: Render, request: RequestKey | None) -> Answer:
-        shared_now = self._shared_clock.now()
-        with self._unit_of_work() as uow:
-            hold = _locked(uow, order_id)
-            if earlier := find_answer(uow, request):
-                return earlier
-            if hold.status is OrderStatus.EXPIRED or _is_over(hold, shared_now):
-                ordered = self._order_late(uow, hold)
-            elif hold.status is OrderStatus.HELD:
-                ordered = hold.confirm(self._clock.now())
-                uow.orders.save([ordered])
-            else:
-                return Answer(text=answer(_ordered(hold)), replayed=True)
-            uow.outbox.announce([hold.id], ordered.updated_at)
-            given = remember_answer(uow, request, answer(ordered), ordered.updated_at)
-            uow.commit()
-        return given
 
     def _extend(
         self, order_id: UUID, span: timedelta, answer: Render, request: RequestKey | None
@@ -104,24 +76,6 @@ class HoldActions:
             uow.commit()
         return given
 
-    def _order_late(self, uow: UnitOfWork, hold: Order) -> Order:
-        now = self._clock.now()
-        stock = uow.stock.lock([line.product_id for line in hold.lines])
-        if hold.status is OrderStatus.HELD:
-            # Nobody has ended it yet, so its stock is still there for it.
-            levels = [stock[line.product_id] for line in hold.lines]
-            if all(level.free >= level.backordered for level in levels):
-                ordered = hold.confirm(now)
-                uow.orders.save([ordered])
-                return ordered
-            raise HoldExpired(hold.id, OrderStatus.EXPIRED)
-        reservations = Reservations(stock)
-        reservations.reserve([line for line in hold.lines if line.units])
-        ordered = hold.confirm(now)
-        uow.orders.save([ordered])
-        change_stock(uow, stock, reservations.changes(), now)
-        return ordered
-
 
 def _locked(uow: UnitOfWork, order_id: UUID) -> Order:
     order = uow.orders.lock([order_id]).get(order_id)
@@ -141,10 +95,3 @@ def _require_held(hold: Order, now: datetime) -> None:
         raise HoldExpired(hold.id, hold.status)
     if _is_over(hold, now):
         raise HoldExpired(hold.id, OrderStatus.EXPIRED)
-
-
-def _ordered(hold: Order) -> Order:
-    """What was ordered before; HoldExpired where it was given up instead."""
-    if hold.status is OrderStatus.CANCELLED:
-        raise HoldExpired(hold.id, hold.status)
-    return hold

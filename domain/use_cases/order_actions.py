@@ -6,7 +6,8 @@ import attrs
 
 from .cancel_orders import CancelOrders
 from .hold_actions import HoldActions
-from .return_order import ReturnOrder
+from .order_holds import OrderHolds
+from .return_orders import ReturnOrders
 
 
 @attrs.frozen(kw_only=True)
@@ -15,4 +16,5 @@ class OrderActions:
 
     cancel: CancelOrders
     hold: HoldActions
-    give_back: ReturnOrder
+    order_holds: OrderHolds
+    give_back: ReturnOrders

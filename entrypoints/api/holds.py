@@ -87,7 +87,7 @@ def order_hold(order_id: UUID) -> Response:
     services, request = app_state().services, current_request()
     key = request_key(request)
     try:
-        answer = services.order_actions.hold.order(order_id, order_text, key)
+        answer = services.order_actions.order_holds.once(order_id, order_text, key)
     except UnknownOrder as error:
         raise NotFound(f"no hold {order_id}") from error
     services.wake_relay()

@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 from ...domain.errors import UnknownOrder
 from ...domain.order import MAX_LINES, OrderLine, ReturnLine
 from ...domain.use_cases.cancel_orders import CancelOrder
+from ...domain.use_cases.return_orders import ReturnOrder
 from ...domain.values import MAX_QUANTITY
 from . import refusals
 from .blueprint import ApiBlueprint
@@ -157,13 +158,11 @@ def return_order(order_id: UUID) -> Response:
     services, request = app_state().services, current_request()
     key = request_key(request)
     lines, restock = parse_return(json_body(request, services.limits.max_body_bytes))
+    command = ReturnOrder(order_id=order_id, lines=lines, restock=restock)
     try:
-        answer = services.order_actions.give_back(
-            order_id, lines, order_text, restock=restock, request=key
-        )
+        return answered(services.order_actions.give_back.once(command, order_text, key))
     except UnknownOrder as error:
         raise NotFound(f"no order {order_id}") from error
-    return answered(answer)
 
 
 def parse_cancel(request: Request, max_bytes: int) -> tuple[OrderLine, ...] | None:
@@ -193,7 +192,7 @@ def _listed(document: dict[str, Any], errors: dict[str, list[str]]) -> list[Any]
     return list(lines)
 
 
-def parse_return(document: Any) -> tuple[list[ReturnLine] | None, bool]:
+def parse_return(document: Any) -> tuple[tuple[ReturnLine, ...] | None, bool]:
     """What comes back, and whether it is restocked; raises InvalidRequest."""
     if not isinstance(document, dict):
         raise InvalidRequest({"body": ["must be an object"]})
@@ -208,5 +207,5 @@ def parse_return(document: Any) -> tuple[list[ReturnLine] | None, bool]:
     ]
     if errors:
         raise InvalidRequest(errors)
-    told = [line for line in found if line is not None]
+    told = tuple(line for line in found if line is not None)
     return told or None, bool(restock)

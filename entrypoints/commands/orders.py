@@ -133,8 +133,8 @@ def order_return(
     from ..orders import give_back, parse_lines
 
     _, container = set_up()
-    actions, told = container.order_actions(), parse_lines(lines)
-    returned = give_back(actions, container.read_model(), order_id, told, restock=not no_restock)
+    told = parse_lines(lines)
+    returned = give_back(container.order_actions(), order_id, told, restock=not no_restock)
     _show(returned, is_json=is_json)
 
 
@@ -187,14 +187,10 @@ def hold_place(
 @JSON
 def hold_order(order_id: UUID, *, is_json: bool) -> None:
     """Turn a hold into an order, of the same id."""
-    from ..orders import step_of_hold
+    from ..orders import order_hold
 
     _, container = set_up()
-    actions = container.order_actions().hold
-    ordered = step_of_hold(
-        container.read_model(), order_id, lambda: actions.order(order_id, lambda _order: "")
-    )
-    _show(ordered, is_json=is_json)
+    _show(order_hold(container.order_actions(), order_id), is_json=is_json)
 
 
 @hold.command("extend")

@@ -19,6 +19,7 @@ from order_aggregator.domain.order import CHANGED, OnShortage, OrderLine, OrderS
 from order_aggregator.domain.stock import ProductLimits, Vendor
 from order_aggregator.domain.stock_updates import StockUpdate
 from order_aggregator.domain.use_cases.cancel_orders import CancelOrder
+from order_aggregator.domain.use_cases.return_orders import ReturnOrder
 from order_aggregator.testing.shop import SAME_CLOCK, Feed, Shop, next_order_id, snapshot, wish
 
 FILE = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
@@ -99,13 +100,12 @@ def _trade_orders(shop: Shop) -> None:
     )
     shop.place(ordered, released, expired)
     hold.extend(ordered.order_id, 2 * HOUR, str)
-    hold.order(ordered.order_id, str)
+    shop.order_actions.order_holds([ordered.order_id])
     hold.release(released.order_id)
     shop.pass_time(hours=1, seconds=1)
     shop.expire_holds()
     shop.fulfil(shop.order(ordered.order_id))
-    give_back = shop.order_actions.give_back
-    give_back(ordered.order_id, None, str, restock=True)
+    shop.order_actions.give_back([ReturnOrder(order_id=ordered.order_id)])
     failed = shop.accepted(apple=1)
     shop.fail_orders({failed.id: "no vendor has it"})
     part = attrs.evolve(wish(apple=3), reference="PO-1")

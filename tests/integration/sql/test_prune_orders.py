@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.domain.errors import IllegalTransition, UnknownOrder
 from order_aggregator.domain.order import Order, ReturnLine
+from order_aggregator.domain.use_cases.return_orders import ReturnOrder
 from order_aggregator.testing.race import race
 from order_aggregator.testing.shop import Shop, wish
 
@@ -63,7 +64,7 @@ def test_stock_is_the_same_before_and_after(engine: Engine, shop: Shop) -> None:
     )
     shop.accepted(apple=1)
     shop.fulfil(first, second, back)
-    shop.order_actions.give_back(back.id, None, str, restock=True)
+    shop.order_actions.give_back.once(ReturnOrder(order_id=back.id), str, None)
     shop.pass_time(days=2)
     assert shop.discrepancies() == []
     before, units = _stock(engine), shop.vendor_units("apple")
@@ -118,7 +119,7 @@ def test_nothing_is_lost_while_others_sell_return_and_prune(storage: SqlStorage)
             shop.pass_time(seconds=1)
             for order in orders[:2]:
                 try:
-                    shop.order_actions.give_back(order.id, None, str, restock=True)
+                    shop.order_actions.give_back.once(ReturnOrder(order_id=order.id), str, None)
                 except (UnknownOrder, IllegalTransition):
                     continue
                 returned += 1

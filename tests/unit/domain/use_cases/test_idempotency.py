@@ -27,6 +27,7 @@ from order_aggregator.domain.use_cases.idempotency import (
     RequestKey,
     once_in_transaction,
 )
+from order_aggregator.domain.use_cases.order_holds import OrderHolds
 from order_aggregator.testing.race import race
 from order_aggregator.testing.shop import Shop, wish
 
@@ -115,7 +116,7 @@ def test_the_steps_of_a_hold_are_tried_again(shop: Shop) -> None:
     cancel = CancelOrders(crowded, shop.clock).once
     steps: list[Callable[[], Answer]] = [
         lambda: actions.extend(hold.id, timedelta(hours=1), _id, REQUEST),
-        lambda: actions.order(hold.id, _id),
+        lambda: OrderHolds(crowded, shop.clock, shop.shared_clock).once(hold.id, _id),
         lambda: cancel(CancelOrder(order_id=hold.id), _id, None),
     ]
     assert {step().text for step in steps} == {str(hold.id)}

@@ -10,6 +10,7 @@ from order_aggregator.domain.order import ENDED as ENDED_STATUSES
 from order_aggregator.domain.order import STEPS, Order, OrderStatus
 from order_aggregator.domain.ports.idempotency_keys import Remembered
 from order_aggregator.domain.use_cases.prune_orders import BITE, Pruned
+from order_aggregator.domain.use_cases.return_orders import ReturnOrder
 from order_aggregator.testing.shop import Shop, wish
 
 DAY = timedelta(days=1)
@@ -27,7 +28,7 @@ def shop() -> Shop:
     shop.fulfil(fulfilled, returned)
     shop.fail_orders({failed.id: "given up"})
     shop.cancel(cancelled.id)
-    shop.order_actions.give_back(returned.id, None, str, restock=True)
+    shop.order_actions.give_back.once(ReturnOrder(order_id=returned.id), str, None)
     shop.pass_time(days=3)
     return shop
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from order_aggregator.domain.errors import (
@@ -14,6 +15,7 @@ from order_aggregator.domain.errors import (
 )
 from order_aggregator.domain.order import Order, OrderStatus, ReturnLine
 from order_aggregator.domain.use_cases.idempotency import RequestKey
+from order_aggregator.domain.use_cases.return_orders import ReturnOrder
 from order_aggregator.testing.shop import Shop, next_order_id
 
 
@@ -37,8 +39,9 @@ def _return(
     shop: Shop, order: Order, *lines: dict[str, Any], restock: bool = True, key: str | None = None
 ) -> Order:
     request = None if key is None else RequestKey(key=key, digest=str(lines))
-    told = [ReturnLine(**line) for line in lines] or None
-    shop.order_actions.give_back(order.id, told, str, restock=restock, request=request)
+    told = tuple(ReturnLine(**line) for line in lines) or None
+    command = ReturnOrder(order_id=order.id, lines=told, restock=restock)
+    shop.order_actions.give_back.once(command, str, request)
     return shop.order(order.id)
 
 
@@ -133,10 +136,35 @@ def test_only_what_was_fulfilled_comes_back(shop: Shop) -> None:
     with pytest.raises(IllegalTransition, match="is reserved: cannot be returned"):
         _return(shop, reserved)
     with pytest.raises(UnknownOrder):
-        shop.order_actions.give_back(next_order_id(), None, str, restock=True)
+        shop.order_actions.give_back.once(ReturnOrder(order_id=next_order_id()), str, None)
 
 
 def test_an_order_comes_back_once(shop: Shop, order: Order) -> None:
     _return(shop, order)
     with pytest.raises(IllegalTransition, match="is returned: cannot be returned"):
         _return(shop, order)
+
+
+def test_each_of_a_batch_comes_back_or_says_why_not(shop: Shop, order: Order) -> None:
+    other, reserved, unknown = shop.accepted(pear=2), shop.accepted(apple=1), next_order_id()
+    shop.fulfil(other)
+    two = ReturnLine(product_id="apple", quantity=2)
+    commands = [
+        ReturnOrder(order_id=order.id, lines=(two,)),
+        ReturnOrder(order_id=other.id, restock=False),
+        ReturnOrder(order_id=reserved.id),
+        ReturnOrder(order_id=unknown),
+    ]
+    on_hand, _ = shop.balance("apple")
+    outcomes = shop.order_actions.give_back(commands)
+    assert [type(outcomes[command.order_id]) for command in commands] == [
+        Order,
+        Order,
+        IllegalTransition,
+        UnknownOrder,
+    ]
+    assert outcomes[other.id] == shop.order(other.id)
+    assert (shop.balance("apple")[0], shop.balance("pear")[0]) == (on_hand + 2, 0)
+    again = ReturnOrder(order_id=order.id, lines=(attrs.evolve(two, quantity=7),))
+    assert isinstance(shop.order_actions.give_back([again])[order.id], ReturnRefused)
+    assert shop.discrepancies() == []

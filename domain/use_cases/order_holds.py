@@ -1,0 +1,138 @@
+"""Turn holds into orders, without letting go of their stock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from ..errors import HoldExpired, InsufficientStock, UnknownOrder
+from ..order import Order, OrderStatus
+from ..ports.clock import Clock
+from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from ..stock import CentralStock, Reservations
+from .attempts import despite_conflicts
+from .idempotency import Answer, RequestKey, find_answer, remember_answer
+from .stock_changes import change_stock
+
+Ordered = Order | HoldExpired | InsufficientStock | UnknownOrder
+
+
+class OrderHolds:
+    """Orders a batch of holds, and announces them. To order one again changes nothing.
+
+    After its time the stock of a hold is taken again, if it is there.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock, shared_clock: Clock) -> None:
+        """`shared_clock`: the one by which holds expire in all processes."""
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._shared_clock = shared_clock
+
+    def __call__(self, order_ids: Sequence[UUID]) -> Mapping[UUID, Ordered]:
+        """For each hold its order, or why there is none; in one transaction.
+
+        Raises Unavailable or Conflict for all of them together.
+        """
+        shared_now = self._shared_clock.now()
+        with self._unit_of_work() as uow:
+            outcomes = self._order(uow, uow.orders.lock(order_ids), order_ids, shared_now)
+            uow.commit()
+        return outcomes
+
+    def once(
+        self, order_id: UUID, answer: Callable[[Order], str], request: RequestKey | None = None
+    ) -> Answer:
+        """Order one hold, once for a request with a key.
+
+        Raises UnknownOrder for what was never held, HoldExpired where it was given up, or is over
+        and others have reserved what it held, InsufficientStock likewise, IdempotencyKeyReused,
+        Unavailable, or Conflict when others keep getting in the way.
+        """
+        return despite_conflicts(lambda: self._order_once(order_id, answer, request))
+
+    def _order_once(
+        self, order_id: UUID, answer: Callable[[Order], str], request: RequestKey | None
+    ) -> Answer:
+        shared_now = self._shared_clock.now()
+        with self._unit_of_work() as uow:
+            holds = uow.orders.lock([order_id])
+            if earlier := find_answer(uow, request):
+                return earlier
+            outcome = self._order(uow, holds, [order_id], shared_now)[order_id]
+            if not isinstance(outcome, Order):
+                raise outcome
+            if outcome.sequence == holds[order_id].sequence:
+                return Answer(text=answer(outcome), replayed=True)
+            given = remember_answer(uow, request, answer(outcome), outcome.updated_at)
+            uow.commit()
+        return given
+
+    def _order(
+        self,
+        uow: UnitOfWork,
+        holds: Mapping[UUID, Order],
+        order_ids: Sequence[UUID],
+        shared_now: datetime,
+    ) -> Mapping[UUID, Ordered]:
+        now = self._clock.now()
+        late = [hold for hold in holds.values() if _is_late(hold, shared_now)]
+        stock = uow.stock.lock({line.product_id for hold in late for line in hold.lines})
+        batch = _Batch(stock, shared_now, now)
+        outcomes = {key: batch.order(key, holds.get(key)) for key in order_ids}
+        ordered = [
+            outcome
+            for key, outcome in outcomes.items()
+            if isinstance(outcome, Order) and outcome.sequence != holds[key].sequence
+        ]
+        if ordered:
+            uow.orders.save(ordered)
+            change_stock(uow, stock, batch.reservations.changes(), now)
+            uow.outbox.announce([order.id for order in ordered], now)
+        return outcomes
+
+
+class _Batch:
+    """Orders one hold after the other; the stock of those that are late is locked."""
+
+    def __init__(
+        self, stock: Mapping[str, CentralStock], shared_now: datetime, now: datetime
+    ) -> None:
+        self._stock = stock
+        self._shared_now = shared_now
+        self._now = now
+        self.reservations = Reservations(stock)
+
+    def order(self, order_id: UUID, hold: Order | None) -> Ordered:
+        if hold is None or hold.expires_at is None:
+            return UnknownOrder(order_id)
+        if hold.status is OrderStatus.CANCELLED:
+            return HoldExpired(hold.id, hold.status)
+        if hold.status is OrderStatus.EXPIRED:
+            return self._order_again(hold)
+        if hold.status is not OrderStatus.HELD:
+            return hold
+        if _is_late(hold, self._shared_now) and not self._is_still_there(hold):
+            return HoldExpired(hold.id, OrderStatus.EXPIRED)
+        return hold.confirm(self._now)
+
+    def _order_again(self, hold: Order) -> Ordered:
+        try:
+            self.reservations.reserve([line for line in hold.lines if line.units])
+        except InsufficientStock as shortage:
+            return shortage
+        return hold.confirm(self._now)
+
+    def _is_still_there(self, hold: Order) -> bool:
+        """Whether nobody waits for what it still has, as nobody has ended it yet."""
+        levels = [self._stock[line.product_id] for line in hold.lines]
+        return all(level.free >= level.backordered for level in levels)
+
+
+def _is_late(hold: Order, now: datetime) -> bool:
+    if hold.expires_at is None:
+        return False
+    return hold.status is OrderStatus.EXPIRED or (
+        hold.status is OrderStatus.HELD and hold.expires_at <= now
+    )
