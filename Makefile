@@ -5,8 +5,10 @@
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$python && break; done)
 ARGS ?=
+# Warnings are errors. What is generated from code has to be read anew each time.
+SPHINX = .venv/bin/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -d build/doctrees
 
-.PHONY: run test check bench bench-quick bench-soak format clean force
+.PHONY: run test check docs bench bench-quick bench-soak format clean force
 
 run: .venv/service
 	@exec .venv/bin/order-aggregator run $(ARGS)
@@ -18,8 +20,13 @@ check: .venv/development
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy --package order_aggregator
-	.venv/bin/mypy tests examples benchmarks/*.py
+	.venv/bin/mypy tests examples benchmarks/*.py docs/conf.py docs/_site/*.py
 	.venv/bin/lint-imports
+	$(SPHINX) docs build/docs
+
+# Writes the site to build/docs; open index.html there.
+docs: .venv/docs
+	$(SPHINX) docs build/docs
 
 # Half an hour; writes benchmarks/RESULTS.md.
 bench: .venv/benchmarks
@@ -48,12 +55,17 @@ clean:
 
 .venv/development: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service, its tests and its checks need"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service,test,bench,dev]'
-	@touch $@ .venv/service .venv/benchmarks
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service,test,bench,docs,dev]'
+	@touch $@ .venv/service .venv/benchmarks .venv/docs
 
 .venv/benchmarks: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service and its benchmarks need"
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service,bench]'
+	@touch $@ .venv/service
+
+.venv/docs: .venv/files setup.cfg pyproject.toml
+	@echo "Installing what the service and its documentation need"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service,docs]'
 	@touch $@ .venv/service
 
 # An editable install links the files that are there when it is made, from where they lie then. So this
