@@ -24,9 +24,21 @@ _WRITERS: dict[str, Callable[[], str]] = {
 }
 
 
-def _fill(_app: Sphinx, _page: str, source: list[str]) -> None:
-    for outside, page in _PAGES.items():
-        source[0] = source[0].replace(f"]({outside})", f"]({page})")
+def _contents(index: str) -> str:
+    """The site's menu: the pages that each section of the index links to."""
+    return "".join(
+        f"\n```{{toctree}}\n:hidden:\n:caption: {section}\n\n"
+        + "\n".join(re.findall(r"\]\((\S+)\.md\)", text))
+        + "\n```\n"
+        for section, text in re.findall(r"^## (.+)\n([^#]*)", index, re.MULTILINE)
+    )
+
+
+def _fill(_app: Sphinx, page: str, source: list[str]) -> None:
+    for outside, inside in _PAGES.items():
+        source[0] = source[0].replace(f"]({outside})", f"]({inside})")
+    if page == "index":
+        source[0] += _contents(source[0])
     source[0] = _PLACE.sub(lambda place: _WRITERS[place[1]](), source[0])
 
 
