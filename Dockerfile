@@ -4,7 +4,9 @@ FROM python:${PYTHON_VERSION}-slim AS build
 RUN python -m venv /opt/order-aggregator
 ENV PATH=/opt/order-aggregator/bin:$PATH
 COPY . /src
-RUN pip install --no-cache-dir '/src[service]'
+# Git is not there to tell it.
+ARG VERSION=0.0.0
+RUN SETUPTOOLS_SCM_PRETEND_VERSION_FOR_ORDER_AGGREGATOR=$VERSION pip install --no-cache-dir '/src[service]'
 
 FROM python:${PYTHON_VERSION}-slim
 # The database of a service that is given none lies in `data` below the working folder.

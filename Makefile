@@ -5,8 +5,12 @@
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$python && break; done)
 ARGS ?=
+# What an install before has linked is of no use to the next, whose version may be another.
+INSTALL = rm -rf build/__editable__.* && .venv/bin/python -m pip install --disable-pip-version-check
+# Warnings are errors. What is generated from code has to be read anew each time.
+SPHINX = .venv/bin/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -d build/doctrees
 
-.PHONY: run test check bench bench-quick bench-soak format clean force
+.PHONY: run test check docs dist bench bench-quick bench-soak format clean force
 
 run: .venv/service
 	@exec .venv/bin/order-aggregator run $(ARGS)
@@ -18,8 +22,20 @@ check: .venv/development
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy --package order_aggregator
-	.venv/bin/mypy tests examples benchmarks/*.py
+	.venv/bin/mypy tests examples benchmarks/*.py docs/conf.py docs/_site/*.py
 	.venv/bin/lint-imports
+	$(SPHINX) docs build/docs
+
+# Writes the site to build/docs; open index.html there.
+docs: .venv/docs
+	$(SPHINX) docs build/docs
+
+# Writes what a release consists of to build/dist.
+dist: .venv/dist
+	rm -rf build/dist
+	.venv/bin/python -m build --outdir build/dist
+	.venv/bin/twine check --strict build/dist/*
+	.venv/bin/check-wheel-contents build/dist
 
 # Half an hour; writes benchmarks/RESULTS.md.
 bench: .venv/benchmarks
@@ -43,23 +59,33 @@ clean:
 
 .venv/service: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service needs"
-	@.venv/bin/python -m pip install --disable-pip-version-check --editable '.[service]'
+	@$(INSTALL) --editable '.[service]'
 	@touch $@
 
 .venv/development: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service, its tests and its checks need"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service,test,bench,dev]'
-	@touch $@ .venv/service .venv/benchmarks
+	@$(INSTALL) --quiet --editable '.[service,test,bench,docs,dist,dev]'
+	@touch $@ .venv/service .venv/benchmarks .venv/docs .venv/dist
 
 .venv/benchmarks: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service and its benchmarks need"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[service,bench]'
+	@$(INSTALL) --quiet --editable '.[service,bench]'
 	@touch $@ .venv/service
+
+.venv/docs: .venv/files setup.cfg pyproject.toml
+	@echo "Installing what the service and its documentation need"
+	@$(INSTALL) --quiet --editable '.[service,docs]'
+	@touch $@ .venv/service
+
+.venv/dist: .venv/files setup.cfg pyproject.toml
+	@echo "Installing what makes a release"
+	@$(INSTALL) --quiet --editable '.[dist]'
+	@touch $@
 
 # An editable install links the files that are there when it is made, from where they lie then. So this
 # list changes, and has them linked anew, when a file of the package comes or goes or all of them move.
 .venv/files: force | .venv/bin/python
-	@{ pwd; find *.py py.typed domain adapters entrypoints testing -name '*.py' -o -name '*.json' -o -name '*.typed' \
+	@{ pwd; find $$(ls *.py | grep -v '^setup.py$$') py.typed domain adapters entrypoints testing -name '*.py' -o -name '*.json' -o -name '*.typed' \
 		| LC_ALL=C sort; } > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 

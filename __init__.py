@@ -5,6 +5,8 @@ service are in `order_aggregator.adapters`, `order_aggregator.bootstrap` and
 `order_aggregator.entrypoints`.
 """
 
+from importlib.metadata import version
+
 from .adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage, MemoryVendorGateway
 from .domain.allocation import (
     POLICIES,
@@ -83,7 +85,7 @@ from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.sync_vendor import SyncVendor
 from .domain.vendor_sync import Snapshot, StockAdjustment, StockReport, VendorTerms
 
-__version__ = "0.1.0"
+__version__ = version("order-aggregator")
 
 __all__ = [
     "POLICIES",

@@ -6,6 +6,7 @@ from flask import Blueprint, Flask, Response, send_from_directory
 from flask_smorest import Api  # type: ignore[import-untyped]
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
+from ... import __version__
 from . import problems, refusals
 from .routing import PREFIX, IdConverter, VendorConverter
 from .schemas import (
@@ -48,7 +49,7 @@ def _problem_types() -> str:
 
 CONFIG = {
     "API_TITLE": "Order Aggregator",
-    "API_VERSION": "v1",
+    "API_VERSION": __version__,
     # The latest that the bundled Swagger UI can show.
     "OPENAPI_VERSION": "3.0.3",
     "OPENAPI_URL_PREFIX": PREFIX,

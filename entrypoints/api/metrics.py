@@ -20,10 +20,16 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from ... import __version__
 from ...domain.ports.read_model import VendorStatus
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -117,6 +123,19 @@ class _VendorFigures(Collector):
         yield outdated
 
 
+class _Build(Collector):
+    """`order_aggregator_build_info`, which is always 1: its label is what it is for."""
+
+    def collect(self) -> Iterator[Metric]:
+        """The version that runs."""
+        yield InfoMetricFamily(
+            "order_aggregator_build", "Which version runs.", {"version": __version__}
+        )
+
+
+REGISTRY.register(_Build())
+
+
 def exposition() -> bytes:
     """Every figure, in Prometheus' text format."""
     directory = os.environ.get(MULTIPROCESS_DIRECTORY)
@@ -124,6 +143,7 @@ def exposition() -> bytes:
         return generate_latest(REGISTRY)
     _remove_dead_gauges(Path(directory))
     registry = CollectorRegistry()
+    registry.register(_Build())
     MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 

@@ -12,6 +12,7 @@ import pytest
 from installed import install
 from order_aggregator import even_split, highest_first, highest_then_even
 from order_aggregator.adapters.system.settings import InvalidSetting, Settings, read_settings
+from settings_table import readme_rows, written
 
 
 def test_everything_has_a_default() -> None:
@@ -20,6 +21,15 @@ def test_everything_has_a_default() -> None:
     assert settings.broker_url is None
     assert (settings.host, settings.port) == ("127.0.0.1", 3000)
     assert settings.allocation_policy is highest_then_even
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    fields = attrs.fields(Settings)
+    rows = readme_rows()
+    assert set(rows) == {field.metadata["variable"] for field in fields}
+    for field in fields:
+        if field.default is not None:
+            assert rows[field.metadata["variable"]].default == written(field.default)
 
 
 def test_an_empty_variable_counts_as_unset() -> None:

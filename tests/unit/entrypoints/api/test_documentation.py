@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import urljoin
 
@@ -64,6 +65,10 @@ def test_every_call_of_the_contract_is_documented(document: Any) -> None:
         "GET /v1/api/webhook/{webhook_id}/dead",
         "POST /v1/api/webhook/{webhook_id}/replay",
     }
+
+
+def test_the_document_names_the_version(document: Any) -> None:
+    assert document["info"]["version"] == version("order-aggregator")
 
 
 def test_every_error_is_documented_as_a_problem(document: Any) -> None:

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api_under_test import ApiUnderTest
+from order_aggregator import __version__
 from order_aggregator.domain.errors import BrokerUnavailable
 from order_aggregator.testing.shop import Feed, snapshot
 
@@ -122,6 +123,10 @@ print(metrics.exposition().decode())
 """
 
 
+def test_the_version_is_a_figure(api: ApiUnderTest) -> None:
+    assert figure(api, "order_aggregator_build_info", version=__version__) == 1
+
+
 @pytest.mark.parametrize("workers", [3])
 def test_several_processes_answer_for_all_and_the_dead_wait_for_nothing(
     tmp_path: Path, workers: int
@@ -139,3 +144,4 @@ def test_several_processes_answer_for_all_and_the_dead_wait_for_nothing(
         found = figures(answer.stdout)
         assert found["order_api_orders_total", frozenset({("outcome", "accepted")})] == 2 * number
         assert found["order_api_orders_waiting", frozenset()] == 5
+        assert "order_aggregator_build_info" in {name for name, _ in found}
