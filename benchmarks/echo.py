@@ -79,6 +79,7 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
             webhook_actions=shop.webhook_actions(),
             gateways=VendorGateways(shop.storage.unit_of_work, dict),
             dead_letters=shop.bus,
+            queue_depth=shop.bus.depth,
             new_order_id=uuid7,
             readiness_checks={},
             wake_relay=lambda: None,

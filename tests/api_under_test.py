@@ -57,6 +57,7 @@ class ApiUnderTest:
             webhook_actions=self.shop.webhook_actions(),
             gateways=VendorGateways(self.shop.storage.unit_of_work, lambda: self.gateways),
             dead_letters=self.shop.bus,
+            queue_depth=self.shop.bus.depth,
             new_order_id=uuid_utils.compat.uuid7,
             readiness_checks=self.checks,
             wake_relay=self._wake,

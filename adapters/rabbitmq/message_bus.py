@@ -10,9 +10,11 @@ from pika import URLParameters
 from pika.connection import Parameters
 
 from ...domain.errors import InvalidValue
+from ...domain.ports.message_bus import QueueDepth
 from . import topology
 from .consumer import RabbitConsumer
 from .dead_letters import RabbitDeadLetters
+from .depth import queue_depth
 from .publisher import Message, Publisher, new_properties
 
 FORM = (
@@ -56,6 +58,10 @@ class RabbitMessageBus:
     def consume(self) -> RabbitConsumer:
         """A new consumer, with a connection of its own."""
         return RabbitConsumer(self._parameters, self._queue, self._prefetch)
+
+    def depth(self) -> QueueDepth:
+        """As the broker says it, on a connection of its own; without what consumers hold."""
+        return queue_depth(self._parameters, self._queue)
 
     def ping(self) -> None:
         """Return if the broker is connected and takes messages; else BrokerUnavailable."""

@@ -42,6 +42,7 @@ from ...domain.ports.read_model import (
     StockMovement,
     VendorStatus,
     VendorStockLevel,
+    Workload,
 )
 from ...domain.vendor_sync import NEVER
 from .bulk import bulk_keys
@@ -73,6 +74,7 @@ from .schema import (
     vendor_stock,
     vendors,
 )
+from .workload import select_workload, workload_from
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -110,6 +112,7 @@ class SqlReadModel:
         self._failed_attempts = select(orders.c.id, orders.c.failed_attempts).where(
             self._ids.contain(orders.c.id)
         )
+        self._workload = select_workload(engine.dialect)
         self._product = (
             select(
                 products.c.name.label("product_name"),
@@ -325,6 +328,10 @@ class SqlReadModel:
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """By the primary key."""
         return dict(map(tuple, self._rows(self._failed_attempts, **self._ids.bind(order_ids))))
+
+    def workload(self) -> Workload:
+        """By the indexes on what is not done."""
+        return workload_from(self._rows(self._workload))
 
     def ping(self) -> None:
         """Asks for the schema's revision."""

@@ -186,7 +186,10 @@ class Settings:
     port: int = _setting("PORT", 3000, _between(1, 65535), _whole_number)
     log_level: str = _setting("LOG_LEVEL", "info", _check_level, str.lower)
     api_processes: int = _setting("API_PROCESSES", 2, _between(1, 64), _whole_number)
-    # Where the processes share their metrics; None: in the folder for temporary files.
+    # Of a worker, a relay, or a process that syncs; 0: they are not served. The API has its own.
+    metrics_host: str = _setting("METRICS_HOST", "127.0.0.1", _check_text)
+    metrics_port: int = _setting("METRICS_PORT", 0, _between(0, 65534), _whole_number)
+    # Where the API's processes share their metrics; None: in the folder for temporary files.
     metrics_dir: str | None = _setting("METRICS_DIR", None, _check_text, optional=True)
     # For requests other than placing an order.
     api_threads: int = _setting("API_THREADS", 16, _between(1, 1000), _whole_number)

@@ -37,6 +37,7 @@ from .readiness import Readiness
 from .reports import Report
 from .request_ids import ENVIRON_KEY, HEADER, request_id
 from .services import EXTENSION, ApiServices, AppState, app_state, current_request
+from .stored_metrics import MAX_VENDORS, Source, StoredMetrics
 
 View = TypeVar("View", bound=Callable[..., Any])
 log = Log()
@@ -112,6 +113,7 @@ def create_app(services: ApiServices) -> Flask:
         services=services,
         batcher=_batcher(services),
         readiness=Readiness(services.readiness_checks),
+        stored_metrics=_stored_metrics(services),
     )
     api = documentation.document(app)
     for module in _MODULES:
@@ -140,6 +142,15 @@ def mount(app: Flask, host: Flask, path: str) -> None:
 def close(app: Flask) -> None:
     """Accept no more orders, and return when those that wait are done."""
     app_state(app).batcher.close()
+
+
+def _stored_metrics(services: ApiServices) -> StoredMetrics:
+    read = services.read_model
+    return StoredMetrics(
+        workload=Source("database", read.workload),
+        vendors=Source("vendors", lambda: read.vendors(0, MAX_VENDORS).items),
+        queue=Source("broker", services.queue_depth),
+    )
 
 
 def _batcher(services: ApiServices) -> OrderBatcher:

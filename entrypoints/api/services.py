@@ -10,7 +10,7 @@ import attrs
 from flask import Flask, Request, current_app, request
 
 from ...domain.ports.event_log import EventFeed
-from ...domain.ports.message_bus import DeadLetters
+from ...domain.ports.message_bus import DeadLetters, QueueDepth
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.order_actions import OrderActions
@@ -20,6 +20,7 @@ from ...domain.use_cases.webhook_actions import WebhookActions
 from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
 from .scheduling import Scheduler, ThreadScheduler
+from .stored_metrics import StoredMetrics
 
 EXTENSION = "order_aggregator"
 
@@ -61,6 +62,8 @@ class ApiServices:
     webhook_actions: WebhookActions
     gateways: Gateways
     dead_letters: DeadLetters
+    # How much lies in the queue; raises Unavailable.
+    queue_depth: Callable[[], QueueDepth]
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]
     # By name; each returns, or raises Unavailable.
@@ -80,6 +83,7 @@ class AppState:
     services: ApiServices
     batcher: OrderBatcher
     readiness: Readiness
+    stored_metrics: StoredMetrics
 
 
 def app_state(app: Flask | None = None) -> AppState:
