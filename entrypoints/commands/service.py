@@ -204,7 +204,7 @@ def mock_vendors() -> None:
     from ..demo import serving
 
     settings = read_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     stop = stop_on_signals()
     exit_with_parent()
     _refuse_taken_mock_ports(settings, settings.host, "HOST")

@@ -97,7 +97,7 @@ class _Processes(BaseApplication):
             "backlog": BACKLOG,
             "control_socket_disable": True,
             # It sets up logging in its own way first.
-            "on_starting": lambda _arbiter: configure_logs(self._settings.log_level),
+            "on_starting": lambda _arbiter: self._configure_logs(),
             "logconfig_dict": {
                 "loggers": {"gunicorn.error": {"level": "WARNING", "propagate": True}}
             },
@@ -105,9 +105,12 @@ class _Processes(BaseApplication):
         for name, value in options.items():
             self.cfg.set(name, value)
 
+    def _configure_logs(self) -> None:
+        configure_logs(self._settings.log_level, self._settings.log_format)
+
     def load(self) -> Any:
         """What one process serves; called in that process."""
-        configure_logs(self._settings.log_level)
+        self._configure_logs()
         reserve_room()
         from .asgi import AsgiApplication
 
