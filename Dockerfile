@@ -4,7 +4,7 @@ FROM python:${PYTHON_VERSION}-slim AS build
 RUN python -m venv /opt/order-aggregator
 ENV PATH=/opt/order-aggregator/bin:$PATH
 COPY . /src
-RUN pip install --no-cache-dir '/src[service]'
+RUN pip install --no-cache-dir '/src[service,otel]'
 
 FROM python:${PYTHON_VERSION}-slim
 # The database of a service that is given none lies in `data` below the working folder.

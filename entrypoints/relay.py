@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import timedelta
 from threading import Event
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -15,13 +15,14 @@ import attrs
 from prometheus_client import Counter
 
 from ..adapters.system.log import Log
-from ..adapters.wire import decode
+from ..adapters.wire import decode, traces_of
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
 from ..domain.ports.outbox import Backlog
 from ..domain.values import timestamp_text
 from .monitoring import relay as metrics
 from .runtime.liveness import liveness
 from .runtime.logs import log_orders
+from .runtime.tracing import order_spans
 
 T = TypeVar("T")
 log = Log()
@@ -152,7 +153,10 @@ class Relay:
         """How many messages the bus confirmed, and how many it did not."""
         if self._relay_messages is None:
             return 0, 0
+        began = time_ns()
         bodies = self._relay_messages()
+        with order_spans("send", lambda: traces_of(bodies), began):
+            pass
         log_orders(log.info, "orders.sent", [key for body in bodies for key in _order_ids(body)])
         unconfirmed = self._relay_messages.unconfirmed
         if bodies:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from ..adapters.system.log import Log
-from ..adapters.wire import decode
+from ..adapters.wire import decode, traces_of
 from ..domain.errors import MalformedMessage
 from ..domain.order import Order, OrderStatus
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
@@ -21,6 +21,7 @@ from .monitoring import worker as metrics
 from .runtime.liveness import liveness
 from .runtime.logs import log_orders
 from .runtime.retry import ShutdownRequested, retry_until_available
+from .runtime.tracing import order_spans
 
 log = Log()
 T = TypeVar("T")
@@ -185,8 +186,12 @@ class Worker:
     def _fulfil_batch(self, consumer: Consumer, batch: Sequence[Announced]) -> None:
         order_ids = list(dict.fromkeys(_orders_of(batch)))
         metrics.BATCH_SIZE.observe(len(order_ids))
-        outcomes, crashed = self._outcomes(order_ids)
-        errors = {key: error for key, error in outcomes.items() if isinstance(error, Exception)}
+        with order_spans(
+            "fulfil", lambda: traces_of(each.delivery.body for each in batch)
+        ) as failed:
+            outcomes, crashed = self._outcomes(order_ids)
+            errors = {key: error for key, error in outcomes.items() if isinstance(error, Exception)}
+            failed.update(errors)
         # Only an order that is alone in its message can be returned without others.
         done = [each for each in batch if not each.announces_only(errors)]
         failures = [

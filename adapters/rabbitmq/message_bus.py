@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
-from pika import URLParameters
+from pika import BasicProperties, URLParameters
 from pika.connection import Parameters
 
 from ...domain.errors import InvalidValue
 from ...domain.ports.message_bus import QueueDepth
+from ..wire import is_traced, traces_of
 from . import topology
 from .consumer import RabbitConsumer
 from .dead_letters import RabbitDeadLetters
@@ -52,7 +53,7 @@ class RabbitMessageBus:
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:
         """Send all, then wait for confirmations: within 12 seconds, at the very worst."""
-        messages = [Message(self._queue, body, new_properties()) for body in bodies]
+        messages = [Message(self._queue, body, _properties(body)) for body in bodies]
         return self._publisher.publish(messages)
 
     def consume(self) -> RabbitConsumer:
@@ -70,6 +71,16 @@ class RabbitMessageBus:
     def close(self) -> None:
         """Close the publishing connection; consumers close theirs."""
         self._publisher.close()
+
+
+def _properties(body: bytes) -> BasicProperties:
+    """With the header by which other programs know a trace, where all of a message has the same."""
+    properties = new_properties()
+    if is_traced(body):
+        traces = set(traces_of([body]).values())
+        if len(traces) == 1:
+            properties.headers = {"traceparent": traces.pop()}
+    return properties
 
 
 def connection_parameters(url: str) -> Parameters:

@@ -17,6 +17,7 @@ from ..runtime.listening import require_free_port
 from ..runtime.logs import configure_logs
 from ..runtime.retry import retry_until_available
 from ..runtime.signals import exit_with_parent, stop_on_signals
+from ..runtime.tracing import tracing
 from .base import cli, set_up, start
 from .vendors import take_off_sale
 
@@ -148,7 +149,7 @@ def worker() -> None:
     settings, container, stop = start()
     ready = container.worker(stop=stop)
     reduce_gc()
-    with _monitored(settings, container):
+    with tracing("worker"), _monitored(settings, container):
         ready.run()
 
 
@@ -159,7 +160,7 @@ def relay() -> None:
     if settings.broker_url is None:
         raise InvalidSetting("BROKER_URL", "must be set; without a broker nothing is relayed")
     ready = container.relay(stop=stop)
-    with _monitored(settings, container):
+    with tracing("relay"), _monitored(settings, container):
         ready.run()
 
 

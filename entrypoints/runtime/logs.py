@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from ...domain.batches import batches_of
+from .tracing import trace_ids
 
 # Where logs are gathered, a line that is too long is cut off or lost.
 ORDERS_IN_A_LINE = 200
@@ -41,6 +42,7 @@ def configure_logs(level: str, log_format: str | None = None) -> None:
     stream = cast("TextIO", _SafeStderr())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True),
     ]
@@ -69,6 +71,13 @@ def log_orders(say: Callable[..., object], event: str, order_ids: Sequence[UUID 
     """Name orders in as many lines of the log as that takes; none, if there are none."""
     for batch in batches_of(order_ids, ORDERS_IN_A_LINE):
         say(event, order_ids=list(map(str, batch)))
+
+
+def _add_trace(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    event.update(trace_ids())
+    return event
 
 
 def _renderer(log_format: str) -> structlog.typing.Processor:

@@ -19,6 +19,7 @@ from ..runtime.gc_tuning import reduce_gc
 from ..runtime.listening import BACKLOG, listen
 from ..runtime.logs import configure_logs
 from ..runtime.signals import on_parent_exit
+from ..runtime.tracing import tracing
 from .http_protocol import HttpProtocol
 from .metrics_folder import reserve_room, shared_metrics
 
@@ -60,7 +61,7 @@ def api(settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flask]:
     # look at the environment when they are imported.
     from ...bootstrap import bootstrap
 
-    with bootstrap(settings).api(scheduler=scheduler) as app:
+    with tracing("api"), bootstrap(settings).api(scheduler=scheduler) as app:
         yield app
 
 
