@@ -39,7 +39,7 @@ from .readiness import Readiness
 from .reports import Report
 from .request_ids import ENVIRON_KEY, HEADER, request_id
 from .services import EXTENSION, ApiServices, AppState, app_state, current_request
-from .stored_metrics import MAX_VENDORS, Source, StoredMetrics
+from .stored_metrics import KEEP_VENDORS, MAX_VENDORS, Source, StoredMetrics
 
 View = TypeVar("View", bound=Callable[..., Any])
 log = Log()
@@ -165,7 +165,7 @@ def _stored_metrics(services: ApiServices) -> StoredMetrics:
     read = services.read_model
     return StoredMetrics(
         workload=Source("database", read.workload),
-        vendors=Source("vendors", lambda: read.vendors(0, MAX_VENDORS).items),
+        vendors=Source("vendors", lambda: read.vendors(0, MAX_VENDORS).items, keep=KEEP_VENDORS),
         queue=Source("broker", services.queue_depth),
     )
 

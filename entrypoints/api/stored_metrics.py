@@ -28,6 +28,8 @@ log = Log()
 # Seconds that an answer is good for, however many look; and that it is waited for.
 KEEP = 5.0
 TIMEOUT = 3.0
+# The vendors' products are counted for it, and may be a million.
+KEEP_VENDORS = 15.0
 # Of more vendors there are no figures.
 MAX_VENDORS = 1000
 

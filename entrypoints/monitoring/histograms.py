@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from threading import Lock
 
@@ -34,10 +36,12 @@ class BulkHistogram(Collector):
 
     def observe_all(self, values: Iterable[float]) -> None:
         """Count these."""
+        given = list(values)
+        buckets = Counter(map(partial(bisect_left, self._bounds), given))
         with self._lock:
-            for value in values:
-                self._counts[bisect_left(self._bounds, value)] += 1
-                self._sum += value
+            for bucket, count in buckets.items():
+                self._counts[bucket] += count
+            self._sum += sum(given)
 
     def collect(self) -> Iterator[Metric]:
         """As it is now."""
