@@ -6,7 +6,7 @@ ENV PATH=/opt/order-aggregator/bin:$PATH
 COPY . /src
 # Git is not there to tell it.
 ARG VERSION=0.0.0
-RUN SETUPTOOLS_SCM_PRETEND_VERSION_FOR_ORDER_AGGREGATOR=$VERSION pip install --no-cache-dir '/src[service]'
+RUN SETUPTOOLS_SCM_PRETEND_VERSION_FOR_ORDER_AGGREGATOR=$VERSION pip install --no-cache-dir '/src[service,otel]'
 
 FROM python:${PYTHON_VERSION}-slim
 # The database of a service that is given none lies in `data` below the working folder.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -268,6 +268,12 @@ def _relay(
     )
 
 
+def _database_watch(storage: Storage) -> AbstractContextManager[None]:
+    from .entrypoints.monitoring.database import pool_watched
+
+    return pool_watched(storage.engine) if isinstance(storage, SqlStorage) else nullcontext()
+
+
 def _webhook_dispatcher(settings: Settings, storage: Storage, clock: Clock) -> WebhookDispatcher:
     from .adapters.webhooks.http_sender import HttpWebhookSender
     from .adapters.webhooks.message import message_of
@@ -325,6 +331,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         event_feed=storage.event_feed,
         place_orders=place_orders,
         gateways=gateways,
+        queue_depth=bus.depth,
         order_actions=order_actions,
         vendor_actions=vendor_actions,
         set_product=set_product,
@@ -337,7 +344,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         scheduler=scheduler or ThreadScheduler(),
         trusted_proxies=settings.trusted_proxies,
     )
-    return running_api(services, its_relay, stop)
+    return running_api(services, its_relay, stop, _database_watch(storage))
 
 
 class Container(containers.DeclarativeContainer):
@@ -431,6 +438,8 @@ class Container(containers.DeclarativeContainer):
         expire_holds=expire_holds,
         fill_backorders=fill_backorders,
     )
+    # What is told of connections to the database while a block runs.
+    database_watch = providers.Factory(_database_watch, storage)
     webhook_dispatcher = providers.Factory(_webhook_dispatcher, settings, storage, shared_clock)
     # `relay(stop=event)`, likewise.
     relay = providers.Factory(

@@ -80,6 +80,7 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
             gateways=VendorGateways(shop.storage.unit_of_work, dict),
             dead_letter_actions=shop.dead_letter_actions,
             carry_out_once=shop.carry_out_once,
+            queue_depth=shop.bus.depth,
             new_order_id=uuid7,
             readiness_checks={},
             wake_relay=lambda: None,

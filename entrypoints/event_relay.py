@@ -9,6 +9,7 @@ from threading import Event, Thread
 
 from ..adapters.system.log import Log
 from ..domain.errors import Conflict, Unavailable
+from .monitoring import relay as metrics
 
 log = Log()
 
@@ -59,5 +60,6 @@ class EventRelay:
             return CRASH_BACKOFF
         self._backoff = FIRST_BACKOFF
         if published:
+            metrics.EVENTS.inc(published)
             log.debug("events.published", events=published)
         return 0 if published else POLL

@@ -18,6 +18,7 @@ from ..domain.errors import UnknownOrder, VendorShortage
 from ..domain.ports.message_bus import Consumer, Delivery
 from ..domain.ports.order_repository import Attempt
 from ..domain.values import sanitize
+from .monitoring import worker as metrics
 from .runtime.retry import ShutdownRequested, retry_until_available
 
 log = Log()
@@ -106,8 +107,8 @@ class SettleFailures:
             each for each in judged[FailureAction.FAIL_AND_PARK] if each.order_id not in crashed
         ]
         rest = [each for each in judged[FailureAction.FAIL_AND_PARK] if each.order_id in crashed]
-        self._park(consumer, failed, "order.failed")
-        self._park(consumer, [*judged[FailureAction.PARK], *rest], "order.parked")
+        self._park(consumer, failed, "order.failed", metrics.FAILED)
+        self._park(consumer, [*judged[FailureAction.PARK], *rest], "order.parked", metrics.PARKED)
         self._retry(consumer, judged[FailureAction.RETRY])
 
     def _fail_orders(self, failures: Sequence[Failure]) -> Mapping[UUID, Exception]:
@@ -119,11 +120,14 @@ class SettleFailures:
             self._stop,
         )
 
-    def _park(self, consumer: Consumer, failures: Sequence[Failure], event: str) -> None:
+    def _park(
+        self, consumer: Consumer, failures: Sequence[Failure], event: str, action: str
+    ) -> None:
         reasons = [(each.delivery, each.reason) for each in failures]
         if reasons:
             self._patiently(lambda: consumer.park(reasons))
         for each in failures:
+            metrics.observe_failure(each.error, action)
             log.error(event, order_id=str(each.order_id), attempt=each.attempt, reason=each.reason)
 
     def _retry(self, consumer: Consumer, failures: Sequence[Failure]) -> None:
@@ -143,6 +147,7 @@ class SettleFailures:
         deliveries = [each.delivery for each in failures]
         self._patiently(lambda: consumer.retry(deliveries, delay))
         for each in failures:
+            metrics.observe_failure(each.error, metrics.RETRIED)
             log.warning(
                 "order.returned",
                 order_id=str(each.order_id),

@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import timedelta
 from threading import Event
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 import attrs
+from prometheus_client import Counter
 
 from ..adapters.system.log import Log
-from ..adapters.wire import decode
+from ..adapters.wire import decode, traces_of
 from ..domain.errors import Conflict, MalformedMessage, Unavailable
 from ..domain.ports.outbox import Backlog
 from ..domain.values import timestamp_text
+from .monitoring import relay as metrics
+from .runtime.liveness import liveness
 from .runtime.logs import log_orders
+from .runtime.tracing import order_spans
 
 T = TypeVar("T")
 log = Log()
@@ -103,14 +107,17 @@ class Relay:
         with ExitStack() as running:
             for each in self._beside:
                 running.enter_context(each)
+            running.enter_context(liveness.watching())
             self._run()
         log.info("relay.stopped")
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            liveness.beat()
             try:
                 self._step()
             except (Unavailable, Conflict) as error:
+                metrics.WAITS.inc()
                 delay = next(self._backoff)
                 log.warning("relay.waiting", reason=str(error), seconds=round(delay, 1))
                 self._stop.wait(delay)
@@ -121,7 +128,7 @@ class Relay:
         self._finish()
 
     def _step(self) -> None:
-        log_orders(log.warning, "orders.resent", self._resend() or ())
+        _tell(log.warning, "orders.resent", self._resend(), metrics.RESENT)
         if backlog := self._watch():
             since = timestamp_text(backlog.since)
             log.warning("outbox.waiting", messages=backlog.messages, since=since)
@@ -129,8 +136,8 @@ class Relay:
             log.warning("vendor.stale", vendor_id=vendor_id)
         self._forget()
         self._forget_events()
-        log_orders(log.info, "holds.expired", self._expire() or ())
-        log_orders(log.info, "backorders.filled", self._fill() or ())
+        _tell(log.info, "holds.expired", self._expire(), metrics.EXPIRED)
+        _tell(log.info, "backorders.filled", self._fill(), metrics.FILLED)
         sent, unconfirmed = self._send()
         if unconfirmed:
             # Whoever commits more meanwhile does not shorten the wait.
@@ -146,9 +153,18 @@ class Relay:
         """How many messages the bus confirmed, and how many it did not."""
         if self._relay_messages is None:
             return 0, 0
+        began = time_ns()
         bodies = self._relay_messages()
+        with order_spans("send", lambda: traces_of(bodies), began):
+            pass
         log_orders(log.info, "orders.sent", [key for body in bodies for key in _order_ids(body)])
-        return len(bodies), self._relay_messages.unconfirmed
+        unconfirmed = self._relay_messages.unconfirmed
+        if bodies:
+            metrics.SENT.inc(len(bodies))
+            metrics.BATCH_SIZE.observe(len(bodies))
+        if unconfirmed:
+            metrics.UNCONFIRMED.inc(unconfirmed)
+        return len(bodies), unconfirmed
 
     def _finish(self) -> None:
         if self._relay_messages is not None:
@@ -170,6 +186,14 @@ class _Periodic(Generic[T]):
             return None
         self._next = monotonic() + self._every
         return self._call()
+
+
+def _tell(
+    say: Callable[..., object], event: str, order_ids: Sequence[UUID] | None, counter: Counter
+) -> None:
+    if order_ids:
+        counter.inc(len(order_ids))
+        log_orders(say, event, order_ids)
 
 
 def _backoff() -> Iterator[float]:

@@ -20,6 +20,8 @@ from ..domain.ports.vendor_gateway import VendorGateway
 from ..domain.use_cases.report_intake import SyncResult
 from ..domain.use_cases.sync_vendor import Progress
 from ..domain.values import timestamp_text
+from .monitoring import sync as metrics
+from .runtime.liveness import liveness
 from .runtime.retry import ShutdownRequested, retry_until_available
 
 log = Log()
@@ -97,17 +99,24 @@ def _next_outcome(
 def _sync(sync_vendor: SyncVendor, gateway: VendorGateway) -> SyncResult | Exception:
     vendor_id = gateway.vendor.id
     try:
-        result = sync_vendor(gateway, progress=_Progress(vendor_id))
+        with metrics.SECONDS.time():
+            result = sync_vendor(gateway, progress=_Progress(vendor_id))
     except VENDOR_ERRORS as error:
+        metrics.FAILED.inc()
         log.error("vendor.failed", vendor_id=vendor_id, reason=str(error))
         return error
     if result.outdated:
+        metrics.OUTDATED.inc()
         as_of = timestamp_text(result.as_of)
         log.warning("vendor.outdated", vendor_id=vendor_id, as_of=as_of)
     if result.quarantined:
+        metrics.QUARANTINED.inc()
         log.error("vendor.quarantined", vendor_id=vendor_id, **attrs.asdict(result.quarantined))
     if not is_well(result):
         return result
+    metrics.SYNCED.inc()
+    metrics.CHANGED.inc(result.changed)
+    metrics.REJECTED.inc(len(result.rejections))
     for rejection in result.rejections[:LOGGED_REJECTIONS]:
         log.warning("vendor.row_rejected", vendor_id=vendor_id, **attrs.asdict(rejection))
     log.info(
@@ -223,8 +232,9 @@ class _SyncLoop:
     def run(self) -> None:
         """Until told to stop."""
         gateways: Mapping[str, VendorGateway] = {}
-        with suppress(ShutdownRequested):
+        with suppress(ShutdownRequested), liveness.watching():
             while not self._stop.is_set():
+                liveness.beat()
                 gateways = self._look(gateways)
                 end = monotonic() + LOOK_EVERY
                 while monotonic() < end and not self._stop.wait(STOP_CHECK):

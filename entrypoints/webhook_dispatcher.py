@@ -20,6 +20,7 @@ from ..domain.ports.webhooks import (
 )
 from ..domain.use_cases.deliver_webhooks import DeliverWebhooks, FanOutEvents, Outcomes
 from ..domain.webhooks import lanes
+from .monitoring import relay as metrics
 
 log = Log()
 
@@ -124,8 +125,11 @@ class WebhookDispatcher:
         else:
             self._silent.discard(webhook_id)
         failed = [row for each in outcomes for row in each.failed]
+        metrics.DELIVERED.inc(sum(len(each.delivered) for each in outcomes))
         if failed:
             dead = sum(row.due_at is None for row in failed)
+            metrics.FAILED.inc(len(failed) - dead)
+            metrics.DEAD.inc(dead)
             log.warning(
                 "webhook.failed",
                 webhook_id=webhook_id,

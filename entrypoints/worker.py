@@ -5,19 +5,23 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event, Lock
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from ..adapters.system.log import Log
-from ..adapters.wire import decode
+from ..adapters.wire import decode, traces_of
 from ..domain.errors import MalformedMessage
 from ..domain.order import Order, OrderStatus
 from ..domain.ports.message_bus import Consumer, Delivery, MessageBus
 from .failures import Failure, crashes
+from .monitoring import worker as metrics
+from .runtime.liveness import liveness
 from .runtime.logs import log_orders
 from .runtime.retry import ShutdownRequested, retry_until_available
+from .runtime.tracing import order_spans
 
 log = Log()
 T = TypeVar("T")
@@ -94,8 +98,9 @@ class Worker:
 
     def _work(self, consumer: Consumer) -> None:
         try:
-            while not self._stop.is_set():
-                self._receive_and_handle(consumer)
+            with liveness.watching():
+                while not self._stop.is_set():
+                    self._receive_and_handle(consumer)
         except ShutdownRequested:
             # What is not settled goes back to the queue when the consumer closes.
             pass
@@ -105,7 +110,7 @@ class Worker:
 
     def _receive_and_handle(self, consumer: Consumer) -> None:
         """Only with a full batch does another lane get a turn before it is handled."""
-        with self._turn:
+        with self._having_turn():
             if self._stop.is_set():
                 return
             deliveries = self._patiently(lambda: consumer.receive(BATCH, IDLE_WAIT.total_seconds()))
@@ -115,6 +120,16 @@ class Worker:
                 self._stop.wait(LINGER.total_seconds())
                 return
         self.handle(consumer, announced)
+
+    @contextmanager
+    def _having_turn(self) -> Iterator[None]:
+        while not self._turn.acquire(timeout=IDLE_WAIT.total_seconds()):
+            # The other lane answers for itself.
+            liveness.beat()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def read(self, consumer: Consumer, deliveries: Iterable[Delivery]) -> list[Announced]:
         """What these deliveries announce; those that make no sense are parked."""
@@ -127,6 +142,7 @@ class Worker:
                 reasons.append((delivery, str(error)))
         if reasons:
             self._patiently(lambda: consumer.park(reasons))
+            metrics.UNREADABLE_MESSAGES.inc(len(reasons))
         for delivery, reason in reasons:
             log.error("message.parked", body=repr(delivery.body[:200]), reason=reason)
         return announced
@@ -168,8 +184,14 @@ class Worker:
         return suspects, others
 
     def _fulfil_batch(self, consumer: Consumer, batch: Sequence[Announced]) -> None:
-        outcomes, crashed = self._outcomes(list(dict.fromkeys(_orders_of(batch))))
-        errors = {key: error for key, error in outcomes.items() if isinstance(error, Exception)}
+        order_ids = list(dict.fromkeys(_orders_of(batch)))
+        metrics.BATCH_SIZE.observe(len(order_ids))
+        with order_spans(
+            "fulfil", lambda: traces_of(each.delivery.body for each in batch)
+        ) as failed:
+            outcomes, crashed = self._outcomes(order_ids)
+            errors = {key: error for key, error in outcomes.items() if isinstance(error, Exception)}
+            failed.update(errors)
         # Only an order that is alone in its message can be returned without others.
         done = [each for each in batch if not each.announces_only(errors)]
         failures = [
@@ -185,11 +207,12 @@ class Worker:
         self._separate([order_id for order_id in _orders_of(done) if order_id in errors])
         self._acknowledge(consumer, done)
         fulfilled = [
-            order_id
-            for order_id, outcome in outcomes.items()
+            outcome
+            for outcome in outcomes.values()
             if isinstance(outcome, Order) and outcome.status is OrderStatus.FULFILLED
         ]
-        log_orders(log.info, "orders.fulfilled", fulfilled)
+        metrics.observe_fulfilled(fulfilled)
+        log_orders(log.info, "orders.fulfilled", [order.id for order in fulfilled])
         self._settle_failures(consumer, failures)
 
     def _outcomes(

@@ -27,6 +27,7 @@ class CompressingBus:
     def __init__(self, inner: MessageBus) -> None:
         self._inner = inner
         self.ping = inner.ping
+        self.depth = inner.depth
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:
         """Compress, and hand on."""

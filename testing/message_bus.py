@@ -17,7 +17,7 @@ import attrs
 import pytest
 
 from ..domain.errors import Unavailable
-from ..domain.ports.message_bus import Consumer, DeadLetter, Delivery, MessageBus
+from ..domain.ports.message_bus import Consumer, DeadLetter, Delivery, MessageBus, QueueDepth
 from .race import race
 
 # Seconds in which a message that is there must arrive, and in which one that is not there does not.
@@ -605,3 +605,31 @@ def test_what_several_replay_at_once_is_delivered_once(bus: MessageBus) -> None:
 def test_all_who_look_at_once_see_all_dead_letters(bus: MessageBus) -> None:
     letters = park_all(bus, numbered(20))
     assert race([partial(bus.dead_letters, 100)] * 3) == [letters] * 3
+
+
+def _messages(depth: QueueDepth) -> tuple[int, int]:
+    return depth.waiting, depth.parked
+
+
+def test_a_queue_that_was_never_used_is_empty(bus: MessageBus) -> None:
+    assert _messages(bus.depth()) == (0, 0)
+
+
+def test_the_depth_tells_what_waits_and_what_is_parked(bus: MessageBus) -> None:
+    bus.publish(numbered(5))
+    _await_depth(bus, (5, 0))
+    with bus.consume() as consumer:
+        deliveries = receive(consumer, 5)
+        consumer.park([(delivery, "no use") for delivery in deliveries[:2]])
+        consumer.acknowledge(deliveries[2:4])
+        assert bus.depth().consumers in (None, 1)
+        consumer.retry(deliveries[4:], 0)
+    _await_depth(bus, (1, 2))
+
+
+def _await_depth(bus: MessageBus, expected: tuple[int, int]) -> None:
+    """A broker may count a little late."""
+    end = monotonic() + PATIENCE
+    while _messages(bus.depth()) != expected and monotonic() < end:
+        sleep(0.02)
+    assert _messages(bus.depth()) == expected

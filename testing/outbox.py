@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from ..adapters.wire import decode
+from ..adapters.wire import decode, traces_of
 from ..domain.ports.outbox import Backlog, OutboxMessage
 from ..domain.ports.storage import Storage
 from .race import race
@@ -45,6 +45,15 @@ def test_orders_are_announced_together_or_each_by_itself(storage: Storage) -> No
     assert [key for message in together for key in decode(message.body)] == order_ids
     work(storage, lambda uow: uow.outbox.announce_individually(order_ids, NOW))
     assert numbers(claimed(storage, LEASE_END)) == list(range(1, 31))
+
+
+def test_orders_that_are_traced_are_announced_with_their_traces(storage: Storage) -> None:
+    order_ids = [UUID(int=number) for number in range(1, 31)]
+    traces = {order_ids[3]: "00-a", order_ids[29]: "00-b"}
+    work(storage, lambda uow: uow.outbox.announce(order_ids, NOW, traces))
+    found = claimed(storage, LEASE_END)
+    assert [key for message in found for key in decode(message.body)] == order_ids
+    assert traces_of(message.body for message in found) == traces
 
 
 def test_a_message_is_due_whatever_the_clock_says(storage: Storage) -> None:

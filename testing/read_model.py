@@ -13,17 +13,22 @@ import attrs
 import pytest
 
 from ..domain.errors import Rejection
-from ..domain.order import Allocation, Order, OrderStatus
+from ..domain.order import Allocation, OnShortage, Order, OrderStatus
 from ..domain.ports.read_model import (
+    UNDER_WAY,
     OrderFilter,
     Page,
+    Pending,
     StockLevel,
     VendorStatus,
     VendorStockLevel,
+    Workload,
 )
 from ..domain.ports.storage import Storage
+from ..domain.webhooks import Message
 from .shop import Shop, next_order_id, wish
-from .shop_work import stock_up, work
+from .shop_work import NOW, stock_up, work
+from .webhooks import make_webhook
 
 
 def _pages(ask: Callable[[int, int], Page[Any]], limit: int) -> list[Any]:
@@ -317,3 +322,69 @@ def test_a_product_comes_with_its_vendors(storage: Storage) -> None:
     assert (found.central,) == storage.read_model.stock(0, 1, "apple").items
     assert found.vendors == storage.read_model.vendor_stock(0, 9, product_id="apple").items
     assert storage.read_model.product("nothing") is None
+
+
+NOTHING = Pending(count=0, since=None)
+
+
+def test_in_an_empty_storage_nothing_is_under_way(storage: Storage) -> None:
+    assert storage.read_model.workload() == Workload(
+        orders=dict.fromkeys(UNDER_WAY, NOTHING),
+        outbox=NOTHING,
+        deliveries=0,
+        dead_deliveries=0,
+        unread_events={},
+    )
+
+
+def test_the_workload_counts_what_waits_and_since_when(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 3})
+    began = shop.clock.now()
+    done, *waiting = [shop.accepted(apple=1) for _ in range(3)]
+    shop.pass_time(seconds=5)
+    shop.place(attrs.evolve(wish(apple=1), on_shortage=OnShortage.BACKORDER))
+    shop.fulfil(done)
+    found = shop.storage.read_model.workload()
+    assert found.orders == {
+        OrderStatus.HELD: NOTHING,
+        OrderStatus.BACKORDERED: Pending(count=1, since=shop.clock.now()),
+        OrderStatus.RESERVED: Pending(count=len(waiting), since=began),
+    }
+    # A backorder is not announced.
+    assert found.outbox == Pending(count=3, since=began)
+
+
+def test_the_workload_counts_deliveries_and_those_that_are_dead(storage: Storage) -> None:
+    work(storage, lambda uow: uow.webhooks.add(make_webhook("a")))
+    messages = [
+        ("a", Message(id=str(number), type="order.tested", subject="x", body="{}"))
+        for number in range(3)
+    ]
+    work(storage, lambda uow: uow.webhooks.add_deliveries(messages, NOW))
+    minute = timedelta(minutes=1)
+    [claimed] = work(
+        storage, lambda uow: uow.webhooks.claim(1, 1, NOW + minute, NOW + 2 * minute, ())
+    )
+    dead = [attrs.evolve(each, due_at=None, problem="gone") for each in claimed.deliveries]
+    work(storage, lambda uow: uow.webhooks.reschedule(dead))
+    found = storage.read_model.workload()
+    assert (found.deliveries, found.dead_deliveries) == (2, 1)
+
+
+def test_the_workload_counts_events_that_a_reader_has_not_read(shop: Shop) -> None:
+    storage, now = shop.storage, shop.clock.now()
+
+    def claim(reader: str) -> None:
+        work(storage, lambda uow: uow.events.claim(reader, now, now))
+
+    shop.sync("acme", {"apple": 3})
+    claim("exchange")
+    claim("webhooks")
+    shop.accepted(apple=1)
+    shop.accepted(apple=1)
+    assert storage.read_model.workload().unread_events == {"exchange": 2}
+    work(storage, lambda uow: uow.webhooks.add(make_webhook("a")))
+    assert storage.read_model.workload().unread_events == {"exchange": 2, "webhooks": 2}
+    end = storage.event_feed.end()
+    work(storage, lambda uow: uow.events.advance("exchange", end - 1))
+    assert storage.read_model.workload().unread_events["exchange"] == 1

@@ -58,6 +58,7 @@ class ApiUnderTest:
             gateways=VendorGateways(self.shop.storage.unit_of_work, lambda: self.gateways),
             dead_letter_actions=self.shop.dead_letter_actions,
             carry_out_once=self.shop.carry_out_once,
+            queue_depth=self.shop.bus.depth,
             new_order_id=uuid_utils.compat.uuid7,
             readiness_checks=self.checks,
             wake_relay=self._wake,

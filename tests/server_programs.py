@@ -57,6 +57,11 @@ def find_rabbitmq() -> tuple[str, str] | None:
     return (server, epmd) if server and epmd else None
 
 
+def find_promtool() -> str | None:
+    """Return the path of `promtool`, of Prometheus."""
+    return shutil.which("promtool", path=PATH)
+
+
 def find_docker() -> str | None:
     """Return the path of `docker` if an engine answers it."""
     docker = shutil.which("docker", path=PATH)

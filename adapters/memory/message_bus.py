@@ -13,7 +13,7 @@ from typing import Self
 
 import attrs
 
-from ...domain.ports.message_bus import DeadLetter, Delivery
+from ...domain.ports.message_bus import DeadLetter, Delivery, QueueDepth
 
 
 @attrs.frozen(order=True)
@@ -51,6 +51,12 @@ class MemoryMessageBus:
     def consume(self) -> MemoryConsumer:
         """A new consumer."""
         return MemoryConsumer(self)
+
+    def depth(self) -> QueueDepth:
+        """Without what consumers hold, and without knowing them."""
+        with self._changed:
+            waiting = len(self._first_deliveries) + len(self._returned)
+            return QueueDepth(waiting=waiting, parked=len(self._parked), consumers=None)
 
     def ping(self) -> None:
         """Memory always answers."""

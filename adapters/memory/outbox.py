@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from uuid import UUID
@@ -23,9 +23,12 @@ class MemoryOutbox:
         self._tables = tables
         self._messages = tables.outbox
 
-    def announce(self, order_ids: Sequence[UUID], at: datetime) -> None:
+    def announce(
+        self, order_ids: Sequence[UUID], at: datetime, traces: Mapping[UUID, str] | None = None
+    ) -> None:
         """As on a database."""
-        self._add(encode_batches(order_ids), at)
+        bodies = encode_batches(order_ids, traces=traces)
+        self._add(bodies, at)
 
     def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:
         """As on a database."""

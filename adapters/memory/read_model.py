@@ -15,16 +15,20 @@ from ...domain.events import Event, order_event
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.clock import Clock
 from ...domain.ports.read_model import (
+    UNDER_WAY,
     OrderFilter,
     Page,
+    Pending,
     ProductStock,
     Progress,
     StockLevel,
     StockMovement,
     VendorStatus,
     VendorStockLevel,
+    Workload,
 )
 from ...domain.stock import VendorStock
+from ...domain.use_cases.deliver_webhooks import READER as WEBHOOKS
 from ...domain.vendor_sync import NEVER
 from .database import Database
 from .expectations import expected_stock
@@ -158,6 +162,30 @@ class MemoryReadModel:
             attempts = {key: recorded[key] for key in order_ids if key in recorded}
         return {key: 0 if each is None else each.number for key, each in attempts.items()}
 
+    def workload(self) -> Workload:
+        """By a scan over everything."""
+        with self._database.committed() as tables:
+            created = [(order.status, order.created_at) for order in tables.orders.values()]
+            messages = [each.created_at for each in tables.outbox.values() if each is not None]
+            deliveries = [each.due_at for each in tables.deliveries.values() if each is not None]
+            events = [key for key, batch in tables.events.items() if batch is not None]
+            readers = {reader: cursor.position for reader, cursor in tables.cursors.items()}
+            hooks = any(each and each.webhook.enabled for each in tables.webhooks.values())
+        return Workload(
+            orders={
+                wanted: _pending(at for status, at in created if status is wanted)
+                for wanted in UNDER_WAY
+            },
+            outbox=_pending(messages),
+            deliveries=len(deliveries) - deliveries.count(None),
+            dead_deliveries=deliveries.count(None),
+            unread_events={
+                reader: sum(key > position for key in events)
+                for reader, position in readers.items()
+                if hooks or reader != WEBHOOKS
+            },
+        )
+
     def ping(self) -> None:
         """Memory always answers."""
 
@@ -212,6 +240,11 @@ class MemoryReadModel:
             backorder_limit=stock.backorder_limit,
             updated_at=tables.changed_at[product_id],
         )
+
+
+def _pending(since: Iterable[datetime]) -> Pending:
+    moments = list(since)
+    return Pending(count=len(moments), since=min(moments, default=None))
 
 
 def _movements(

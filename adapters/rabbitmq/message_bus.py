@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
-from pika import URLParameters
+from pika import BasicProperties, URLParameters
 from pika.connection import Parameters
 
 from ...domain.errors import InvalidValue
+from ...domain.ports.message_bus import QueueDepth
+from ..wire import is_traced, traces_of
 from . import topology
 from .consumer import RabbitConsumer
 from .dead_letters import RabbitDeadLetters
+from .depth import queue_depth
 from .publisher import Message, Publisher, new_properties
 
 FORM = (
@@ -50,12 +53,16 @@ class RabbitMessageBus:
 
     def publish(self, bodies: Sequence[bytes]) -> list[bool]:
         """Send all, then wait for confirmations: within 12 seconds, at the very worst."""
-        messages = [Message(self._queue, body, new_properties()) for body in bodies]
+        messages = [Message(self._queue, body, _properties(body)) for body in bodies]
         return self._publisher.publish(messages)
 
     def consume(self) -> RabbitConsumer:
         """A new consumer, with a connection of its own."""
         return RabbitConsumer(self._parameters, self._queue, self._prefetch)
+
+    def depth(self) -> QueueDepth:
+        """As the broker says it, on a connection of its own; without what consumers hold."""
+        return queue_depth(self._parameters, self._queue)
 
     def ping(self) -> None:
         """Return if the broker is connected and takes messages; else BrokerUnavailable."""
@@ -64,6 +71,16 @@ class RabbitMessageBus:
     def close(self) -> None:
         """Close the publishing connection; consumers close theirs."""
         self._publisher.close()
+
+
+def _properties(body: bytes) -> BasicProperties:
+    """With the header by which other programs know a trace, where all of a message has the same."""
+    properties = new_properties()
+    if is_traced(body):
+        traces = set(traces_of([body]).values())
+        if len(traces) == 1:
+            properties.headers = {"traceparent": traces.pop()}
+    return properties
 
 
 def connection_parameters(url: str) -> Parameters:

@@ -64,7 +64,9 @@ class EventStatements:
         )
         begin = upsert(dialect, event_cursors).from_select(
             ["reader", "position"],
-            select(bindparam("_reader", type_=Text), _end(dialect).scalar_subquery()).where(true()),
+            select(bindparam("_reader", type_=Text), select_end(dialect).scalar_subquery()).where(
+                true()
+            ),
         )
         self.begin = begin.on_conflict_do_nothing()
         now = bindparam("now", type_=TIMESTAMP)
@@ -149,7 +151,7 @@ class SqlEventFeed:
             .order_by(place)
             .limit(bindparam("limit", type_=BigInteger))
         )
-        self._end = _end(engine.dialect)
+        self._end = select_end(engine.dialect)
 
     def read(self, after: int, limit: int) -> list[EventBatch]:
         """By the index on positions."""
@@ -177,7 +179,7 @@ class SqlEventFeed:
             return connection.execute(self._new).first() is not None
 
 
-def _end(dialect: Dialect) -> Select[Any]:
+def select_end(dialect: Dialect) -> Select[Any]:
     """The position of the newest batch, as if those that have none yet were given theirs."""
     if dialect.name == "sqlite":
         return select(func.coalesce(func.max(event_batches.c.id), 0))

@@ -16,10 +16,13 @@ from sqlalchemy import (
     Engine,
     Executable,
     Integer,
+    ScalarSelect,
+    Table,
     Text,
     bindparam,
     delete,
     exists,
+    func,
     insert,
     select,
     tuple_,
@@ -28,7 +31,7 @@ from sqlalchemy import (
 
 from ...domain.errors import BrokerUnavailable, CommitOutcomeUnknown, Conflict, Unavailable
 from ...domain.ports.clock import Clock
-from ...domain.ports.message_bus import Delivery
+from ...domain.ports.message_bus import Delivery, QueueDepth
 from .bulk import Parameters, bulk_rows
 from .connection import Rows
 from .dead_letters import SqlDeadLetters
@@ -79,6 +82,12 @@ class SqlMessageBus:
         """A new consumer."""
         return SqlConsumer(self._engine, self._clock, self._statements)
 
+    def depth(self) -> QueueDepth:
+        """Counted, what consumers hold included."""
+        with read_errors_translated(), self._engine.connect() as connection:
+            row = connection.execute(self._statements.depth).one()
+        return QueueDepth(waiting=row.waiting, parked=row.parked, consumers=None)
+
     def ping(self) -> None:
         """By a look at the queue."""
         with read_errors_translated(), self._engine.connect() as connection:
@@ -92,6 +101,10 @@ class SqlMessageBus:
             return [(row.body, row.reason) for row in connection.execute(listing)]
 
 
+def _count(table: Table) -> ScalarSelect[int]:
+    return select(func.count()).select_from(table).scalar_subquery()
+
+
 class _QueueStatements:
     def __init__(self, engine: Engine) -> None:
         self.claims = bulk_rows(engine.dialect, id=ROW_ID, attempts=Integer())
@@ -101,6 +114,9 @@ class _QueueStatements:
         )
         self.claim = claim_where()
         self.claim_first_deliveries = claim_where(outbox.c.attempts == 0)
+        self.depth = select(
+            _count(outbox).label("waiting"), _count(parked_messages).label("parked")
+        )
         self.anything_due = select(exists().where(is_due()))
         self.remove = delete(outbox).where(held)
         self.give_back = update(outbox).values(due_at=bindparam("due", type_=TIMESTAMP)).where(held)

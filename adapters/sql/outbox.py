@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -98,9 +98,12 @@ class SqlOutbox:
         self._statements = statements
         self._cursor = cursor
 
-    def announce(self, order_ids: Sequence[UUID], at: datetime) -> None:
+    def announce(
+        self, order_ids: Sequence[UUID], at: datetime, traces: Mapping[UUID, str] | None = None
+    ) -> None:
         """Append."""
-        add_messages(self._transaction, self._statements, encode_batches(order_ids), at)
+        bodies = encode_batches(order_ids, traces=traces)
+        add_messages(self._transaction, self._statements, bodies, at)
 
     def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:
         """Append."""

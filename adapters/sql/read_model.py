@@ -42,6 +42,7 @@ from ...domain.ports.read_model import (
     StockMovement,
     VendorStatus,
     VendorStockLevel,
+    Workload,
 )
 from ...domain.vendor_sync import NEVER
 from .bulk import bulk_keys
@@ -75,6 +76,7 @@ from .schema import (
     vendor_stock,
     vendors,
 )
+from .workload import select_workload, workload_from
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -119,6 +121,7 @@ class SqlReadModel:
         self._failed_attempts = select(orders.c.id, orders.c.failed_attempts).where(
             self._ids.contain(orders.c.id)
         )
+        self._workload = select_workload(engine.dialect)
         self._product = (
             select(
                 products.c.name.label("product_name"),
@@ -342,6 +345,10 @@ class SqlReadModel:
     def failed_attempts(self, order_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """By the primary key."""
         return dict(map(tuple, self._rows(self._failed_attempts, **self._ids.bind(order_ids))))
+
+    def workload(self) -> Workload:
+        """By the indexes on what is not done."""
+        return workload_from(self._rows(self._workload))
 
     def ping(self) -> None:
         """Asks for the schema's revision."""

@@ -25,6 +25,7 @@ SECONDS_PER_DAY = 86_400
 # Of a name, in AMQP.
 MAX_NAME_BYTES = 255
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("console", "json", "logfmt")
 
 
 class InvalidSetting(InvalidValue):
@@ -122,6 +123,11 @@ def _check_level(value: Any) -> None:
         raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
 
 
+def _check_format(value: Any) -> None:
+    if value not in LOG_FORMATS:
+        raise ValueError(f"must be one of {', '.join(LOG_FORMATS)}")
+
+
 def _check_id_case(value: Any) -> None:
     if value not in ("keep", "lower"):
         raise ValueError("must be keep or lower")
@@ -185,8 +191,13 @@ class Settings:
     host: str = _setting("HOST", "127.0.0.1", _check_text)
     port: int = _setting("PORT", 3000, _between(1, 65535), _whole_number)
     log_level: str = _setting("LOG_LEVEL", "info", _check_level, str.lower)
+    # None: for people on a terminal, else for programs.
+    log_format: str | None = _setting("LOG_FORMAT", None, _check_format, str.lower, optional=True)
     api_processes: int = _setting("API_PROCESSES", 2, _between(1, 64), _whole_number)
-    # Where the processes share their metrics; None: in the folder for temporary files.
+    # Of a worker, a relay, or a process that syncs; 0: they are not served. The API has its own.
+    metrics_host: str = _setting("METRICS_HOST", "127.0.0.1", _check_text)
+    metrics_port: int = _setting("METRICS_PORT", 0, _between(0, 65534), _whole_number)
+    # Where the API's processes share their metrics; None: in the folder for temporary files.
     metrics_dir: str | None = _setting("METRICS_DIR", None, _check_text, optional=True)
     # For requests other than placing an order.
     api_threads: int = _setting("API_THREADS", 16, _between(1, 1000), _whole_number)

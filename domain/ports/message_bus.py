@@ -70,6 +70,17 @@ class DeadLetter:
     parked_at: datetime | None
 
 
+@attrs.frozen(kw_only=True)
+class QueueDepth:
+    """How many messages there are in the queue, and how many are parked."""
+
+    # A bus may leave out those that consumers hold.
+    waiting: int
+    parked: int
+    # None where the bus does not know.
+    consumers: int | None
+
+
 class DeadLetters(Protocol):
     """The parked messages, for an operator, oldest first. Thread-safe.
 
@@ -109,6 +120,12 @@ class MessageBus(DeadLetters, Protocol):
 
     def consume(self) -> Consumer:
         """A new consumer, to be used as a context manager."""
+
+    def depth(self) -> QueueDepth:
+        """How much there is in the queue; nothing where it is not declared yet.
+
+        Raises Unavailable.
+        """
 
     def ping(self) -> None:
         """Return if the bus can be reached; else raise Unavailable."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -29,10 +29,13 @@ class Backlog:
 class Outbox(Protocol):
     """Messages that are committed with the data they announce."""
 
-    def announce(self, order_ids: Sequence[UUID], at: datetime) -> None:
+    def announce(
+        self, order_ids: Sequence[UUID], at: datetime, traces: Mapping[UUID, str] | None = None
+    ) -> None:
         """Add messages, created `at`, that announce these orders to the workers.
 
         They are due at once, whatever any clock says. One message may announce several orders.
+        `traces`: of those that are traced, what names their traces.
         """
 
     def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 # Failures in a row.
 OPEN_AFTER = 5
+# In these an order waits for something.
+UNDER_WAY = (OrderStatus.HELD, OrderStatus.BACKORDERED, OrderStatus.RESERVED)
 
 
 @attrs.frozen(kw_only=True)
@@ -149,6 +151,28 @@ class StockMovement:
         return self.after - self.delta
 
 
+@attrs.frozen(kw_only=True)
+class Pending:
+    """How many wait, and since when the oldest of them does; None if none does."""
+
+    count: int
+    since: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class Workload:
+    """What is under way. Each status of UNDER_WAY has its orders."""
+
+    orders: Mapping[OrderStatus, Pending]
+    # Messages of the outbox, those that are being sent included.
+    outbox: Pending
+    # Of webhooks.
+    deliveries: int
+    dead_deliveries: int
+    # How many batches of events each reader has not read yet.
+    unread_events: Mapping[str, int]
+
+
 class ReadModel(Protocol):
     """Committed state only, each answer from one moment. Thread-safe; StorageUnavailable."""
 
@@ -198,6 +222,12 @@ class ReadModel(Protocol):
         """At which delivery each order was last recorded to have failed; 0 if at none.
 
         Unknown orders are left out.
+        """
+
+    def workload(self) -> Workload:
+        """What is under way, at a cost that does not grow with the orders that are done.
+
+        Webhooks are no reader while there are none.
         """
 
     def ping(self) -> None:

@@ -55,6 +55,8 @@ class PlaceOrder:
     # So long it is a hold; None: it is an order at once.
     hold_for: timedelta | None = attrs.field(default=None)
     request_id: str | None = None
+    # What names the trace of the request, if it is traced.
+    trace: str | None = None
 
     @lines.validator
     def _valid_lines(self, _attribute: object, lines: Sequence[OrderLine]) -> None:
@@ -165,7 +167,8 @@ class PlaceOrders:
             change_stock(uow, stock, batch.reservations.changes(), now)
             reserved = [x.id for x in batch.accepted if x.status is OrderStatus.RESERVED]
             if reserved:
-                uow.outbox.announce(reserved, now)
+                traces = {c.order_id: c.trace for c in commands if c.trace is not None}
+                uow.outbox.announce(reserved, now, traces)
             uow.commit()
         return outcomes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from flask import Flask, Request, Response
@@ -15,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ...adapters.system.log import Log
 from ...domain.errors import InvalidValue
+from ..runtime.tracing import Answered, request_span
 from . import (
     dead_letters,
     documentation,
@@ -37,6 +39,7 @@ from .readiness import Readiness
 from .reports import Report
 from .request_ids import ENVIRON_KEY, HEADER, request_id
 from .services import EXTENSION, ApiServices, AppState, app_state, current_request
+from .stored_metrics import KEEP_VENDORS, MAX_VENDORS, Source, StoredMetrics
 
 View = TypeVar("View", bound=Callable[..., Any])
 log = Log()
@@ -64,16 +67,31 @@ class _Application(Flask):
         request = current_request()
         its_id = request_id(request.headers.get(HEADER))
         request.environ[ENVIRON_KEY] = its_id
+        span = request_span(request.method, request.headers)
         with bound_contextvars(request_id=its_id):
-            response = super().full_dispatch_request()
+            response = self._answer() if span is None else self._answer_traced(span)
         response.headers[HEADER] = its_id
-        rule, status = request.url_rule, response.status_code
-        route = "unmatched" if rule is None else rule.rule
+        route, status = _route(), response.status_code
         metrics.observe_request(request.method, route, status, time.perf_counter() - started)
         log.debug(
             "api.request", method=request.method, route=route, status=status, request_id=its_id
         )
         return response
+
+    def _answer(self) -> Response:
+        return super().full_dispatch_request()
+
+    def _answer_traced(self, span: AbstractContextManager[Answered]) -> Response:
+        with span as answered:
+            response = self._answer()
+            answered(_route(), response.status_code)
+        return response
+
+
+def _route() -> str:
+    """The rule, not the path, so that their number is bounded."""
+    rule = current_request().url_rule
+    return "unmatched" if rule is None else rule.rule
 
 
 class _Json(DefaultJSONProvider):
@@ -112,6 +130,7 @@ def create_app(services: ApiServices) -> Flask:
         services=services,
         batcher=_batcher(services),
         readiness=Readiness(services.readiness_checks),
+        stored_metrics=_stored_metrics(services),
     )
     api = documentation.document(app)
     for module in _MODULES:
@@ -140,6 +159,15 @@ def mount(app: Flask, host: Flask, path: str) -> None:
 def close(app: Flask) -> None:
     """Accept no more orders, and return when those that wait are done."""
     app_state(app).batcher.close()
+
+
+def _stored_metrics(services: ApiServices) -> StoredMetrics:
+    read = services.read_model
+    return StoredMetrics(
+        workload=Source("database", read.workload),
+        vendors=Source("vendors", lambda: read.vendors(0, MAX_VENDORS).items, keep=KEEP_VENDORS),
+        queue=Source("broker", services.queue_depth),
+    )
 
 
 def _batcher(services: ApiServices) -> OrderBatcher:

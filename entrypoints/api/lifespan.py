@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Event, Thread
 
 from flask import Flask
@@ -14,7 +14,9 @@ from .services import ApiServices
 
 
 @contextmanager
-def running_api(services: ApiServices, relay: Relay, stop: Event) -> Iterator[Flask]:
+def running_api(
+    services: ApiServices, relay: Relay, stop: Event, database_watch: AbstractContextManager[None]
+) -> Iterator[Flask]:
     """The application, with the relay beside it in a thread.
 
     On leaving, orders that wait are placed and the relay is stopped, by `stop`.
@@ -23,7 +25,8 @@ def running_api(services: ApiServices, relay: Relay, stop: Event) -> Iterator[Fl
     thread = Thread(target=relay.run, name="relay", daemon=True)
     thread.start()
     try:
-        yield app
+        with database_watch:
+            yield app
     finally:
         close(app)
         stop.set()

@@ -7,7 +7,6 @@ is imported; then each process's figures lie there, and any of them answers for 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,17 +19,10 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from ... import __version__
-from ...domain.ports.read_model import VendorStatus
+from ..monitoring.process import BuildInfo, SummedProcesses
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -55,25 +47,6 @@ WAITING = Gauge(
 )
 
 
-_VENDOR_GAUGES: tuple[tuple[str, str, Callable[[VendorStatus], float | None]], ...] = (
-    (
-        "order_vendor_reported_timestamp_seconds",
-        "When the last report was taken in.",
-        lambda vendor: vendor.reported_at.timestamp() if vendor.reported_at else None,
-    ),
-    ("order_vendor_products", "Products of which there are some.", lambda v: v.products),
-    ("order_vendor_rejected_rows", "Rows of the last report left out.", lambda v: v.rejected),
-    ("order_vendor_failures", "Failed syncs in a row.", lambda v: v.failures),
-    ("order_vendor_stale", "1: its stock is not sold.", lambda v: int(v.stale)),
-    (
-        "order_vendor_quarantined",
-        "1: its reports wait for approval.",
-        lambda v: int(v.quarantined_at is not None),
-    ),
-    ("order_vendor_enabled", "1: it is synced.", lambda v: int(v.enabled)),
-)
-
-
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     """Count a request. `route` is the rule, not the path, so that their number is bounded."""
     requests, durations = _request_metrics(method if method in METHODS else "other", route, status)
@@ -92,67 +65,32 @@ def _request_metrics(method: str, route: str, status: int) -> tuple[Counter, His
     return REQUESTS.labels(method, route, str(status)), SECONDS.labels(method, route)
 
 
-def vendor_exposition(vendors: Sequence[VendorStatus]) -> bytes:
-    """What is stored of each vendor, whichever process has synced it."""
+def exposition(stored: Collector) -> bytes:
+    """Every figure, in Prometheus' text format: ours, and what is stored."""
     registry = CollectorRegistry()
-    registry.register(_VendorFigures(vendors))
-    return generate_latest(registry)
-
-
-class _VendorFigures(Collector):
-    """A gauge or counter for each figure, by vendor."""
-
-    def __init__(self, vendors: Sequence[VendorStatus]) -> None:
-        self._vendors = vendors
-
-    def collect(self) -> Iterator[Metric]:
-        """All of them."""
-        for name, text, figure in _VENDOR_GAUGES:
-            gauge = GaugeMetricFamily(name, text, labels=["vendor_id"])
-            for vendor in self._vendors:
-                if (value := figure(vendor)) is not None:
-                    gauge.add_metric([vendor.vendor_id], value)
-            yield gauge
-        outdated = CounterMetricFamily(
-            "order_vendor_outdated_reports",
-            "Reports refused as older than one before.",
-            labels=["vendor_id"],
-        )
-        for vendor in self._vendors:
-            outdated.add_metric([vendor.vendor_id], vendor.outdated)
-        yield outdated
-
-
-class _Build(Collector):
-    """`order_aggregator_build_info`, which is always 1: its label is what it is for."""
-
-    def collect(self) -> Iterator[Metric]:
-        """The version that runs."""
-        yield InfoMetricFamily(
-            "order_aggregator_build", "Which version runs.", {"version": __version__}
-        )
-
-
-REGISTRY.register(_Build())
-
-
-def exposition() -> bytes:
-    """Every figure, in Prometheus' text format."""
+    registry.register(BuildInfo())
     directory = os.environ.get(MULTIPROCESS_DIRECTORY)
     if directory is None:
-        return generate_latest(REGISTRY)
-    _remove_dead_gauges(Path(directory))
-    registry = CollectorRegistry()
-    registry.register(_Build())
-    MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+        own = generate_latest(REGISTRY)
+    else:
+        pids = _remove_dead_gauges(Path(directory))
+        MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+        registry.register(SummedProcesses(pids))
+        own = b""
+    registry.register(stored)
+    return own + generate_latest(registry)
 
 
-def _remove_dead_gauges(directory: Path) -> None:
-    """Drop the gauges of processes that ended; their counters stay, for totals never fall."""
-    for pid in {int(path.stem.rpartition("_")[2]) for path in directory.glob("gauge_live*_*.db")}:
-        if not _is_alive(pid):
-            mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+def _remove_dead_gauges(directory: Path) -> set[int]:
+    """Drop the gauges of processes that ended; their counters stay, for totals never fall.
+
+    The ids of those that live.
+    """
+    pids = {int(path.stem.rpartition("_")[2]) for path in directory.glob("gauge_live*_*.db")}
+    alive = {pid for pid in pids if _is_alive(pid)}
+    for pid in pids - alive:
+        mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+    return alive
 
 
 def _is_alive(pid: int) -> bool:

@@ -6,8 +6,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain, repeat
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 import attrs
 
@@ -21,6 +23,7 @@ from ...domain.errors import (
 )
 from ...domain.order import Order
 from ...domain.use_cases.place_orders import PlaceOrder
+from ..runtime.tracing import order_spans
 from .scheduling import Scheduler, Waiter
 
 log = Log()
@@ -223,7 +226,9 @@ class OrderBatcher:
                 return
             in_doubt = any(entry.in_doubt for entry in awaited)
             try:
-                outcomes = self._place([e.command for e in awaited], recheck=recheck or in_doubt)
+                commands = [entry.command for entry in awaited]
+                with order_spans("place", partial(_traces, commands)):
+                    outcomes = self._place(commands, recheck=recheck or in_doubt)
                 settled = list(zip(awaited, outcomes, strict=True))
             except CommitOutcomeUnknown as error:
                 log.warning("orders.commit_outcome_unknown", batch=len(awaited), error=str(error))
@@ -237,6 +242,10 @@ class OrderBatcher:
                     entry.settle(outcome)
                 return
             self._scheduler.waiter().wait(pause)
+
+
+def _traces(commands: Sequence[PlaceOrder]) -> dict[UUID, str]:
+    return {each.order_id: each.trace for each in commands if each.trace is not None}
 
 
 def _drop_expired(batch: Sequence[_Entry]) -> list[_Entry]:

@@ -13,6 +13,7 @@ from ...domain.errors import InvalidValue, UnknownProducts
 from ...domain.order import MAX_LINES, MAX_REFERENCE_LENGTH, OnShortage, OrderLine
 from ...domain.use_cases.place_orders import DEFAULT_HOLD, MAX_HOLD, PlaceOrder
 from ...domain.values import MAX_QUANTITY, check_text
+from ..runtime.tracing import traceparent
 from .problems import InvalidRequest, UnknownProductFields
 from .responses import JSON
 from .schemas import TEXT_ID, TEXT_PATTERN
@@ -122,6 +123,7 @@ class OrderRequest:
                 rest_order_id=new_id() if self.on_shortage is OnShortage.SPLIT else None,
                 hold_for=self.hold_for,
                 request_id=request_id,
+                trace=traceparent(),
             )
         except InvalidValue as error:
             raise InvalidRequest({error.field: [error.expected]}) from error

@@ -5,8 +5,6 @@ from __future__ import annotations
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
-from ...adapters.system.log import Log
-from ...domain.errors import StorageUnavailable
 from . import metrics
 from .problems import Problem
 from .readiness import OK
@@ -17,10 +15,6 @@ NOT_READY = Problem(status=503, slug="not-ready", title="Not ready")
 # Without it no order can be accepted.
 REQUIRED = "database"
 
-# Of more vendors there are no figures.
-MAX_VENDORS = 1000
-
-log = Log()
 blueprint = Blueprint("probes", __name__)
 
 
@@ -45,12 +39,6 @@ def readyz() -> ResponseReturnValue:
 
 @blueprint.get("/metrics")
 def get_metrics() -> Response:
-    """Every figure, for Prometheus; those of the vendors while the storage answers."""
-    body = metrics.exposition()
-    try:
-        vendors = app_state().services.read_model.vendors(0, MAX_VENDORS).items
-    except StorageUnavailable as error:
-        log.warning("metrics.without_vendors", reason=str(error))
-    else:
-        body += metrics.vendor_exposition(vendors)
+    """Every figure, for Prometheus; of what is stored, what can be had in time."""
+    body = metrics.exposition(app_state().stored_metrics)
     return Response(body, content_type=metrics.CONTENT_TYPE)

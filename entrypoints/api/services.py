@@ -10,6 +10,7 @@ import attrs
 from flask import Flask, Request, current_app, request
 
 from ...domain.ports.event_log import EventFeed
+from ...domain.ports.message_bus import QueueDepth
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.dead_letter_actions import DeadLetterActions
@@ -21,6 +22,7 @@ from ...domain.use_cases.webhook_actions import WebhookActions
 from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
 from .scheduling import Scheduler, ThreadScheduler
+from .stored_metrics import StoredMetrics
 
 EXTENSION = "order_aggregator"
 
@@ -63,6 +65,8 @@ class ApiServices:
     gateways: Gateways
     dead_letter_actions: DeadLetterActions
     carry_out_once: CarryOutOnce
+    # How much lies in the queue; raises Unavailable.
+    queue_depth: Callable[[], QueueDepth]
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]
     # By name; each returns, or raises Unavailable.
@@ -82,6 +86,7 @@ class AppState:
     services: ApiServices
     batcher: OrderBatcher
     readiness: Readiness
+    stored_metrics: StoredMetrics
 
 
 def app_state(app: Flask | None = None) -> AppState:

@@ -49,7 +49,7 @@ def start() -> tuple[Settings, Container, Event]:
 def set_up() -> tuple[Settings, Container]:
     """The settings of the environment, and what is built from them. Raises InvalidSetting."""
     settings = read_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     exit_with_parent()
     from ...bootstrap import bootstrap
 

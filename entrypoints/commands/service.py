@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from ...adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
@@ -14,6 +17,7 @@ from ..runtime.listening import require_free_port
 from ..runtime.logs import configure_logs
 from ..runtime.retry import retry_until_available
 from ..runtime.signals import exit_with_parent, stop_on_signals
+from ..runtime.tracing import tracing
 from .base import cli, set_up, start
 from .vendors import take_off_sale
 
@@ -55,6 +59,18 @@ def _sync_loop(
     return syncing(container.sync_vendor(), vendors, every, stop, container.plan_sync())
 
 
+@contextmanager
+def _monitored(settings: Settings, container: Container) -> Iterator[None]:
+    """Serve the metrics of this process meanwhile, if that is set."""
+    from ..monitoring.server import serving_metrics
+
+    with (
+        serving_metrics(settings.metrics_host, settings.metrics_port),
+        container.database_watch(),
+    ):
+        yield
+
+
 def _mock_ports(settings: Settings) -> range:
     from ..demo.feeds import MOCK_FEEDS
 
@@ -70,6 +86,22 @@ def _refuse_mock_port_of_api(settings: Settings) -> None:
             "MOCK_VENDORS_PORT",
             f"the mock vendors take {ports[0]} to {ports[-1]}, but {settings.port} is PORT",
         )
+
+
+def _metrics_port_of_run(settings: Settings) -> int:
+    """Where `run` serves its own: the port after that of its worker. Raises InvalidSetting."""
+    first = settings.metrics_port
+    if first == 0:
+        return 0
+    taken = {settings.port}
+    if settings.vendors_file is None:
+        taken.update(_mock_ports(settings))
+    if found := taken.intersection((first, first + 1)):
+        raise InvalidSetting(
+            "METRICS_PORT", f"`run` takes {first} and {first + 1}, but {min(found)} is taken"
+        )
+    require_free_port(settings.metrics_host, first, "METRICS_HOST", "METRICS_PORT")
+    return first + 1
 
 
 def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -> None:
@@ -89,13 +121,15 @@ def run() -> None:
     if settings.vendors_file is None:
         _refuse_mock_port_of_api(settings)
         _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
+    metrics_port = _metrics_port_of_run(settings)
     retry_until_available(container.migrate, stop, "migrate.waiting")
-    run(
-        settings,
-        _sync_loop(container, container.vendor_gateways(), settings.sync_interval, stop),
-        container.read_model(),
-        stop,
-    )
+    with _monitored(attrs.evolve(settings, metrics_port=metrics_port), container):
+        run(
+            settings,
+            _sync_loop(container, container.vendor_gateways(), settings.sync_interval, stop),
+            container.read_model(),
+            stop,
+        )
 
 
 @cli.command()
@@ -112,10 +146,11 @@ def api() -> None:
 @cli.command()
 def worker() -> None:
     """Fulfil accepted orders from the queue. Run any number."""
-    _, container, stop = start()
+    settings, container, stop = start()
     ready = container.worker(stop=stop)
     reduce_gc()
-    ready.run()
+    with tracing("worker"), _monitored(settings, container):
+        ready.run()
 
 
 @cli.command()
@@ -124,7 +159,9 @@ def relay() -> None:
     settings, container, stop = start()
     if settings.broker_url is None:
         raise InvalidSetting("BROKER_URL", "must be set; without a broker nothing is relayed")
-    container.relay(stop=stop).run()
+    ready = container.relay(stop=stop)
+    with tracing("relay"), _monitored(settings, container):
+        ready.run()
 
 
 @cli.command()
@@ -137,7 +174,7 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
 
     if vendor_id is not None and retired_id is not None:
         raise click.UsageError("--vendor and --retire each name the only vendor: give one of them")
-    _, container, stop = start()
+    settings, container, stop = start()
     # What is wrong with the mock vendors is said before the database is waited for.
     container.gateways()
     vendors: Vendors = container.vendor_gateways()
@@ -150,7 +187,7 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
         take_off_sale(container, retired_id, "--retire")
         return
     if every is not None:
-        with _sync_loop(container, vendors, every, stop):
+        with _monitored(settings, container), _sync_loop(container, vendors, every, stop):
             stop.wait()
         return
     outcomes = retry_until_available(
@@ -168,7 +205,7 @@ def mock_vendors() -> None:
     from ..demo import serving
 
     settings = read_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     stop = stop_on_signals()
     exit_with_parent()
     _refuse_taken_mock_ports(settings, settings.host, "HOST")

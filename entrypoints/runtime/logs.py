@@ -1,4 +1,4 @@
-"""Logs: readable on a terminal, one JSON object a line otherwise; to standard error."""
+"""Logs: readable on a terminal, else one JSON object a line, or as is set; to standard error."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from ...domain.batches import batches_of
+from .tracing import trace_ids
 
 # Where logs are gathered, a line that is too long is cut off or lost.
 ORDERS_IN_A_LINE = 200
@@ -30,19 +31,23 @@ class _SafeStderr:
             sys.stderr.flush()
 
 
-def configure_logs(level: str) -> None:
+def configure_logs(level: str, log_format: str | None = None) -> None:
     """Set up structlog, and send what libraries log by the standard library the same way."""
     number = getattr(logging, level.upper())
+    chosen = log_format or ("console" if sys.stderr.isatty() else "json")
+    # The one for people shows a traceback by itself.
+    rendering = [_renderer(chosen)]
+    if chosen != "console":
+        rendering.insert(0, structlog.processors.format_exc_info)
     stream = cast("TextIO", _SafeStderr())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, _renderer()]
-        if not sys.stderr.isatty()
-        else [*shared, _renderer()],
+        processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
@@ -53,8 +58,7 @@ def configure_logs(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                _renderer(),
+                *rendering,
             ],
         )
     )
@@ -69,7 +73,18 @@ def log_orders(say: Callable[..., object], event: str, order_ids: Sequence[UUID 
         say(event, order_ids=list(map(str, batch)))
 
 
-def _renderer() -> structlog.typing.Processor:
-    if sys.stderr.isatty():
-        return structlog.dev.ConsoleRenderer()
-    return structlog.processors.JSONRenderer()
+def _add_trace(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    event.update(trace_ids())
+    return event
+
+
+def _renderer(log_format: str) -> structlog.typing.Processor:
+    match log_format:
+        case "console":
+            return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        case "logfmt":
+            return structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+        case _:
+            return structlog.processors.JSONRenderer()

@@ -18,6 +18,7 @@ from tenacity import (
 
 from ...adapters.system.log import Log
 from ...domain.errors import Conflict, Unavailable
+from .liveness import liveness
 
 T = TypeVar("T")
 log = Log()
@@ -49,7 +50,13 @@ def retry_until_available(call: Callable[[], T], stop: Event, waiting: str) -> T
         stop=stop_when_event_set(stop),
         before_sleep=say,
     )
+
+    def attempt() -> T:
+        # Whoever waits for the database or the broker is alive.
+        liveness.beat()
+        return call()
+
     try:
-        return retrying(call)
+        return retrying(attempt)
     except RetryError as error:
         raise ShutdownRequested from error

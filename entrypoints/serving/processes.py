@@ -19,6 +19,7 @@ from ..runtime.gc_tuning import reduce_gc
 from ..runtime.listening import BACKLOG, listen
 from ..runtime.logs import configure_logs
 from ..runtime.signals import on_parent_exit
+from ..runtime.tracing import tracing
 from .http_protocol import HttpProtocol
 from .metrics_folder import reserve_room, shared_metrics
 
@@ -60,7 +61,7 @@ def api(settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flask]:
     # look at the environment when they are imported.
     from ...bootstrap import bootstrap
 
-    with bootstrap(settings).api(scheduler=scheduler) as app:
+    with tracing("api"), bootstrap(settings).api(scheduler=scheduler) as app:
         yield app
 
 
@@ -97,7 +98,7 @@ class _Processes(BaseApplication):
             "backlog": BACKLOG,
             "control_socket_disable": True,
             # It sets up logging in its own way first.
-            "on_starting": lambda _arbiter: configure_logs(self._settings.log_level),
+            "on_starting": lambda _arbiter: self._configure_logs(),
             "logconfig_dict": {
                 "loggers": {"gunicorn.error": {"level": "WARNING", "propagate": True}}
             },
@@ -105,9 +106,12 @@ class _Processes(BaseApplication):
         for name, value in options.items():
             self.cfg.set(name, value)
 
+    def _configure_logs(self) -> None:
+        configure_logs(self._settings.log_level, self._settings.log_format)
+
     def load(self) -> Any:
         """What one process serves; called in that process."""
-        configure_logs(self._settings.log_level)
+        self._configure_logs()
         reserve_room()
         from .asgi import AsgiApplication
 

@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from server_programs import find_promtool, install
 from service import Service
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The path of the program that checks metrics, alerts and configurations."""
+    found = find_promtool()
+    if found is None and install("prometheus"):
+        found = find_promtool()
+    if found is None:
+        pytest.fail("tests need promtool: install it (package prometheus)", pytrace=False)
+    return found
 
 
 @pytest.fixture

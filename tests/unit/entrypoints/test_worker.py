@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
+from itertools import count
 from threading import Barrier, Event, Thread
 from time import sleep
 from uuid import UUID, uuid4
@@ -13,6 +15,8 @@ import pytest
 from order_aggregator import ConstraintViolated, Order, OrderStatus, StorageUnavailable
 from order_aggregator.adapters.wire import decode, encode
 from order_aggregator.entrypoints import worker
+from order_aggregator.entrypoints.runtime.liveness import liveness
+from service import eventually
 from worker_shop import RULE, Killed, Shop
 
 
@@ -353,3 +357,29 @@ def test_a_worker_that_fails_says_so_and_ends(shop: Shop, monkeypatch: pytest.Mo
     monkeypatch.setattr(failing, "handle", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         failing.run()
+
+
+def test_a_worker_that_hangs_gives_no_sign_of_life_whatever_its_other_lane_does(
+    shop: Shop,
+) -> None:
+    go_on = Event()
+    calls = count()
+
+    def hang(order_ids: Sequence[UUID]) -> Mapping[UUID, Order | Exception]:
+        if next(calls) == 0:
+            go_on.wait(30)
+        return shop.fulfil(order_ids)
+
+    # Full, so that the other lane goes on receiving.
+    for _ in range(10):
+        shop.place(quantity=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "BATCH", 5)
+        patch.setattr(worker, "IDLE_WAIT", timedelta(milliseconds=20))
+        thread = Thread(target=shop.worker(fulfil=hang).run)
+        thread.start()
+        eventually(lambda: liveness.silence() > 0.5 and next(calls) > 1)
+        go_on.set()
+        eventually(lambda: liveness.silence() < 0.1 and shop.queued() == 0)
+        shop.stop.set()
+        thread.join(30)

@@ -67,6 +67,8 @@ def test_values_are_converted() -> None:
         ("PORT", "3000.0", "whole number"),
         ("PORT", "²", "whole number"),
         ("LOG_LEVEL", "loud", "must be one of debug"),
+        ("LOG_FORMAT", "xml", "must be one of console, json, logfmt"),
+        ("METRICS_PORT", "65535", "from 0 to 65534"),
         ("ALLOCATION_POLICY", "best", "must be one of highest_then_even"),
         ("ALLOCATION_POLICY", "priority:a,a", "each of them once"),
         ("RETRY_DELAY", "nan", "number of seconds"),

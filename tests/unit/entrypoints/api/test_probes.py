@@ -7,13 +7,16 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Never
 
+import attrs
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api_under_test import ApiUnderTest
 from order_aggregator import __version__
 from order_aggregator.domain.errors import BrokerUnavailable
+from order_aggregator.entrypoints.api.app import create_app
 from order_aggregator.testing.shop import Feed, snapshot
 
 
@@ -27,7 +30,7 @@ def test_it_is_ready_when_every_check_passes(api: ApiUnderTest) -> None:
     assert answer.get_json() == {"status": "ready", "checks": {"database": "ok"}}
 
 
-def away() -> None:
+def away() -> Never:
     raise BrokerUnavailable("no route")
 
 
@@ -115,11 +118,31 @@ def test_a_vendors_figures_are_those_that_are_stored(api: ApiUnderTest) -> None:
     assert figure(api, "order_vendor_enabled", vendor_id="bits/co") == 1
 
 
+def test_what_is_under_way_is_told(api: ApiUnderTest) -> None:
+    api.order({"product_id": "BOLT", "quantity": 1})
+    api.shop.bus.publish([b"1", b"2"])
+    assert figure(api, "order_pending_orders", status="reserved") == 1
+    assert figure(api, "order_pending_oldest_age_seconds", status="reserved") > 0
+    assert figure(api, "order_outbox_messages") == 1
+    assert figure(api, "order_queue_messages") == 2
+    assert figure(api, "order_scrape_error", source="database") == 0
+
+
+def test_what_does_not_answer_is_left_out_and_said(api: ApiUnderTest) -> None:
+    api.services = attrs.evolve(api.services, queue_depth=away)
+    told = figures(create_app(api.services).test_client().get("/metrics").text)
+    assert told["order_scrape_error", frozenset({("source", "broker")})] == 1
+    assert told["order_scrape_error", frozenset({("source", "database")})] == 0
+    assert ("order_queue_messages", frozenset()) not in told
+    assert ("order_outbox_messages", frozenset()) in told
+
+
 WORKER = """
+from prometheus_client import CollectorRegistry
 from order_aggregator.entrypoints.api import metrics
 metrics.ORDERS.labels("accepted").inc(2)
 metrics.WAITING.set(5)
-print(metrics.exposition().decode())
+print(metrics.exposition(CollectorRegistry()).decode())
 """
 
 
@@ -145,3 +168,4 @@ def test_several_processes_answer_for_all_and_the_dead_wait_for_nothing(
         assert found["order_api_orders_total", frozenset({("outcome", "accepted")})] == 2 * number
         assert found["order_api_orders_waiting", frozenset()] == 5
         assert "order_aggregator_build_info" in {name for name, _ in found}
+        assert found["process_resident_memory_bytes", frozenset()] > 1e6
