@@ -16,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from ...adapters.system.log import Log
 from ...domain.errors import InvalidValue
 from . import (
+    audit,
     dead_letters,
     documentation,
     events,
@@ -32,6 +33,7 @@ from . import (
     vendors,
     webhooks,
 )
+from .access import CHANGE, record_change
 from .order_batcher import OrderBatcher
 from .readiness import Readiness
 from .reports import Report
@@ -66,6 +68,8 @@ class _Application(Flask):
         request.environ[ENVIRON_KEY] = its_id
         with bound_contextvars(request_id=its_id):
             response = super().full_dispatch_request()
+            if CHANGE in request.environ:
+                record_change(request, response.status_code)
         response.headers[HEADER] = its_id
         rule, status = request.url_rule, response.status_code
         route = "unmatched" if rule is None else rule.rule
@@ -94,6 +98,7 @@ _MODULES = (
     vendors,
     webhooks,
     dead_letters,
+    audit,
 )
 
 
@@ -139,7 +144,9 @@ def mount(app: Flask, host: Flask, path: str) -> None:
 
 def close(app: Flask) -> None:
     """Accept no more orders, and return when those that wait are done."""
-    app_state(app).batcher.close()
+    state = app_state(app)
+    state.batcher.close()
+    state.services.gate.close()
 
 
 def _batcher(services: ApiServices) -> OrderBatcher:

@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import Response
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import OPERATE, ORDERS_WRITE
 from ...domain.errors import UnknownOrder
 from ...domain.use_cases.idempotency import Answer
 from . import refusals
@@ -57,6 +58,7 @@ _STEP = (
 @blueprint.operation(
     "POST",
     "",
+    scope=ORDERS_WRITE,
     response=(201, OrderSchema()),
     prebuilt=True,
     headers=LOCATION | REPLAYED_HEADER,
@@ -77,6 +79,7 @@ def place_hold() -> Response:
 @blueprint.operation(
     "POST",
     "/<uuid:order_id>/order",
+    scope=ORDERS_WRITE,
     response=(202, OrderSchema()),
     prebuilt=True,
     headers=LOCATION | REPLAYED_HEADER,
@@ -101,6 +104,7 @@ def order_hold(order_id: UUID) -> Response:
 @blueprint.operation(
     "POST",
     "/<uuid:order_id>/extend",
+    scope=ORDERS_WRITE,
     response=(200, OrderSchema()),
     prebuilt=True,
     headers=REPLAYED_HEADER,
@@ -124,7 +128,12 @@ def extend_hold(order_id: UUID) -> Response:
 
 
 @blueprint.operation(
-    "DELETE", "/<uuid:order_id>", response=(204, None), prebuilt=True, refusals=_STEP
+    "DELETE",
+    "/<uuid:order_id>",
+    scope=(ORDERS_WRITE, OPERATE),
+    response=(204, None),
+    prebuilt=True,
+    refusals=_STEP,
 )
 def release_hold(order_id: UUID) -> Response:
     """Give a hold up; its stock can be sold at once. Doing it again changes nothing."""

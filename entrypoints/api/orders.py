@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import Response
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import ORDERS_READ, ORDERS_WRITE
 from ...domain.errors import OrderRefused, UnknownProducts
 from ...domain.order import Order
 from ...domain.ports.read_model import OrderFilter
@@ -51,6 +52,7 @@ LOCATION = {
 @blueprint.operation(
     "POST",
     "",
+    scope=ORDERS_WRITE,
     response=(202, OrderSchema()),
     prebuilt=True,
     headers=LOCATION | REPLAYED_HEADER,
@@ -91,6 +93,7 @@ def placed(wanted: OrderRequest, status: int) -> Response:
 @blueprint.operation(
     "GET",
     "/<uuid:order_id>",
+    scope=ORDERS_READ,
     response=(200, OrderSchema()),
     prebuilt=True,
     refusals=(refusals.UNKNOWN_ORDER, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
@@ -106,6 +109,7 @@ def get_order(order_id: UUID) -> Response:
 @blueprint.operation(
     "GET",
     "",
+    scope=ORDERS_READ,
     response=(200, OrderSchema(many=True)),
     headers=PAGINATION_HEADER | _NEXT_CURSOR,
     query=OrderQuery,

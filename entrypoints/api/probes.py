@@ -6,8 +6,10 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
 from ...adapters.system.log import Log
+from ...domain.access import STOCK_READ
 from ...domain.errors import StorageUnavailable
 from . import metrics
+from .access import guarded
 from .problems import Problem
 from .readiness import OK
 from .services import app_state
@@ -44,6 +46,7 @@ def readyz() -> ResponseReturnValue:
 
 
 @blueprint.get("/metrics")
+@guarded(STOCK_READ)
 def get_metrics() -> Response:
     """Every figure, for Prometheus; those of the vendors while the storage answers."""
     body = metrics.exposition()

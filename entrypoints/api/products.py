@@ -6,6 +6,7 @@ from typing import Any
 
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import OPERATE
 from ...domain.errors import InvalidValue, UnknownProducts
 from ...domain.stock import ProductLimits
 from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY, check_quantity, check_text
@@ -56,6 +57,7 @@ PRODUCT_BODY = {
 @blueprint.operation(
     "PUT",
     "/product/<id:product_id>",
+    scope=OPERATE,
     response=(200, ProductStockSchema()),
     refusals=(
         refusals.UNKNOWN_PRODUCT_ID,

@@ -9,14 +9,17 @@ from uuid import UUID
 import attrs
 from flask import Flask, Request, current_app, request
 
+from ...domain.ports.audit_log import AuditTrail
 from ...domain.ports.event_log import EventFeed
 from ...domain.ports.message_bus import DeadLetters
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
+from ...domain.use_cases.keep_audit import RecordChange
 from ...domain.use_cases.order_actions import OrderActions
 from ...domain.use_cases.set_product import SetProduct
 from ...domain.use_cases.vendor_actions import VendorActions
 from ...domain.use_cases.webhook_actions import WebhookActions
+from .gate import Gate
 from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
 from .scheduling import Scheduler, ThreadScheduler
@@ -61,6 +64,9 @@ class ApiServices:
     webhook_actions: WebhookActions
     gateways: Gateways
     dead_letters: DeadLetters
+    gate: Gate
+    record_change: RecordChange
+    audit_trail: AuditTrail
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]
     # By name; each returns, or raises Unavailable.

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import current_app
 
+from ...domain.access import OPERATE
 from ...domain.errors import (
     Conflict,
     InvalidSnapshot,
@@ -18,6 +19,7 @@ from ...domain.errors import (
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.report_intake import SyncResult, require_taken_in
 from . import refusals
+from .access import ITS_VENDOR
 from .blueprint import ApiBlueprint
 from .problems import SyncInterrupted
 from .schemas import SyncAttemptSchema, SyncSchema
@@ -44,6 +46,7 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/sync",
+    scope=ITS_VENDOR,
     response=(200, SyncSchema()),
     refusals=(*PULL_REFUSALS, refusals.QUARANTINED_REPORT),
 )
@@ -55,6 +58,7 @@ def sync_vendor(vendor_id: str) -> dict[str, Any]:
 @blueprint.operation(
     "POST",
     "/sync",
+    scope=OPERATE,
     response=(200, SyncAttemptSchema(many=True)),
     refusals=(refusals.OVERLOADED, refusals.SYNC_INTERRUPTED),
 )

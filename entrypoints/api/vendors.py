@@ -8,12 +8,14 @@ from typing import Any
 from flask import Response
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import OPERATE
 from ...domain.errors import StorageUnavailable, UnknownVendor
 from ...domain.ports.read_model import VendorStatus
 from ...domain.stock import Vendor
 from ...domain.use_cases.report_intake import SyncResult
 from ...domain.vendor_sync import VendorTerms
 from . import refusals
+from .access import ITS_VENDOR
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, answered, request_key
@@ -53,6 +55,7 @@ blueprint = ApiBlueprint("vendors", __name__, description="Vendors", url_prefix=
 @blueprint.operation(
     "GET",
     "/vendor",
+    scope=OPERATE,
     response=(200, VendorStatusSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,
@@ -68,6 +71,7 @@ def list_vendors(query: dict[str, Any]) -> Listing:
 @blueprint.operation(
     "GET",
     "/vendor/<vendor:vendor_id>",
+    scope=ITS_VENDOR,
     response=(200, VendorStatusSchema()),
     refusals=(refusals.NO_SUCH_VENDOR, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
@@ -79,6 +83,7 @@ def get_vendor(vendor_id: str) -> VendorStatus:
 @blueprint.operation(
     "GET",
     "/vendor/<id:vendor_id>/rejections",
+    scope=ITS_VENDOR,
     response=(200, RejectionSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,
@@ -96,6 +101,7 @@ def list_rejections(query: dict[str, Any], vendor_id: str) -> Listing:
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/approve",
+    scope=OPERATE,
     response=(200, SyncSchema()),
     refusals=(*PULL_REFUSALS, refusals.NOT_QUARANTINED),
 )
@@ -110,6 +116,7 @@ def approve_report(vendor_id: str) -> dict[str, Any]:
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/disable",
+    scope=OPERATE,
     response=(200, VendorStatusSchema()),
     refusals=ACTION_REFUSALS,
 )
@@ -122,6 +129,7 @@ def disable_vendor(vendor_id: str) -> VendorStatus:
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/enable",
+    scope=OPERATE,
     response=(200, VendorStatusSchema()),
     refusals=ACTION_REFUSALS,
 )
@@ -134,6 +142,7 @@ def enable_vendor(vendor_id: str) -> VendorStatus:
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/retire",
+    scope=OPERATE,
     response=(200, VendorStatusSchema()),
     refusals=(*ACTION_REFUSALS, refusals.VENDOR_IN_USE),
 )
@@ -146,6 +155,7 @@ def retire_vendor(vendor_id: str) -> VendorStatus:
 @blueprint.operation(
     "PUT",
     "/vendor/<vendor:vendor_id>",
+    scope=OPERATE,
     response=(200, VendorStatusSchema()),
     refusals=(
         *refusals.BODY,
@@ -166,6 +176,7 @@ def put_vendor(vendor_id: str) -> VendorStatus:
 @blueprint.operation(
     "PUT",
     "/vendor/<id:vendor_id>/stock",
+    scope=ITS_VENDOR,
     response=(200, SyncSchema()),
     headers=REPLAYED_HEADER,
     prebuilt=True,
@@ -192,6 +203,7 @@ def put_stock(vendor_id: str) -> Response:
 @blueprint.operation(
     "PATCH",
     "/vendor/<id:vendor_id>/stock",
+    scope=ITS_VENDOR,
     response=(200, SyncSchema()),
     headers=REPLAYED_HEADER,
     prebuilt=True,
