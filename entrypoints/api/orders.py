@@ -15,6 +15,7 @@ from ...domain.order import Order
 from ...domain.ports.read_model import OrderFilter
 from ...domain.values import timestamp_text
 from . import problems, refusals
+from .access import PRINCIPAL
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import (
@@ -76,7 +77,7 @@ def placed(wanted: OrderRequest, status: int) -> Response:
     request_id = request.environ[ENVIRON_KEY]
     command = wanted.command(app.services.new_order_id, idempotency_key(request), request_id)
     try:
-        order = app.batcher.submit(command, request_id)
+        order = app.batcher.submit(command, request_id, request.environ[PRINCIPAL].id)
     except UnknownProducts as error:
         raise wanted.unknown_products(error) from error
     except OrderRefused as error:

@@ -87,15 +87,19 @@ def _record(status: int, target: str | None) -> None:
     if container is None:
         # It was called in a way that makes no sense.
         return
-    arguments = [each.name for each in context.command.params if isinstance(each, click.Argument)]
-    named = [str(context.params[name]) for name in arguments if name and context.params.get(name)]
     operation = context.command_path.partition(" ")[2]
+    named = target or " ".join(_arguments(context)) or None
     try:
-        container.record_change()(
-            _operator(), operation, status=status, target=target or " ".join(named) or None
-        )
+        container.record_change()(_operator(), operation, status=status, target=named)
     except (Unavailable, Conflict) as error:
         log.error("audit.not_recorded", operation=operation, status=status, reason=str(error))
+
+
+def _arguments(context: click.Context) -> Iterator[str]:
+    for each in context.command.params:
+        if isinstance(each, click.Argument):
+            value = context.params.get(each.name or "")
+            yield from map(str, value if isinstance(value, tuple) else [value])
 
 
 def _operator() -> Principal:

@@ -49,8 +49,8 @@ Send = Callable[[Message], Awaitable[None]]
 PLACE_ORDER = frozenset({("POST", f"{PREFIX}/order"), ("POST", f"{PREFIX}/hold")})
 # Of a body that is too large, so much is taken in all the same.
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
-# Seconds after which a stream goes on only if its listener's credentials are still good. A quiet one
-# says that it is there every 15: so long it may take.
+# Seconds after which a stream goes on only if its listener's credentials are still good. A quiet
+# stream says that it is there every 15: so long it may take.
 RECHECK_AFTER = 5.0
 HEALTH = frozenset({("GET", "/healthz"), ("HEAD", "/healthz")})
 
