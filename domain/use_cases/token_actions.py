@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from ..access import AccessToken, digest_of
+from ..access import AccessToken, digest_of, parse_scopes
 from ..errors import InvalidValue, UnknownToken
 from ..ports.access_tokens import TokenDirectory
 from ..ports.clock import Clock
@@ -47,7 +47,7 @@ class TokenActions:
             id=self._new_id(),
             name=name,
             digest=digest_of(text),
-            scopes=scopes,
+            scopes=parse_scopes(scopes),
             created_at=now,
             expires_at=None if lifetime is None else _end(now, lifetime),
             of_demo=of_demo,

@@ -114,11 +114,11 @@ class Gate:
         return principal
 
     def _find(self, token: str) -> tuple[str, Principal] | None:
-        if not is_token(token):
-            return None
         digest, known = digest_of(token), self._current()
         found = known.tokens.get(digest)
-        if found is None and monotonic() - known.read_at > UNKNOWN_AFTER:
+        if found is not None or not is_token(token):
+            return found
+        if monotonic() - known.read_at > UNKNOWN_AFTER:
             found = self._read_again().tokens.get(digest)
         return found
 

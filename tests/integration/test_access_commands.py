@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import getpass
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 
+from order_aggregator.adapters.sql import SqlStorage, create_engine
+from order_aggregator.domain.access import digest_of, is_token
+from order_aggregator.entrypoints.cli import cli
 from service import Service, eventually
 
 PRODUCT = "sku-espresso-beans"
@@ -48,56 +53,83 @@ def test_a_service_is_open_until_somebody_has_a_token(service: Service) -> None:
     assert status(service, "/vendor/nobody/disable", admin["token"], "POST") == 404
     said(service, "token", "revoke", shop["id"])
     eventually(lambda: status(service, "/order", shop["token"], "POST") == 401, what="revoked")
-    assert service.call("order", "place", f"{PRODUCT}=1").returncode == 0
     me = f"cli:{getpass.getuser()}"
-    entries = [json.loads(line) for line in said(service, "audit", "list", "--json").splitlines()]
+    headers = {"Authorization": f"Bearer {admin['token']}"}
+    entries = httpx.get(f"{service.api}/audit", headers=headers).json()
     assert [(x["actor"], x["operation"], x["target"], x["status"]) for x in entries] == [
-        (me, "order place", f"{PRODUCT}=1", 0),
         (me, "token revoke", shop["id"], 0),
         (f"token:{admin['id']}", "disable_vendor", "nobody", 404),
         (me, "token create", "boss", 0),
         (me, "token create", "shop", 0),
     ]
-    assert me in said(service, "audit", "list")
-    headers = {"Authorization": f"Bearer {admin['token']}"}
-    answer = httpx.get(f"{service.api}/audit", headers=headers)
-    assert [entry["operation"] for entry in answer.json()][:2] == ["order place", "token revoke"]
-    _the_lists_show_no_token(service, [shop, admin])
+    lines = said(service, "token", "list", "--json").splitlines()
+    assert [json.loads(line)["last_used_at"] is not None for line in lines if "of_demo" in line]
 
 
-def _the_lists_show_no_token(service: Service, tokens: list[dict[str, Any]]) -> None:
-    def uses() -> dict[str, str | None]:
-        lines = said(service, "token", "list", "--json").splitlines()
-        return {each["name"]: each["last_used_at"] for each in map(json.loads, lines)}
-
-    eventually(lambda: uses()["boss"] is not None, what="its use is noted")
-    for listed in (said(service, "token", "list"), said(service, "token", "list", "--json")):
-        assert "shop" in listed
-        assert all(each["token"] not in listed for each in tokens)
-        assert "digest" not in listed
-    assert "revoked" in said(service, "token", "list")
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStorage:
+    """That of the commands."""
+    url = f"sqlite:///{tmp_path}/orders.db"
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("BROKER_URL", "")
+    made = SqlStorage(create_engine(url))
+    made.migrate()
+    return made
 
 
-def test_what_makes_no_sense_is_one_clear_line(embedded: Service) -> None:
-    said(embedded, "migrate")
+def invoke(*command: str) -> Result:
+    return CliRunner().invoke(cli, command, prog_name="order-aggregator")
+
+
+def test_the_lists_show_no_token(storage: SqlStorage) -> None:
+    shown = invoke("token", "create", "--name", "shop", "--scope", "admin", "--expires", "90d")
+    token = shown.output.split()[-1]
+    [kept] = storage.access_tokens.all()
+    assert (is_token(token), kept.digest) == (True, digest_of(token))
+    listed = invoke("token", "list").output
+    assert ("shop" in listed, "valid" in listed) == (True, True)
+    as_json = invoke("token", "list", "--json").output
+    assert json.loads(as_json)["scopes"] == ["admin"]
+    for text in (listed, as_json):
+        assert not any(secret in text for secret in (token, kept.digest))
+    assert invoke("token", "revoke", kept.id).exit_code == 0
+    assert "revoked" in invoke("token", "list").output
+
+
+def test_what_commands_change_is_recorded(storage: SqlStorage) -> None:
+    assert invoke("vendor", "disable", "nobody").exit_code == 1
+    assert invoke("order", "place", "tea=1", "cup=2").exit_code == 1
+    assert invoke("sync", "--retire", "nobody").exit_code == 1
+    assert invoke("stock", "list").exit_code == 0
+    assert invoke("reset", "--yes").exit_code == 0
+    lines = invoke("audit", "list", "--json").output.splitlines()
+    # What was before is deleted with everything else.
+    [entry] = map(json.loads, lines)
+    assert (entry["actor"], entry["operation"]) == (f"cli:{getpass.getuser()}", "reset")
+    assert invoke("product", "set", "tea").exit_code == 1
+    assert invoke("order", "place", "tea=1", "cup=2").exit_code == 1
+    rows = [line.split() for line in invoke("audit", "list").output.splitlines()]
+    assert [row[2:-2] for row in rows] == [
+        ["WHAT", "TARGET"],
+        ["order", "place", "tea=1", "cup=2"],
+        ["product", "set", "tea"],
+        ["reset", "-"],
+    ]
+
+
+def test_what_makes_no_sense_is_one_clear_line(storage: SqlStorage) -> None:
     cases = {
-        (
-            "create",
-            "--name",
-            "x",
-            "--scope",
-            "all",
-        ): "scope: must be one of orders:read, ",
+        ("create", "--name", "x", "--scope", "all"): "scope: must be one of orders:read, ",
         ("create", "--name", "x", "--scope", "admin", "--expires", "x"): "--expires: must be",
         ("create", "--name", "x", "--scope", "admin", "--expires", "0d"): "expires: must be",
         ("create", "--name", "", "--scope", "admin"): "name: must have 1 to 200",
         ("revoke", "nothing"): "unknown token: nothing",
     }
     for command, expected in cases.items():
-        done = embedded.call("token", *command)
-        assert (done.returncode, done.stdout) == (1, ""), command
+        done = invoke("token", *command)
+        assert (done.exit_code, done.stdout) == (1, ""), command
         assert done.stderr.startswith(f"Error: {expected}"), done.stderr
-    assert said(embedded, "token", "list").splitlines()[1:] == []
+    assert storage.access_tokens.all() == []
 
 
 @pytest.mark.parametrize("command", ["api", "run"])
