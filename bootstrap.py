@@ -389,6 +389,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         wake_relay=its_relay.wake,
         scheduler=scheduler or ThreadScheduler(),
         trusted_proxies=settings.trusted_proxies,
+        cors_origins=settings.cors_origins,
     )
     return running_api(services, its_relay, stop)
 

@@ -34,6 +34,7 @@ from . import (
     webhooks,
 )
 from .access import CHANGE, record_change
+from .browsers import let_ask, protect
 from .order_batcher import OrderBatcher
 from .readiness import Readiness
 from .reports import Report
@@ -71,6 +72,7 @@ class _Application(Flask):
             if CHANGE in request.environ:
                 record_change(request, response.status_code)
         response.headers[HEADER] = its_id
+        protect(response)
         rule, status = request.url_rule, response.status_code
         route = "unmatched" if rule is None else rule.rule
         metrics.observe_request(request.method, route, status, time.perf_counter() - started)
@@ -123,6 +125,8 @@ def create_app(services: ApiServices) -> Flask:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(routing.blueprint)
     app.register_blueprint(probes.blueprint)
+    if services.cors_origins:
+        let_ask(app, services.cors_origins)
     if trusted := services.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, trusted, trusted, trusted, trusted, trusted

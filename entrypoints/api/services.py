@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 from uuid import UUID
 
@@ -76,6 +76,8 @@ class ApiServices:
     limits: Limits = attrs.field(factory=Limits)
     # How many proxies stand before the API, whose X-Forwarded headers are believed.
     trusted_proxies: int = 0
+    # The sites whose scripts may ask from a browser; ["*"]: all.
+    cors_origins: Sequence[str] = ()
     scheduler: Scheduler = attrs.field(factory=ThreadScheduler)
 
 

@@ -27,6 +27,7 @@ from ...adapters.system.log import Log
 from ...domain.errors import OrderAggregatorError
 from ..api import metrics
 from ..api.access import AUTHORIZATION, PRINCIPAL
+from ..api.browsers import HEADERS
 from ..api.events import ENVIRON_KEY
 from ..api.order_batcher import Overloaded
 from ..api.problems import INTERNAL_ERROR, UNEXPECTED, from_domain, from_http
@@ -49,6 +50,7 @@ Send = Callable[[Message], Awaitable[None]]
 PLACE_ORDER = frozenset({("POST", f"{PREFIX}/order"), ("POST", f"{PREFIX}/hold")})
 # Of a body that is too large, so much is taken in all the same.
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
+PROTECTED = [(name.lower().encode(), value.encode()) for name, value in HEADERS]
 # Seconds after which a stream goes on only if its listener's credentials are still good. A quiet
 # stream says that it is there every 15: so long it may take.
 RECHECK_AFTER = 5.0
@@ -207,7 +209,7 @@ class AsgiApplication:
         A client that is still sending when the connection is closed may not see the response.
         """
         metrics.observe_refusal(scope["method"], response.status)
-        identified = [*response.headers, (b"x-request-id", _request_id_of(scope))]
+        identified = [*response.headers, *PROTECTED, (b"x-request-id", _request_id_of(scope))]
         response = Response(response.status, identified, response.body)
         await _send(response, send, more_body=rest is not None)
         if rest is not None:
