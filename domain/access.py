@@ -112,6 +112,10 @@ class Principal:
 ANYONE = Principal(id="anyone", permitted=permitted_by([ADMIN]))
 
 
+def _tuple(scopes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(scopes)
+
+
 @attrs.frozen(kw_only=True)
 class AccessToken:
     """An API token as it is kept: not itself, but its digest."""
@@ -120,7 +124,7 @@ class AccessToken:
     name: str = attrs.field(validator=name)
     digest: str
     # One that a later version gave may mean nothing here.
-    scopes: tuple[str, ...] = attrs.field(converter=tuple)
+    scopes: tuple[str, ...] = attrs.field(converter=_tuple)
     created_at: datetime = attrs.field(validator=timestamp)
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
