@@ -18,12 +18,13 @@ from .adapters.sql.engine import SCHEMES
 from .adapters.system.clock import SystemClock
 from .adapters.system.log import Log
 from .adapters.system.plugins import BUS_PLUGINS, STORAGE_PLUGINS, plugin, scheme_of
-from .adapters.system.secrets import new_secret
+from .adapters.system.secrets import new_secret, new_token
 from .adapters.system.settings import InvalidSetting, Settings, read_settings
 from .domain.allocation import AllocationPolicy, PriorityPolicy
 from .domain.errors import InvalidValue
 from .domain.ports.clock import Clock
 from .domain.ports.event_publisher import EventPublisher
+from .domain.ports.identity_provider import IdentityProvider
 from .domain.ports.message_bus import MessageBus
 from .domain.ports.storage import Storage
 from .domain.ports.unit_of_work import UnitOfWorkFactory
@@ -41,6 +42,7 @@ from .domain.use_cases.forget_events import ForgetEvents
 from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.hold_actions import HoldActions
 from .domain.use_cases.idempotency import CarryOutOnce, ForgetKeys
+from .domain.use_cases.keep_audit import ForgetAudit, RecordChange
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.order_holds import OrderHolds
 from .domain.use_cases.place_orders import PlaceOrders
@@ -56,6 +58,7 @@ from .domain.use_cases.separate_orders import RequeueIndividually
 from .domain.use_cases.set_product import SetProduct
 from .domain.use_cases.sync_once import SyncOnce
 from .domain.use_cases.sync_vendor import SyncVendor
+from .domain.use_cases.token_actions import TokenActions
 from .domain.use_cases.update_vendor_stock import UpdateVendorStock
 from .domain.use_cases.vendor_actions import VendorActions
 from .domain.use_cases.watch_outbox import WatchOutbox
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .adapters.vendors.directory import VendorGateways
+    from .entrypoints.api.gate import Gate
     from .entrypoints.api.scheduling import Scheduler
     from .entrypoints.relay import Relay
     from .entrypoints.webhook_dispatcher import WebhookDispatcher
@@ -207,6 +211,55 @@ def _forget_events(
     return ForgetEvents(unit_of_work, clock, timedelta(days=settings.events_days))
 
 
+def _forget_audit(settings: Settings, unit_of_work: UnitOfWorkFactory, clock: Clock) -> ForgetAudit:
+    return ForgetAudit(unit_of_work, clock, timedelta(days=settings.audit_days))
+
+
+def _identity_provider(settings: Settings) -> IdentityProvider | None:
+    needed = {
+        "JWT_ISSUER": settings.jwt_issuer,
+        "JWT_AUDIENCE": settings.jwt_audience,
+        "JWT_JWKS_URL": settings.jwt_jwks_url,
+    }
+    given = [value for value in needed.values() if value is not None]
+    if not given:
+        return None
+    for variable, value in needed.items():
+        if value is None:
+            raise InvalidSetting(variable, f"must be set: {', '.join(needed)} go together")
+    try:
+        from .adapters.jwt.identity_provider import JwtIdentityProvider
+    except ModuleNotFoundError as error:
+        expected = "needs PyJWT: pip install 'order-aggregator[jwt]'"
+        raise InvalidSetting("JWT_ISSUER", expected) from error
+    return JwtIdentityProvider(*given)
+
+
+def _token_actions(storage: Storage, clock: Clock) -> TokenActions:
+    from uuid_utils.compat import uuid7
+
+    return TokenActions(
+        unit_of_work=storage.unit_of_work,
+        directory=storage.access_tokens,
+        clock=clock,
+        new_id=lambda: str(uuid7()),
+        new_token=new_token,
+    )
+
+
+def _gate(
+    settings: Settings,
+    token_actions: TokenActions,
+    clock: Clock,
+    identity_provider: IdentityProvider | None,
+) -> Gate:
+    from .entrypoints.api.gate import Gate
+    from .entrypoints.runtime.listening import is_loopback
+
+    is_open = settings.open_to_everybody or is_loopback(settings.host)
+    return Gate(token_actions, clock, is_open=is_open, identity_provider=identity_provider)
+
+
 def _seed_gateways() -> dict[str, VendorGateway]:
     from .adapters.vendors.config import gateways
     from .entrypoints.demo.seed import seed_vendor_gateways
@@ -315,6 +368,8 @@ def _api(  # noqa: PLR0913 - its parts, by name
     webhook_actions: WebhookActions,
     dead_letter_actions: DeadLetterActions,
     carry_out_once: CarryOutOnce,
+    gate: Gate,
+    record_change: RecordChange,
     relay: Callable[..., Relay],
     scheduler: Scheduler | None = None,
 ) -> AbstractContextManager[Flask]:
@@ -338,11 +393,15 @@ def _api(  # noqa: PLR0913 - its parts, by name
         webhook_actions=webhook_actions,
         dead_letter_actions=dead_letter_actions,
         carry_out_once=carry_out_once,
+        gate=gate,
+        record_change=record_change,
+        audit_trail=storage.audit_trail,
         new_order_id=uuid7,
         readiness_checks={"database": storage.read_model.ping, "broker": bus.ping},
         wake_relay=its_relay.wake,
         scheduler=scheduler or ThreadScheduler(),
         trusted_proxies=settings.trusted_proxies,
+        cors_origins=settings.cors_origins,
     )
     return running_api(services, its_relay, stop, _database_watch(storage))
 
@@ -405,11 +464,18 @@ class Container(containers.DeclarativeContainer):
     webhook_actions = providers.Singleton(_webhook_actions, settings, storage, shared_clock)
     dead_letter_actions = providers.Singleton(DeadLetterActions, unit_of_work, shared_clock, bus)
     carry_out_once = providers.Singleton(CarryOutOnce, unit_of_work, shared_clock)
+    # On the clock of the machine: nothing asks the database for each request.
+    token_actions = providers.Singleton(_token_actions, storage, clock)
+    # None where nobody vouches for callers.
+    identity_provider = providers.Singleton(_identity_provider, settings)
+    gate = providers.Factory(_gate, settings, token_actions, clock, identity_provider)
+    record_change = providers.Singleton(RecordChange, unit_of_work, clock)
     expire_holds = providers.Singleton(ExpireHolds, unit_of_work, clock, shared_clock)
     fill_backorders = providers.Singleton(FillBackorders, unit_of_work, clock)
     repair_balances = providers.Singleton(RepairBalances, ledger, unit_of_work, clock)
     forget_keys = providers.Singleton(_forget_keys, settings, unit_of_work, shared_clock)
     forget_events = providers.Singleton(_forget_events, settings, unit_of_work, clock)
+    forget_audit = providers.Singleton(_forget_audit, settings, unit_of_work, clock)
     prune_orders = providers.Singleton(PruneOrders, unit_of_work, clock, forget_keys)
     relay_messages = providers.Singleton(RelayMessages, unit_of_work, bus, clock)
     publish_events = providers.Factory(_publish_events, event_publisher, storage, shared_clock)
@@ -435,6 +501,7 @@ class Container(containers.DeclarativeContainer):
         withhold_stale_stock=withhold_stale_stock,
         forget_keys=forget_keys,
         forget_events=forget_events,
+        forget_audit=forget_audit,
         expire_holds=expire_holds,
         fill_backorders=fill_backorders,
     )
@@ -464,6 +531,8 @@ class Container(containers.DeclarativeContainer):
         webhook_actions=webhook_actions,
         dead_letter_actions=dead_letter_actions,
         carry_out_once=carry_out_once,
+        gate=gate,
+        record_change=record_change,
         relay=relay.provider,
     )
 

@@ -21,9 +21,11 @@ from order_aggregator.adapters.system.settings import Settings, read_settings
 from order_aggregator.adapters.vendors.directory import VendorGateways
 from order_aggregator.domain.errors import OrderRefused
 from order_aggregator.domain.order import Order
+from order_aggregator.domain.use_cases.keep_audit import RecordChange
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.values import MAX_ID_LENGTH, MAX_QUANTITY
 from order_aggregator.entrypoints.api.app import close, create_app
+from order_aggregator.entrypoints.api.gate import Gate
 from order_aggregator.entrypoints.api.scheduling import GreenletScheduler
 from order_aggregator.entrypoints.api.schemas import OrderSchema
 from order_aggregator.entrypoints.api.services import ApiServices
@@ -77,6 +79,9 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
             vendor_actions=shop.vendor_actions,
             set_product=shop.set_product,
             webhook_actions=shop.webhook_actions(),
+            gate=Gate(shop.token_actions, shop.clock, is_open=True),
+            record_change=RecordChange(shop.storage.unit_of_work, shop.clock),
+            audit_trail=shop.storage.audit_trail,
             gateways=VendorGateways(shop.storage.unit_of_work, dict),
             dead_letter_actions=shop.dead_letter_actions,
             carry_out_once=shop.carry_out_once,

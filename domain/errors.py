@@ -225,6 +225,14 @@ class UnknownDeadLetter(OrderAggregatorError):
         self.letter_id = letter_id
 
 
+class UnknownToken(OrderAggregatorError):
+    """No access token has this id."""
+
+    def __init__(self, token_id: str) -> None:
+        super().__init__(f"unknown token: {token_id}")
+        self.token_id = token_id
+
+
 class VendorInUse(OrderAggregatorError):
     """The vendor is declared by a vendors file, or comes with the program."""
 
@@ -247,6 +255,10 @@ class CommitOutcomeUnknown(StorageUnavailable):
 
 class BrokerUnavailable(Unavailable):
     """The message broker cannot be reached."""
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """Nobody can say now who calls with a JWT."""
 
 
 class VendorUnavailable(Unavailable):

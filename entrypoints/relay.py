@@ -64,6 +64,7 @@ class Housekeeping:
     withhold_stale_stock: Callable[[], Sequence[str]]
     forget_keys: Callable[[], int]
     forget_events: Callable[[], int]
+    forget_audit: Callable[[], int]
     expire_holds: Callable[[], Sequence[UUID]]
     fill_backorders: Callable[[], Sequence[UUID]]
 
@@ -89,6 +90,7 @@ class Relay:
         self._withhold = _Periodic(housekeeping.withhold_stale_stock, WITHHOLD_EVERY)
         self._forget = _Periodic(housekeeping.forget_keys, FORGET_EVERY)
         self._forget_events = _Periodic(housekeeping.forget_events, FORGET_EVERY)
+        self._forget_audit = _Periodic(housekeeping.forget_audit, FORGET_EVERY)
         self._expire = _Periodic(housekeeping.expire_holds, EXPIRE_EVERY)
         self._fill = _Periodic(housekeeping.fill_backorders, POLL)
         self._stop = stop
@@ -136,6 +138,7 @@ class Relay:
             log.warning("vendor.stale", vendor_id=vendor_id)
         self._forget()
         self._forget_events()
+        self._forget_audit()
         _tell(log.info, "holds.expired", self._expire(), metrics.EXPIRED)
         _tell(log.info, "backorders.filled", self._fill(), metrics.FILLED)
         sent, unconfirmed = self._send()

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from datetime import timedelta
 from threading import Event
 from time import monotonic
 
@@ -18,9 +19,12 @@ import click
 
 from ..adapters.system.log import Log
 from ..adapters.system.settings import Settings
-from ..domain.errors import OrderAggregatorError, StorageUnavailable
+from ..domain.access import EVENTS_READ, ORDERS_WRITE, STOCK_READ
+from ..domain.errors import Conflict, OrderAggregatorError, StorageUnavailable, Unavailable
 from ..domain.ports.read_model import ReadModel, StockLevel
+from ..domain.use_cases.token_actions import TokenActions
 from .demo.serving import mock_vendors
+from .runtime.retry import retry_until_available
 from .runtime.signals import PARENT
 
 log = Log()
@@ -33,6 +37,10 @@ STOP_CHECK = 0.2
 EXAMPLE_WITHIN = 3.0
 # Products among which one is looked for to be shown.
 EXAMPLES = 1000
+# Of the demo's own token: what its mock vendors ask for, and a buyer. Should it be left behind by
+# what was killed, it ends by itself.
+DEMO_SCOPES = (ORDERS_WRITE, STOCK_READ, EVENTS_READ)
+DEMO_LIFETIME = timedelta(days=30)
 
 
 class StartFailed(OrderAggregatorError):
@@ -99,8 +107,24 @@ def children(commands: list[str]) -> Iterator[list[ChildProcess]]:
             child.stop()
 
 
+@contextmanager
+def _demo_token(tokens: TokenActions, stop: Event) -> Iterator[str]:
+    """A token that the demo has while it runs. Where the API is open, it stays so."""
+    made = retry_until_available(
+        lambda: tokens.create("demo", DEMO_SCOPES, DEMO_LIFETIME, of_demo=True),
+        stop,
+        "demo.waiting",
+    )
+    try:
+        yield made[1]
+    finally:
+        with suppress(Unavailable, Conflict):
+            tokens.remove_of_demo()
+
+
 def run(
     settings: Settings,
+    tokens: TokenActions,
     sync_loop: AbstractContextManager[None],
     read_model: ReadModel,
     stop: Event,
@@ -110,16 +134,17 @@ def run(
     Orders are accepted at once, while the vendors are synced.
     """
     address = f"http://{_reachable(settings.host)}:{settings.port}"
-    mocks = mock_vendors(settings, api=address) if settings.vendors_file is None else nullcontext()
+    is_demo = settings.vendors_file is None
     with (
-        mocks,
+        _demo_token(tokens, stop) if is_demo else nullcontext() as token,
+        mock_vendors(settings, api=address, token=token) if is_demo else nullcontext(),
         children(["api", "worker"]) as processes,
         sync_loop,
     ):
         _wait_until_ready(address, processes, stop)
         if not stop.is_set():
             example = _first_stock(read_model, stop)
-            click.echo(_welcome(address, settings, read_model, example))
+            click.echo(_welcome(address, settings, read_model, example, token))
         while not stop.wait(STOP_CHECK):
             for process in processes:
                 process.keep_alive()
@@ -168,16 +193,18 @@ def _welcome(
     settings: Settings,
     read_model: ReadModel,
     example: StockLevel | None,
+    token: str | None,
 ) -> str:
     storage = settings.database_url.rpartition("@")[2].removeprefix("sqlite:///")
     queue = "RabbitMQ" if settings.broker_url else "its outbox table is the queue"
     order = f"\n  Order       {_order_call(address, example)}" if example else ""
+    its_token = f"\n  Token       {token} (while this runs)" if token else ""
     return f"""
 Order Aggregator is running. Data: {storage} ({queue}).
 Syncing {_vendor_count(read_model)} every {settings.sync_interval.total_seconds():g} seconds.
 
   Swagger UI  {address}/v1/api/swagger
-  See stock   curl -s {address}/v1/api/stock{order}
+  See stock   curl -s {address}/v1/api/stock{order}{its_token}
 
 Ctrl-C stops it."""
 

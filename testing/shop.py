@@ -10,7 +10,7 @@ from uuid import UUID
 import attrs
 
 from ..adapters.memory import ManualClock, MemoryMessageBus, MemoryStorage
-from ..adapters.system.secrets import new_secret
+from ..adapters.system.secrets import new_secret, new_token
 from ..adapters.wire import decode
 from ..domain.allocation import AllocationPolicy, highest_then_even
 from ..domain.counting import CountsOrders
@@ -51,6 +51,7 @@ from ..domain.use_cases.separate_orders import RequeueIndividually
 from ..domain.use_cases.set_product import SetProduct
 from ..domain.use_cases.sync_once import SyncOnce
 from ..domain.use_cases.sync_vendor import SyncVendor
+from ..domain.use_cases.token_actions import TokenActions
 from ..domain.use_cases.update_vendor_stock import UpdateVendorStock
 from ..domain.use_cases.vendor_actions import VendorActions
 from ..domain.use_cases.webhook_actions import WebhookActions
@@ -199,6 +200,17 @@ class Shop:
     def carry_out_once(self) -> CarryOutOnce:
         """For what has no use case that does it once."""
         return CarryOutOnce(self.storage.unit_of_work, self.clock)
+
+    @property
+    def token_actions(self) -> TokenActions:
+        """The use cases about API tokens."""
+        return TokenActions(
+            unit_of_work=self.storage.unit_of_work,
+            directory=self.storage.access_tokens,
+            clock=self.clock,
+            new_id=lambda: str(next_order_id()),
+            new_token=new_token,
+        )
 
     def webhook_actions(self, *, private: bool = False) -> WebhookActions:
         """The use cases about webhooks. `private`: they may be at private addresses."""

@@ -12,10 +12,13 @@ from werkzeug.test import TestResponse
 
 from order_aggregator.adapters.vendors.directory import VendorGateways
 from order_aggregator.domain.errors import VendorUnavailable
+from order_aggregator.domain.ports.identity_provider import IdentityProvider
 from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.use_cases.keep_audit import RecordChange
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.vendor_sync import Snapshot, VendorTerms
 from order_aggregator.entrypoints.api.app import close, create_app
+from order_aggregator.entrypoints.api.gate import Gate
 from order_aggregator.entrypoints.api.scheduling import Scheduler, ThreadScheduler
 from order_aggregator.entrypoints.api.services import ApiServices, Limits
 from order_aggregator.testing.shop import Feed, Shop, snapshot
@@ -39,7 +42,14 @@ class ApiUnderTest:
 
     ODD_ID = "a/b//c ?#%41ü"
 
-    def __init__(self, limits: Limits | None = None, scheduler: Scheduler | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        scheduler: Scheduler | None = None,
+        *,
+        is_open: bool = True,
+        identity_provider: IdentityProvider | None = None,
+    ) -> None:
         self.shop = Shop()
         self.wakes = 0
         self.checks: dict[str, Callable[[], None]] = {"database": self.shop.storage.read_model.ping}
@@ -47,6 +57,12 @@ class ApiUnderTest:
         self.place_orders: Any = self.shop.place_orders
         self.stock("acme", {"BOLT": 10, "NUT": 4, self.ODD_ID: 7})
         self.stock("bits/co", {"BOLT": 5})
+        self.gate = Gate(
+            self.shop.token_actions,
+            self.shop.clock,
+            is_open=is_open,
+            identity_provider=identity_provider,
+        )
         self.services = ApiServices(
             read_model=self.shop.storage.read_model,
             event_feed=self.shop.storage.event_feed,
@@ -55,6 +71,9 @@ class ApiUnderTest:
             vendor_actions=self.shop.vendor_actions,
             set_product=self.shop.set_product,
             webhook_actions=self.shop.webhook_actions(),
+            gate=self.gate,
+            record_change=RecordChange(self.shop.storage.unit_of_work, self.shop.clock),
+            audit_trail=self.shop.storage.audit_trail,
             gateways=VendorGateways(self.shop.storage.unit_of_work, lambda: self.gateways),
             dead_letter_actions=self.shop.dead_letter_actions,
             carry_out_once=self.shop.carry_out_once,
@@ -87,6 +106,11 @@ class ApiUnderTest:
                 PREFIX + "/order", data=body, headers=headers, content_type="application/json"
             )
         return self.client.post(PREFIX + "/order", json=body, headers=headers)
+
+    def token(self, *scopes: str, **given: Any) -> str:
+        """A new token."""
+        _, text = self.shop.token_actions.create("test", scopes, **given)
+        return text
 
     def order_count(self) -> int:
         return self.shop.storage.read_model.orders(0, 1).total

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ...domain.ports.clock import Clock
+from .access_tokens import MemoryTokenDirectory
+from .audit_log import MemoryAuditTrail
 from .database import Database
 from .event_log import MemoryEventFeed
 from .ledger import MemoryLedger
@@ -22,6 +24,8 @@ class MemoryStorage:
         self.event_feed = MemoryEventFeed(self._database)
         self.ledger = MemoryLedger(self._database)
         self.webhooks = MemoryWebhookDirectory(self._database)
+        self.access_tokens = MemoryTokenDirectory(self._database)
+        self.audit_trail = MemoryAuditTrail(self._database)
 
     def unit_of_work(self) -> MemoryUnitOfWork:
         """A unit of work; the storage's UnitOfWorkFactory."""

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import attrs
 
+from ...domain.access import AccessToken
+from ...domain.audit import AuditEntry
 from ...domain.errors import Rejection
 from ...domain.order import Order
 from ...domain.ports.event_log import EventBatch
@@ -109,6 +111,8 @@ class Tables:
     # None where it was removed; deliveries by their numbers.
     webhooks: MutableMapping[str, WebhookRow | None] = attrs.Factory(dict)
     deliveries: MutableMapping[int, Delivery | None] = attrs.Factory(dict)
+    access_tokens: MutableMapping[str, AccessToken | None] = attrs.Factory(dict)
+    audit_log: MutableMapping[int, AuditEntry | None] = attrs.Factory(dict)
     keys: MutableMapping[str, UUID] = attrs.Factory(dict)
     # None where the message was removed.
     outbox: MutableMapping[int, QueuedMessage | None] = attrs.Factory(dict)
@@ -133,6 +137,8 @@ class Tables:
         _drop_removed(self.idempotency_keys)
         _drop_removed(self.webhooks)
         _drop_removed(self.deliveries)
+        _drop_removed(self.access_tokens)
+        _drop_removed(self.audit_log)
 
     def _drop_removed_orders(self) -> None:
         for order_id in self.removed_orders:

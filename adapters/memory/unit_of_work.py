@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from .access_tokens import MemoryAccessTokens
+from .audit_log import MemoryAuditLog
 from .database import Database
 from .event_log import MemoryEventLog
 from .idempotency_keys import MemoryIdempotencyKeys
@@ -26,6 +28,8 @@ class MemoryUnitOfWork:
     vendors: MemoryVendorDirectory
     idempotency_keys: MemoryIdempotencyKeys
     webhooks: MemoryWebhooks
+    access_tokens: MemoryAccessTokens
+    audit_log: MemoryAuditLog
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,6 +44,8 @@ class MemoryUnitOfWork:
         self.vendors = MemoryVendorDirectory(self._tables)
         self.idempotency_keys = MemoryIdempotencyKeys(self._tables)
         self.webhooks = MemoryWebhooks(self._database, self._tables)
+        self.access_tokens = MemoryAccessTokens(self._tables)
+        self.audit_log = MemoryAuditLog(self._database, self._tables)
         return self
 
     def __exit__(

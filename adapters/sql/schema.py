@@ -481,6 +481,45 @@ idempotency_keys = Table(
     sqlite_with_rowid=False,
 )
 
+# Who may call. Those that are revoked stay: a token was made, whatever became of it.
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    # SHA-256, in hexadecimal.
+    Column("digest", Text, nullable=False),
+    # A JSON array: a vendor's id may have spaces.
+    Column("scopes", Text, nullable=False),
+    Column("created_at", TIMESTAMP, nullable=False),
+    Column("expires_at", TIMESTAMP),
+    Column("last_used_at", TIMESTAMP),
+    Column("revoked_at", TIMESTAMP),
+    Column("of_demo", Boolean, nullable=False, server_default=false()),
+    CheckConstraint("length(digest) = 64", name="digest_not_the_token"),
+    CheckConstraint("expires_at > created_at", name="expires_later"),
+    Index("access_tokens_digest", "digest", unique=True),
+    sqlite_with_rowid=False,
+)
+
+# What was changed by whom.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", ROW_ID, Identity(), primary_key=True),
+    Column("at", TIMESTAMP, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("path", Text),
+    Column("target", Text),
+    Column("status", Integer, nullable=False),
+    Column("request_id", Text),
+    # For forgetting the oldest.
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
 # When each machine that a SQLite file was on was started, by its wall clock at the time.
 boots = Table(
     "boots",

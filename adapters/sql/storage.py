@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Engine
 
+from .access_tokens import SqlTokenDirectory
+from .audit_log import SqlAuditTrail
 from .claim_cursor import ClaimCursor
 from .clock import shared_clock
 from .engine import require_our_engine
@@ -31,6 +33,8 @@ class SqlStorage:
         self.ledger = SqlLedger(engine)
         self.event_feed = SqlEventFeed(engine)
         self.webhooks = SqlWebhookDirectory(engine)
+        self.access_tokens = SqlTokenDirectory(engine)
+        self.audit_trail = SqlAuditTrail(engine)
 
     def unit_of_work(self, within: Connection | None = None) -> SqlUnitOfWork:
         """A unit of work; the storage's UnitOfWorkFactory.

@@ -8,6 +8,8 @@ from typing import Self
 import attrs
 from sqlalchemy import Connection, Engine
 
+from .access_tokens import SqlAccessTokens, TokenStatements
+from .audit_log import AuditStatements, SqlAuditLog
 from .claim_cursor import ClaimCursor
 from .event_log import EventStatements, SqlEventLog
 from .idempotency_keys import KeyStatements, SqlIdempotencyKeys
@@ -32,6 +34,8 @@ class Statements:
     vendors: DirectoryStatements
     idempotency_keys: KeyStatements
     webhooks: WebhookStatements
+    access_tokens: TokenStatements
+    audit_log: AuditStatements
 
     @classmethod
     def for_engine(cls, engine: Engine) -> Statements:
@@ -44,6 +48,8 @@ class Statements:
             DirectoryStatements(engine.dialect),
             KeyStatements(engine.dialect),
             WebhookStatements(engine.dialect),
+            TokenStatements(engine.dialect),
+            AuditStatements(engine.dialect),
         )
 
 
@@ -65,6 +71,8 @@ class SqlUnitOfWork:
         self.vendors = SqlVendorDirectory(self._transaction, statements.vendors)
         self.idempotency_keys = SqlIdempotencyKeys(self._transaction, statements.idempotency_keys)
         self.webhooks = SqlWebhooks(self._transaction, statements.webhooks)
+        self.access_tokens = SqlAccessTokens(self._transaction, statements.access_tokens)
+        self.audit_log = SqlAuditLog(self._transaction, statements.audit_log)
 
     def __enter__(self) -> Self:
         self._transaction.__enter__()

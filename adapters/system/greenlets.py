@@ -6,6 +6,7 @@ Each call has a greenlet. What it waits for switches back to the loop, which lat
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 from asyncio import Future
 from collections.abc import Callable
@@ -81,3 +82,8 @@ def run_in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return call(*args, **kwargs)
     loop = asyncio.get_running_loop()
     return await_(loop.run_in_executor(None, lambda: call(*args, **kwargs)))
+
+
+def result_of(future: concurrent.futures.Future[T]) -> T:
+    """The result of what another thread does, once it is there."""
+    return await_(asyncio.wrap_future(future)) if in_greenlet() else future.result()

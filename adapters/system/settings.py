@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -24,6 +25,8 @@ from .plugins import (
 SECONDS_PER_DAY = 86_400
 # Of a name, in AMQP.
 MAX_NAME_BYTES = 255
+# As a browser sends it (RFC 6454, 6.2).
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:-]+")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("console", "json", "logfmt")
 
@@ -104,6 +107,18 @@ def _url(plugins: str, *forms: str) -> Callable[[Any], None]:
             raise ValueError(f"must be {' or '.join(forms)}")
 
     return check
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part for part in re.split("[, ]+", text) if part)
+
+
+def _check_origins(value: Any) -> None:
+    expected = "must be * or origins such as https://shop.example, with commas between"
+    if not isinstance(value, tuple):
+        raise ValueError(expected)  # noqa: TRY004 - as every other complaint
+    if value != ("*",) and not all(isinstance(x, str) and _ORIGIN.fullmatch(x) for x in value):
+        raise ValueError(expected)
 
 
 def _check_exchange(value: Any) -> None:
@@ -214,6 +229,16 @@ class Settings:
     idempotency_days: int = _setting("IDEMPOTENCY_DAYS", 7, _between(1, 365), _whole_number)
     # So long it is kept what happened, for those who are told late.
     events_days: int = _setting("EVENTS_DAYS", 7, _between(1, 3650), _whole_number)
+    # So long it is kept who has changed what.
+    audit_days: int = _setting("AUDIT_DAYS", 365, _between(1, 3650), _whole_number)
+    # Who vouches for callers by JWTs; None: nobody. The three go together.
+    jwt_issuer: str | None = _setting("JWT_ISSUER", None, _check_text, optional=True)
+    jwt_audience: str | None = _setting("JWT_AUDIENCE", None, _check_text, optional=True)
+    jwt_jwks_url: str | None = _setting("JWT_JWKS_URL", None, _check_http_url, optional=True)
+    # Whether anyone may call from other machines, too, while no token was made and nobody vouches.
+    open_to_everybody: bool = _setting("OPEN_TO_EVERYBODY", False, _check_flag, _flag)
+    # The sites whose scripts may ask from a browser; none: those of no other site.
+    cors_origins: tuple[str, ...] = _setting("CORS_ORIGINS", (), _check_origins, _listed)
     # Whether the case of ids counts. To be set before the first sync.
     id_case: str = _setting("ID_CASE", "keep", _check_id_case, str.lower)
     # Whether webhooks may be at addresses that only we can reach.
@@ -229,6 +254,10 @@ class Settings:
     # Where they learn of our orders; None: in `run` from its own API if they are lively, else not.
     mock_vendors_api: str | None = _setting(
         "MOCK_VENDORS_API", None, _check_http_url, optional=True
+    )
+    # What they show there; None: in `run` the demo's own, else nothing.
+    mock_vendors_token: str | None = _setting(
+        "MOCK_VENDORS_TOKEN", None, _check_text, optional=True
     )
     mock_vendors_port: int = _setting("MOCK_VENDORS_PORT", 4001, _between(1, 65533), _whole_number)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from .access_tokens import TokenDirectory
+from .audit_log import AuditTrail
 from .clock import Clock
 from .event_log import EventFeed
 from .ledger import Ledger
@@ -30,6 +32,14 @@ class Storage(Protocol):
     @property
     def webhooks(self) -> WebhookDirectory:
         """Who is told of it, and what waits to be told."""
+
+    @property
+    def access_tokens(self) -> TokenDirectory:
+        """Who may call."""
+
+    @property
+    def audit_trail(self) -> AuditTrail:
+        """What was changed by whom."""
 
     @property
     def clock(self) -> Clock | None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from .access_tokens import AccessTokens
+from .audit_log import AuditLog
 from .event_log import EventLog
 from .idempotency_keys import IdempotencyKeys
 from .order_repository import OrderRepository
@@ -52,6 +54,14 @@ class UnitOfWork(Protocol):
     @property
     def webhooks(self) -> WebhookRepository:
         """Webhooks and their deliveries, inside this transaction."""
+
+    @property
+    def access_tokens(self) -> AccessTokens:
+        """Who may call, inside this transaction."""
+
+    @property
+    def audit_log(self) -> AuditLog:
+        """What was changed by whom, inside this transaction."""
 
     def __enter__(self) -> Self: ...
 

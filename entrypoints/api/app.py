@@ -18,6 +18,7 @@ from ...adapters.system.log import Log
 from ...domain.errors import InvalidValue
 from ..runtime.tracing import Answered, request_span
 from . import (
+    audit,
     dead_letters,
     documentation,
     events,
@@ -34,6 +35,8 @@ from . import (
     vendors,
     webhooks,
 )
+from .access import CHANGE, record_change
+from .browsers import let_ask, protect
 from .order_batcher import OrderBatcher
 from .readiness import Readiness
 from .reports import Report
@@ -70,7 +73,10 @@ class _Application(Flask):
         span = request_span(request.method, request.headers)
         with bound_contextvars(request_id=its_id):
             response = self._answer() if span is None else self._answer_traced(span)
+            if CHANGE in request.environ:
+                record_change(request, response.status_code)
         response.headers[HEADER] = its_id
+        protect(response)
         route, status = _route(), response.status_code
         metrics.observe_request(request.method, route, status, time.perf_counter() - started)
         log.debug(
@@ -112,6 +118,7 @@ _MODULES = (
     vendors,
     webhooks,
     dead_letters,
+    audit,
 )
 
 
@@ -137,6 +144,8 @@ def create_app(services: ApiServices) -> Flask:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(routing.blueprint)
     app.register_blueprint(probes.blueprint)
+    if services.cors_origins:
+        let_ask(app, services.cors_origins)
     if trusted := services.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, trusted, trusted, trusted, trusted, trusted
@@ -158,7 +167,9 @@ def mount(app: Flask, host: Flask, path: str) -> None:
 
 def close(app: Flask) -> None:
     """Accept no more orders, and return when those that wait are done."""
-    app_state(app).batcher.close()
+    state = app_state(app)
+    state.batcher.close()
+    state.services.gate.close()
 
 
 def _stored_metrics(services: ApiServices) -> StoredMetrics:

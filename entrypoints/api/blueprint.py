@@ -13,11 +13,19 @@ from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
+from ...domain.access import InsufficientScope
 from ...domain.errors import IdempotencyKeyReused
 from . import problems
+from .access import guarded
 from .idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER
 from .problems import InvalidRequest, Problem
-from .refusals import INVALID_QUERY, METHOD_NOT_ALLOWED, REQUEST_KEY_REUSED, UNEXPECTED
+from .refusals import (
+    CREDENTIALS,
+    INVALID_QUERY,
+    METHOD_NOT_ALLOWED,
+    REQUEST_KEY_REUSED,
+    UNEXPECTED,
+)
 
 # What stands in the rules of routes.
 PATH_PARAMETERS = {
@@ -27,6 +35,11 @@ PATH_PARAMETERS = {
     "dead_letter_id": "The message, by the id that the listing gives it.",
     "webhook_id": "The webhook, by the id that it was given when it was added.",
 }
+
+# The security scheme of the document, and the extension that names an operation's scopes: those of
+# bearer tokens have no place of their own in OpenAPI 3.0.
+BEARER = "bearer"
+SCOPES = "x-scopes"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -63,11 +76,12 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = QueryParser()
 
-    def operation(
+    def operation(  # noqa: PLR0913 - what is said of it, by name
         self,
         method: str,
         rule: str,
         *,
+        scope: str | tuple[str, ...],
         response: tuple[int, Schema | None],
         refusals: Sequence[Exception] = (),
         query: type[Schema] | None = None,
@@ -77,11 +91,14 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
     ) -> Callable[[View], View]:
         """Register a view. `refusals`: an example of each problem that it may answer.
 
+        `scope`: who may call it; of several, one is enough.
         `prebuilt`: it always gives a finished response, so nothing has to be done to that. Whatever
         changes something does, and takes an idempotency key.
         """
         status, schema = response
-        refused = [*refusals, METHOD_NOT_ALLOWED, UNEXPECTED]
+        scopes = (scope,) if isinstance(scope, str) else scope
+        refused = [*refusals, *CREDENTIALS, InsufficientScope(scopes)]
+        refused += [METHOD_NOT_ALLOWED, UNEXPECTED]
         if method != "GET":
             prebuilt = True
             documentation["parameters"] = [
@@ -100,13 +117,16 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
                 decorated = self.arguments(query, location="query")(decorated)
             documented = self.doc(
                 operationId=view.__name__,
+                security=[{BEARER: []}],
+                **{SCOPES: list(scopes)},
                 responses=_problems(refused) | documentation.pop("responses", {}),
                 **documentation,
             )(decorated)
             if prebuilt:
                 view._apidoc = documented._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
             route = self.route(rule, methods=[method], parameters=_path_parameters(rule))
-            registered: View = route(view if prebuilt else documented)
+            guard = guarded(*scopes, changes=method != "GET")
+            registered: View = route(guard(view if prebuilt else documented))
             return registered
 
         return decorate

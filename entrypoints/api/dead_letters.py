@@ -9,6 +9,7 @@ from flask import Response
 from werkzeug.exceptions import NotFound
 
 from ...adapters.wire import decode
+from ...domain.access import OPERATE
 from ...domain.errors import MalformedMessage, UnknownDeadLetter
 from ...domain.ports.message_bus import DeadLetter
 from ...domain.values import timestamp_text
@@ -34,6 +35,7 @@ UNAVAILABLE = (
 @blueprint.operation(
     "GET",
     "/dead-letter",
+    scope=OPERATE,
     response=(200, DeadLetterSchema(many=True)),
     query=DeadLetterQuery,
     refusals=UNAVAILABLE,
@@ -48,6 +50,7 @@ def list_dead_letters(query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "/dead-letter/<string:dead_letter_id>",
+    scope=OPERATE,
     response=(200, DeadLetterSchema()),
     prebuilt=True,
     refusals=(refusals.UNKNOWN_DEAD_LETTER, *UNAVAILABLE),
@@ -63,6 +66,7 @@ def get_dead_letter(dead_letter_id: str) -> Response:
 @blueprint.operation(
     "POST",
     "/dead-letter/<string:dead_letter_id>/replay",
+    scope=OPERATE,
     response=(200, DeadLetterSchema()),
     refusals=(refusals.UNKNOWN_DEAD_LETTER, *UNAVAILABLE, refusals.CONFLICT),
 )
@@ -79,6 +83,7 @@ def replay_dead_letter(dead_letter_id: str) -> Response:
 @blueprint.operation(
     "DELETE",
     "/dead-letter/<string:dead_letter_id>",
+    scope=OPERATE,
     response=(204, None),
     refusals=(refusals.UNKNOWN_DEAD_LETTER, *UNAVAILABLE, refusals.CONFLICT),
 )

@@ -8,6 +8,7 @@ from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from ... import __version__
 from . import problems, refusals
+from .blueprint import BEARER
 from .routing import PREFIX, IdConverter, VendorConverter
 from .schemas import (
     TEXT_ID,
@@ -26,6 +27,9 @@ INTRODUCTION = """\
 Sells stock that belongs to many vendors: orders are accepted, and their units reserved, at once;
 vendors are chosen, and their stock is deducted, soon after. Timestamps are in UTC, quantities in
 whole units.
+
+Where the API is not open, each call needs a bearer token, of ours or a JWT, with one of the scopes
+that its operation names in `x-scopes`; `operate` and `admin` imply others.
 
 Every error is a problem as RFC 9457 has it, in `application/problem+json`. Programs tell them by
 their `type`:
@@ -91,6 +95,7 @@ def document(app: Flask) -> DocumentedApi:
     for converter in (IdConverter, VendorConverter):
         api.register_converter(converter, lambda _converter: TEXT_ID)
     schemas = api.spec.components
+    schemas.security_scheme(BEARER, {"type": "http", "scheme": "bearer"})
     schemas.schema("InvalidRequest", schema=InvalidRequestSchema)
     schemas.schema("InsufficientStock", schema=InsufficientStockSchema)
     schemas.schema("StockChanged", schema=StockChangedSchema)

@@ -12,6 +12,7 @@ from flask import Request, Response
 from werkzeug.exceptions import Gone, NotFound
 
 from ...adapters.cloud_events import PLACE_PATTERN, cloud_event, parse_place, place_of
+from ...domain.access import EVENTS_READ, ORDERS_READ
 from ...domain.events import Event
 from ...domain.ports.event_log import EventBatch, EventFeed
 from ...domain.ports.read_model import ReadModel
@@ -84,6 +85,7 @@ Subscription = Feed | OrderFeed
 @blueprint.operation(
     "GET",
     "/events",
+    scope=EVENTS_READ,
     response=(200, None),
     query=EventQuery,
     refusals=(
@@ -116,6 +118,7 @@ def stream_events(query: dict[str, Any]) -> Response:
 @blueprint.operation(
     "GET",
     "/order/<uuid:order_id>/events",
+    scope=ORDERS_READ,
     response=(200, None),
     prebuilt=True,
     refusals=(

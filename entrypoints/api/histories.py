@@ -8,6 +8,7 @@ from uuid import UUID
 import attrs
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import ORDERS_READ, STOCK_READ
 from ...domain.errors import InvalidValue
 from ...domain.events import Event
 from ...domain.order import OrderStatus
@@ -27,6 +28,7 @@ blueprint = ApiBlueprint("history", __name__, description="History", url_prefix=
 @blueprint.operation(
     "GET",
     "/order/<uuid:order_id>/history",
+    scope=ORDERS_READ,
     response=(200, StepSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,
@@ -86,6 +88,7 @@ def _step(event: Event) -> dict[str, Any]:
 @blueprint.operation(
     "GET",
     "/stock/<id:product_id>/history",
+    scope=STOCK_READ,
     response=(200, MovementSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,

@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import Response
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import OPERATE, ORDERS_WRITE
 from ...domain.errors import UnknownOrder
 from ...domain.use_cases.idempotency import Answer
 from . import refusals
@@ -57,6 +58,7 @@ _STEP = (
 @blueprint.operation(
     "POST",
     "",
+    scope=ORDERS_WRITE,
     response=(201, OrderSchema()),
     headers=LOCATION,
     refusals=refusals.PLACE,
@@ -75,6 +77,7 @@ def place_hold() -> Response:
 @blueprint.operation(
     "POST",
     "/<uuid:order_id>/order",
+    scope=ORDERS_WRITE,
     response=(202, OrderSchema()),
     headers=LOCATION,
     refusals=(*_STEP, refusals.INSUFFICIENT_STOCK),
@@ -97,6 +100,7 @@ def order_hold(order_id: UUID) -> Response:
 @blueprint.operation(
     "POST",
     "/<uuid:order_id>/extend",
+    scope=ORDERS_WRITE,
     response=(200, OrderSchema()),
     refusals=(
         *_STEP,
@@ -115,7 +119,13 @@ def extend_hold(order_id: UUID) -> Response:
         raise NotFound(f"no hold {order_id}") from error
 
 
-@blueprint.operation("DELETE", "/<uuid:order_id>", response=(204, None), refusals=_STEP)
+@blueprint.operation(
+    "DELETE",
+    "/<uuid:order_id>",
+    scope=(ORDERS_WRITE, OPERATE),
+    response=(204, None),
+    refusals=_STEP,
+)
 def release_hold(order_id: UUID) -> Response:
     """Give a hold up; its stock can be sold at once. Doing it again changes nothing."""
     key = request_key(current_request())

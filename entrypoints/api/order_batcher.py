@@ -30,11 +30,12 @@ log = Log()
 
 
 class Decision(NamedTuple):
-    """What became of a command, and by which request it came."""
+    """What became of a command, by which request it came, and whose that was."""
 
     command: PlaceOrder
     outcome: Order | OrderRefused
     request_id: str
+    owner: str
 
 
 # Seconds between attempts to learn the outcome of a commit; the last one is repeated.
@@ -61,6 +62,8 @@ class _Entry:
 
     command: PlaceOrder
     request_id: str
+    # Whose it is: a principal's id.
+    owner: str
     deadline: float
     caller: Waiter
     started: bool = False
@@ -113,7 +116,7 @@ class OrderBatcher:
         self._written = threading.Condition(self._mutex)
         self._closed = False
 
-    def submit(self, command: PlaceOrder, request_id: str = "") -> Order:
+    def submit(self, command: PlaceOrder, request_id: str = "", owner: str = "") -> Order:
         """The order, once it is durable.
 
         Raises OrderRefused or Overloaded, StorageUnavailable, or CommitOutcomeUnknown when it
@@ -123,6 +126,7 @@ class OrderBatcher:
         entry = _Entry(
             command=command,
             request_id=request_id,
+            owner=owner,
             deadline=deadline,
             caller=self._scheduler.waiter(),
         )
@@ -198,7 +202,7 @@ class OrderBatcher:
 
     def _report_batch(self, batch: Sequence[_Entry]) -> None:
         decided = [
-            Decision(entry.command, entry.outcome, entry.request_id)
+            Decision(entry.command, entry.outcome, entry.request_id, entry.owner)
             for entry in batch
             if isinstance(entry.outcome, Order | OrderRefused)
         ]

@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import Request, Response
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import OPERATE, ORDERS_WRITE
 from ...domain.errors import UnknownOrder
 from ...domain.order import MAX_LINES, OrderLine, ReturnLine
 from ...domain.use_cases.cancel_orders import CancelOrder
@@ -107,6 +108,7 @@ RETURN_BODY = {
 @blueprint.operation(
     "POST",
     "/order/<uuid:order_id>/cancel",
+    scope=(ORDERS_WRITE, OPERATE),
     response=(200, OrderSchema()),
     refusals=(
         refusals.UNKNOWN_ORDER,
@@ -138,6 +140,7 @@ def cancel_order(order_id: UUID) -> Response:
 @blueprint.operation(
     "POST",
     "/order/<uuid:order_id>/return",
+    scope=(ORDERS_WRITE, OPERATE),
     response=(200, OrderSchema()),
     refusals=(
         refusals.UNKNOWN_ORDER,

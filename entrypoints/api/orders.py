@@ -10,11 +10,13 @@ from uuid import UUID
 from flask import Response
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import ORDERS_READ, ORDERS_WRITE
 from ...domain.errors import OrderRefused, UnknownProducts
 from ...domain.order import Order, OrderLine
 from ...domain.ports.read_model import OrderFilter
 from ...domain.values import timestamp_text
 from . import problems, refusals
+from .access import PRINCIPAL
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import (
@@ -50,6 +52,7 @@ LOCATION = {
 @blueprint.operation(
     "POST",
     "",
+    scope=ORDERS_WRITE,
     response=(202, OrderSchema()),
     headers=LOCATION,
     refusals=refusals.PLACE,
@@ -71,7 +74,7 @@ def placed(wanted: OrderRequest, status: int) -> Response:
     request_id = request.environ[ENVIRON_KEY]
     command = wanted.command(app.services.new_order_id, idempotency_key(request), request_id)
     try:
-        order = app.batcher.submit(command, request_id)
+        order = app.batcher.submit(command, request_id, request.environ[PRINCIPAL].id)
     except UnknownProducts as error:
         raise wanted.unknown_products(error) from error
     except OrderRefused as error:
@@ -88,6 +91,7 @@ def placed(wanted: OrderRequest, status: int) -> Response:
 @blueprint.operation(
     "GET",
     "/<uuid:order_id>",
+    scope=ORDERS_READ,
     response=(200, OrderSchema()),
     prebuilt=True,
     refusals=(refusals.UNKNOWN_ORDER, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
@@ -103,6 +107,7 @@ def get_order(order_id: UUID) -> Response:
 @blueprint.operation(
     "GET",
     "",
+    scope=ORDERS_READ,
     response=(200, OrderSchema(many=True)),
     headers=PAGINATION_HEADER | _NEXT_CURSOR,
     query=OrderQuery,

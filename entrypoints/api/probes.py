@@ -5,7 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
+from ...domain.access import STOCK_READ
 from . import metrics
+from .access import guarded
 from .problems import Problem
 from .readiness import OK
 from .services import app_state
@@ -38,6 +40,7 @@ def readyz() -> ResponseReturnValue:
 
 
 @blueprint.get("/metrics")
+@guarded(STOCK_READ)
 def get_metrics() -> Response:
     """Every figure, for Prometheus; of what is stored, what can be had in time."""
     body = metrics.exposition(app_state().stored_metrics)

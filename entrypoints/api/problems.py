@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from ...adapters.system.log import Log
+from ...domain.access import InsufficientScope, Unauthenticated
 from ...domain.errors import (
     BrokerUnavailable,
     CancelRefused,
@@ -20,6 +21,7 @@ from ...domain.errors import (
     Conflict,
     HoldExpired,
     IdempotencyKeyReused,
+    IdentityProviderUnavailable,
     IllegalTransition,
     InsufficientStock,
     InvalidSnapshot,
@@ -104,6 +106,11 @@ class Problem:
 
 # Found by the error's class, else by the next of its bases.
 PROBLEMS: dict[type[Exception], Problem] = {
+    Unauthenticated: Problem(status=401, slug="unauthenticated", title="Not authenticated"),
+    InsufficientScope: Problem(status=403, slug="insufficient-scope", title="Scope missing"),
+    IdentityProviderUnavailable: Problem(
+        status=503, slug="identity-provider-unavailable", title="Identity provider unavailable"
+    ),
     MalformedJson: Problem(status=400, slug="malformed-json", title="Malformed JSON"),
     InvalidRequest: Problem(status=422, slug="validation-error", title="Invalid request"),
     UnknownProductFields: Problem(status=422, slug="unknown-product", title="Unknown product"),
@@ -171,7 +178,7 @@ def from_domain(error: OrderAggregatorError) -> Response:
     problem = _kind_of(error)
     if problem is None:
         return from_unexpected(error)
-    return problem.response(_shortened(str(error)), _extensions(error))
+    return problem.response(_shortened(str(error)), _extensions(error), **_headers(error))
 
 
 def from_unexpected(error: Exception) -> Response:
@@ -237,6 +244,17 @@ def _extensions(error: OrderAggregatorError) -> dict[str, Any]:
         case IdempotencyKeyReused():
             whose = "order" if error.order_id else "request"
             return {"errors": {"Idempotency-Key": [f"belongs to an earlier {whose}"]}}
+        case _:
+            return {}
+
+
+def _headers(error: OrderAggregatorError) -> dict[str, str]:
+    """As RFC 6750, 3 has them."""
+    match error:
+        case Unauthenticated():
+            return {"WWW_Authenticate": 'Bearer error="invalid_token"' if error.given else "Bearer"}
+        case InsufficientScope():
+            return {"WWW_Authenticate": 'Bearer error="insufficient_scope"'}
         case _:
             return {}
 

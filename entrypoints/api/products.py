@@ -10,6 +10,7 @@ import attrs
 from flask import Response
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import OPERATE
 from ...domain.errors import InvalidValue, UnknownProducts
 from ...domain.stock import ProductLimits
 from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY, check_quantity, check_text
@@ -61,6 +62,7 @@ PRODUCT_BODY = {
 @blueprint.operation(
     "PUT",
     "/product/<id:product_id>",
+    scope=OPERATE,
     response=(200, ProductStockSchema()),
     refusals=(
         refusals.UNKNOWN_PRODUCT_ID,

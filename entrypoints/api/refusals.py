@@ -14,6 +14,7 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
+from ...domain.access import OPERATE, InsufficientScope, Unauthenticated
 from ...domain.errors import (
     BrokerUnavailable,
     CancelRefused,
@@ -21,6 +22,7 @@ from ...domain.errors import (
     Conflict,
     HoldExpired,
     IdempotencyKeyReused,
+    IdentityProviderUnavailable,
     IllegalTransition,
     InsufficientStock,
     InvalidSnapshot,
@@ -74,6 +76,12 @@ STORAGE_UNAVAILABLE = StorageUnavailable()
 BROKER_UNAVAILABLE = BrokerUnavailable("the connection was lost")
 UNEXPECTED = Exception()
 
+UNAUTHENTICATED = Unauthenticated("the token is unknown, or revoked")
+FORBIDDEN = InsufficientScope([OPERATE])
+IDENTITY_PROVIDER_UNAVAILABLE = IdentityProviderUnavailable(
+    "the identity provider's keys cannot be fetched"
+)
+
 UNKNOWN_ORDER = NotFound(f"no order {ORDER_ID}")
 NO_SUCH_VENDOR = NotFound("no vendor acme has reported anything")
 UNKNOWN_DEAD_LETTER = NotFound("no dead letter 4711")
@@ -85,6 +93,8 @@ REQUEST_TIMEOUT = RequestTimeout("the request did not come in time")
 TOO_LARGE = RequestEntityTooLarge("the body must have at most 1048576 bytes")
 UNSUPPORTED_MEDIA_TYPE = UnsupportedMediaType("the body must be application/json")
 
+# Of every operation.
+CREDENTIALS = (UNAUTHENTICATED, IDENTITY_PROVIDER_UNAVAILABLE)
 # Of whatever reads a body, and of whatever places orders.
 BODY = (MALFORMED_JSON, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_ORDER)
 PLACE = (

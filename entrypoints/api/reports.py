@@ -52,6 +52,7 @@ class Report:
                 "orders.accepted",
                 order_ids=[str(each.command.order_id) for each in accepted],
                 request_ids=[each.request_id for each in accepted],
+                placed_by=[each.owner for each in accepted],
             )
         if refused:
             log.info("orders.refused", refusals=refused)
@@ -61,7 +62,7 @@ class Report:
 
 
 def _kind(decision: Decision) -> str:
-    command, outcome, _request_id = decision
+    command, outcome, *_ = decision
     if isinstance(outcome, Order):
         return ACCEPTED if outcome.id == command.order_id else REPEATED
     return REFUSALS.get(type(outcome), "refused")

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 from uuid import UUID
 
 import attrs
 from flask import Flask, Request, current_app, request
 
+from ...domain.ports.audit_log import AuditTrail
 from ...domain.ports.event_log import EventFeed
 from ...domain.ports.message_bus import QueueDepth
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.dead_letter_actions import DeadLetterActions
 from ...domain.use_cases.idempotency import CarryOutOnce
+from ...domain.use_cases.keep_audit import RecordChange
 from ...domain.use_cases.order_actions import OrderActions
 from ...domain.use_cases.set_product import SetProduct
 from ...domain.use_cases.vendor_actions import VendorActions
 from ...domain.use_cases.webhook_actions import WebhookActions
+from .gate import Gate
 from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
 from .scheduling import Scheduler, ThreadScheduler
@@ -67,6 +70,9 @@ class ApiServices:
     carry_out_once: CarryOutOnce
     # How much lies in the queue; raises Unavailable.
     queue_depth: Callable[[], QueueDepth]
+    gate: Gate
+    record_change: RecordChange
+    audit_trail: AuditTrail
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]
     # By name; each returns, or raises Unavailable.
@@ -76,6 +82,8 @@ class ApiServices:
     limits: Limits = attrs.field(factory=Limits)
     # How many proxies stand before the API, whose X-Forwarded headers are believed.
     trusted_proxies: int = 0
+    # The sites whose scripts may ask from a browser; ["*"]: all.
+    cors_origins: Sequence[str] = ()
     scheduler: Scheduler = attrs.field(factory=ThreadScheduler)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import STOCK_READ
 from ...domain.errors import InvalidValue
 from ...domain.values import check_id
 from . import refusals
@@ -29,6 +30,7 @@ Listing = tuple[tuple[Any, ...], int, dict[str, str]]
 @blueprint.operation(
     "GET",
     "/stock",
+    scope=STOCK_READ,
     response=(200, StockLevelSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=StockQuery,
@@ -44,6 +46,7 @@ def list_stock(query: dict[str, Any]) -> Listing:
 @blueprint.operation(
     "GET",
     "/stock/<product:product_id>",
+    scope=STOCK_READ,
     response=(200, ProductStockSchema()),
     refusals=(refusals.UNKNOWN_PRODUCT_ID, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
@@ -67,6 +70,7 @@ def product_document(product_id: str) -> dict[str, Any]:
 @blueprint.operation(
     "GET",
     "/vendor-stock",
+    scope=STOCK_READ,
     response=(200, VendorStockSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=VendorStockQuery,

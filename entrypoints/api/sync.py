@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Response
 
+from ...domain.access import OPERATE
 from ...domain.errors import (
     Conflict,
     InvalidSnapshot,
@@ -21,6 +22,7 @@ from ...domain.errors import (
 from ...domain.ports.vendor_gateway import VendorGateway
 from ...domain.use_cases.report_intake import SyncResult, require_taken_in
 from . import refusals
+from .access import ITS_VENDOR
 from .blueprint import ApiBlueprint
 from .idempotency import answered, request_key
 from .problems import SyncInterrupted
@@ -48,6 +50,7 @@ blueprint = ApiBlueprint("sync", __name__, description="Vendor feeds", url_prefi
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/sync",
+    scope=ITS_VENDOR,
     response=(200, SyncSchema()),
     refusals=(*PULL_REFUSALS, refusals.QUARANTINED_REPORT),
 )
@@ -63,6 +66,7 @@ def sync_vendor(vendor_id: str) -> Response:
 @blueprint.operation(
     "POST",
     "/sync",
+    scope=OPERATE,
     response=(200, SyncAttemptSchema(many=True)),
     refusals=(refusals.OVERLOADED, refusals.CONFLICT, refusals.SYNC_INTERRUPTED),
 )

@@ -9,11 +9,13 @@ import attrs
 from flask import Response
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import OPERATE
 from ...domain.errors import UnknownVendor
 from ...domain.ports.read_model import VendorStatus
 from ...domain.stock import Vendor
 from ...domain.vendor_sync import VendorTerms
 from . import refusals
+from .access import ITS_VENDOR
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import answered, request_key
@@ -51,6 +53,7 @@ blueprint = ApiBlueprint("vendors", __name__, description="Vendors", url_prefix=
 @blueprint.operation(
     "GET",
     "/vendor",
+    scope=OPERATE,
     response=(200, VendorStatusSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,
@@ -66,6 +69,7 @@ def list_vendors(query: dict[str, Any]) -> Listing:
 @blueprint.operation(
     "GET",
     "/vendor/<vendor:vendor_id>",
+    scope=ITS_VENDOR,
     response=(200, VendorStatusSchema()),
     refusals=(refusals.NO_SUCH_VENDOR, refusals.OVERLOADED, refusals.STORAGE_UNAVAILABLE),
 )
@@ -77,6 +81,7 @@ def get_vendor(vendor_id: str) -> VendorStatus:
 @blueprint.operation(
     "GET",
     "/vendor/<id:vendor_id>/rejections",
+    scope=ITS_VENDOR,
     response=(200, RejectionSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,
@@ -94,6 +99,7 @@ def list_rejections(query: dict[str, Any], vendor_id: str) -> Listing:
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/approve",
+    scope=OPERATE,
     response=(200, SyncSchema()),
     refusals=(*PULL_REFUSALS, refusals.NOT_QUARANTINED),
 )
@@ -109,6 +115,7 @@ def approve_report(vendor_id: str) -> Response:
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/disable",
+    scope=OPERATE,
     response=(200, VendorStatusSchema()),
     refusals=ACTION_REFUSALS,
 )
@@ -120,6 +127,7 @@ def disable_vendor(vendor_id: str) -> Response:
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/enable",
+    scope=OPERATE,
     response=(200, VendorStatusSchema()),
     refusals=ACTION_REFUSALS,
 )
@@ -131,6 +139,7 @@ def enable_vendor(vendor_id: str) -> Response:
 @blueprint.operation(
     "POST",
     "/vendor/<id:vendor_id>/retire",
+    scope=OPERATE,
     response=(200, VendorStatusSchema()),
     refusals=(*ACTION_REFUSALS, refusals.VENDOR_IN_USE),
 )
@@ -143,6 +152,7 @@ def retire_vendor(vendor_id: str) -> Response:
 @blueprint.operation(
     "PUT",
     "/vendor/<vendor:vendor_id>",
+    scope=OPERATE,
     response=(200, VendorStatusSchema()),
     refusals=(
         *refusals.BODY,
@@ -165,6 +175,7 @@ def put_vendor(vendor_id: str) -> Response:
 @blueprint.operation(
     "PUT",
     "/vendor/<id:vendor_id>/stock",
+    scope=ITS_VENDOR,
     response=(200, SyncSchema()),
     refusals=(*PUSH_REFUSALS, refusals.QUARANTINED_REPORT),
     requestBody=REQUEST_BODY,
@@ -186,6 +197,7 @@ def put_stock(vendor_id: str) -> Response:
 @blueprint.operation(
     "PATCH",
     "/vendor/<id:vendor_id>/stock",
+    scope=ITS_VENDOR,
     response=(200, SyncSchema()),
     refusals=(*PUSH_REFUSALS, refusals.STOCK_CHANGED),
     requestBody=UPDATES_BODY,

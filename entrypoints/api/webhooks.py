@@ -10,6 +10,7 @@ from flask import Response
 from marshmallow import Schema, fields
 from werkzeug.exceptions import NotFound
 
+from ...domain.access import OPERATE
 from ...domain.errors import InvalidValue, UnknownWebhook
 from ...domain.ports.webhooks import WebhookStatus
 from ...domain.webhooks import Delivery, Webhook
@@ -83,6 +84,7 @@ class ReplayedSchema(Schema):
 @blueprint.operation(
     "POST",
     "/webhook",
+    scope=OPERATE,
     response=(201, NewWebhookSchema()),
     refusals=(*_BODY, *_WRITE),
     requestBody=WEBHOOK_BODY,
@@ -102,6 +104,7 @@ def add_webhook() -> Response:
 @blueprint.operation(
     "GET",
     "/webhook",
+    scope=OPERATE,
     response=(200, WebhookSchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,
@@ -117,6 +120,7 @@ def list_webhooks(query: dict[str, Any]) -> Listing:
 @blueprint.operation(
     "GET",
     "/webhook/<uuid:webhook_id>",
+    scope=OPERATE,
     response=(200, WebhookSchema()),
     refusals=(refusals.UNKNOWN_WEBHOOK, *_READ),
 )
@@ -128,6 +132,7 @@ def get_webhook(webhook_id: UUID) -> dict[str, Any]:
 @blueprint.operation(
     "DELETE",
     "/webhook/<uuid:webhook_id>",
+    scope=OPERATE,
     response=(204, None),
     refusals=(refusals.UNKNOWN_WEBHOOK, *_WRITE),
 )
@@ -143,6 +148,7 @@ def remove_webhook(webhook_id: UUID) -> Response:
 @blueprint.operation(
     "GET",
     "/webhook/<uuid:webhook_id>/dead",
+    scope=OPERATE,
     response=(200, DeadDeliverySchema(many=True)),
     headers=PAGINATION_HEADER,
     query=PageQuery,
@@ -160,6 +166,7 @@ def list_dead_deliveries(query: dict[str, Any], webhook_id: UUID) -> Listing:
 @blueprint.operation(
     "POST",
     "/webhook/<uuid:webhook_id>/replay",
+    scope=OPERATE,
     response=(200, ReplayedSchema()),
     refusals=(refusals.UNKNOWN_WEBHOOK, *_BODY, *_WRITE),
     requestBody=REPLAY_BODY,

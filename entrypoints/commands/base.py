@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from getpass import getuser
 from threading import Event
 from typing import TYPE_CHECKING
 
 import click
 
+from ...adapters.system.log import Log
 from ...adapters.system.settings import Settings, read_settings
-from ...domain.errors import OrderAggregatorError
+from ...domain.access import ADMIN, Principal, permitted_by
+from ...domain.errors import Conflict, OrderAggregatorError, Unavailable
 from ..runtime.logs import configure_logs
 from ..runtime.retry import ShutdownRequested
 from ..runtime.signals import exit_with_parent, stop_on_signals
@@ -17,6 +23,8 @@ from ..runtime.signals import exit_with_parent, stop_on_signals
 if TYPE_CHECKING:
     from ...bootstrap import Container
 
+
+log = Log()
 
 JSON = click.option("--json", "is_json", is_flag=True, help="For programs: as the API has it.")
 
@@ -53,7 +61,55 @@ def set_up() -> tuple[Settings, Container]:
     exit_with_parent()
     from ...bootstrap import bootstrap
 
-    return settings, bootstrap(settings)
+    container = bootstrap(settings)
+    if (context := click.get_current_context(silent=True)) is not None:
+        context.find_root().obj = container
+    return settings, container
+
+
+@contextmanager
+def recorded(target: str | None = None) -> Iterator[None]:
+    """Record that somebody called the command to change something, and how it ended.
+
+    What it changes is the `target`, or what its arguments name.
+    """
+    status = 1
+    try:
+        yield
+        status = 0
+    finally:
+        _record(status, target)
+
+
+def _record(status: int, target: str | None) -> None:
+    context = click.get_current_context()
+    container: Container | None = context.find_root().obj
+    if container is None:
+        # It was called in a way that makes no sense.
+        return
+    operation = context.command_path.partition(" ")[2]
+    named = target or " ".join(_arguments(context)) or None
+    try:
+        container.record_change()(_operator(), operation, status=status, target=named)
+    except (Unavailable, Conflict) as error:
+        log.error("audit.not_recorded", operation=operation, status=status, reason=str(error))
+
+
+def _arguments(context: click.Context) -> Iterator[str]:
+    for each in context.command.params:
+        if isinstance(each, click.Argument):
+            value = context.params.get(each.name or "")
+            yield from map(str, value if isinstance(value, tuple) else [value])
+
+
+def _operator() -> Principal:
+    """Whoever may run our commands may do everything: the database is in reach."""
+    try:
+        user = getuser()
+    except (KeyError, OSError):
+        # It has no name on this machine, as in some containers.
+        user = str(os.getuid())
+    return Principal(id=f"cli:{user}", permitted=permitted_by([ADMIN]))
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from ..runtime.retry import retry_until_available
-from .base import cli, confirm, set_up, start
+from .base import cli, confirm, recorded, set_up, start
 
 if TYPE_CHECKING:
-    pass
+    from ...bootstrap import Container
 
 
 # Of orders, before they may be removed.
@@ -41,6 +42,7 @@ def seed() -> None:
 
 @cli.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@recorded()
 def reset(*, yes: bool) -> None:
     """Delete all stock, orders and messages of the database, to begin anew."""
     _, container = set_up()
@@ -57,6 +59,7 @@ def reset(*, yes: bool) -> None:
 @click.option("--older-than", required=True, metavar="DURATION", help="Such as 90d.")
 @click.option("--dry-run", is_flag=True, help="Only say how many there are.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@recorded()
 def prune(*, older_than: str, dry_run: bool, yes: bool) -> None:
     """Remove orders that ended, and have not changed for so long; stock stays as it is."""
     from ...domain.counting import parse_duration
@@ -86,13 +89,18 @@ def _orders(count: int) -> str:
 @click.option("--json", "is_json", is_flag=True, help="For programs: an object a line.")
 def verify(*, repair: bool, dry_run: bool, is_json: bool) -> None:
     """Recompute every balance from the ledger; exit status 1 if anything differs."""
-    from ...domain.use_cases.repair_balances import Repair
-    from ..balances import as_json, differs, needs_person, repaired, summary
-
     if dry_run and not repair:
         raise click.UsageError("--dry-run is for --repair")
     # It may take long and is safe to stop anywhere: a signal simply ends it.
     _, container = set_up()
+    with recorded() if repair and not dry_run else nullcontext():
+        _verify(container, repair=repair, dry_run=dry_run, is_json=is_json)
+
+
+def _verify(container: Container, *, repair: bool, dry_run: bool, is_json: bool) -> None:
+    from ...domain.use_cases.repair_balances import Repair
+    from ..balances import as_json, differs, needs_person, repaired, summary
+
     if repair:
         entries = container.repair_balances()(keep=not dry_run)
     else:

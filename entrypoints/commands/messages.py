@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .base import JSON, cli, confirm, set_up, start
+from .base import JSON, cli, confirm, recorded, set_up, start
 
 if TYPE_CHECKING:
     pass
@@ -53,6 +53,7 @@ def dead_letters_show(dead_letter_id: str, *, is_json: bool) -> None:
 @dead_letters.command("replay")
 @_IDS
 @click.option("--all", "everything", is_flag=True, help="All that are there now.")
+@recorded()
 def dead_letters_replay(ids: tuple[str, ...], *, everything: bool) -> None:
     """Return messages to the queue, as if they were new.
 
@@ -71,6 +72,7 @@ def dead_letters_replay(ids: tuple[str, ...], *, everything: bool) -> None:
 @_IDS
 @click.option("--all", "everything", is_flag=True, help="All that are there now.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@recorded()
 def dead_letters_discard(ids: tuple[str, ...], *, everything: bool, yes: bool) -> None:
     """Delete messages for good. Their orders stay as they are."""
     from ..dead_letters import settle, settle_all

@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from ...domain.order import OnShortage, OrderStatus
-from .base import JSON, cli, set_up, start
+from .base import JSON, cli, recorded, set_up, start
 
 if TYPE_CHECKING:
     from ...domain.order import Order
@@ -39,6 +39,7 @@ def _show(order: Order, *, is_json: bool) -> None:
     help="What becomes of an order for more than there is.",
 )
 @JSON
+@recorded()
 def order_place(
     lines: tuple[str, ...],
     key: str | None,
@@ -112,6 +113,7 @@ def order_list(
 @click.argument("order_id", type=click.UUID)
 @click.argument("lines", nargs=-1, metavar="[PRODUCT=QUANTITY...]")
 @JSON
+@recorded()
 def order_cancel(order_id: UUID, lines: tuple[str, ...], *, is_json: bool) -> None:
     """Withdraw an order that is not fulfilled yet, or these units of it."""
     from ..orders import cancel, parse_lines
@@ -126,6 +128,7 @@ def order_cancel(order_id: UUID, lines: tuple[str, ...], *, is_json: bool) -> No
 @click.argument("lines", nargs=-1, metavar="[PRODUCT=QUANTITY...]")
 @click.option("--no-restock", is_flag=True, help="Do not put the units on sale again.")
 @JSON
+@recorded()
 def order_return(
     order_id: UUID, lines: tuple[str, ...], *, no_restock: bool, is_json: bool
 ) -> None:
@@ -166,6 +169,7 @@ _SECONDS = click.option(
 @_SECONDS
 @click.option("--reference", help="Your own name for it.")
 @JSON
+@recorded()
 def hold_place(
     lines: tuple[str, ...], seconds: int, reference: str | None, *, is_json: bool
 ) -> None:
@@ -185,6 +189,7 @@ def hold_place(
 @hold.command("order")
 @click.argument("order_id", type=click.UUID, metavar="HOLD_ID")
 @JSON
+@recorded()
 def hold_order(order_id: UUID, *, is_json: bool) -> None:
     """Turn a hold into an order, of the same id."""
     from ..orders import order_hold
@@ -197,6 +202,7 @@ def hold_order(order_id: UUID, *, is_json: bool) -> None:
 @click.argument("order_id", type=click.UUID, metavar="HOLD_ID")
 @_SECONDS
 @JSON
+@recorded()
 def hold_extend(order_id: UUID, seconds: int, *, is_json: bool) -> None:
     """Hold it for so long from now on."""
     from ..orders import hold_seconds, step_of_hold
@@ -215,6 +221,7 @@ def hold_extend(order_id: UUID, seconds: int, *, is_json: bool) -> None:
 @hold.command("release")
 @click.argument("order_id", type=click.UUID, metavar="HOLD_ID")
 @JSON
+@recorded()
 def hold_release(order_id: UUID, *, is_json: bool) -> None:
     """Give a hold up; its stock can be sold at once."""
     from ..orders import step_of_hold

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
+from ...adapters.system.log import Log
 from ...adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
+from ...domain.errors import Conflict, Unavailable
 from ..runtime.gc_tuning import reduce_gc
-from ..runtime.listening import require_free_port
+from ..runtime.listening import is_loopback, require_free_port
 from ..runtime.logs import configure_logs
 from ..runtime.retry import retry_until_available
 from ..runtime.signals import exit_with_parent, stop_on_signals
 from ..runtime.tracing import tracing
-from .base import cli, set_up, start
+from .base import cli, recorded, set_up, start
 from .vendors import take_off_sale
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
     from ...bootstrap import Container
     from ..sync import Vendors
+
+
+log = Log()
 
 
 class _Seconds(click.ParamType[timedelta]):
@@ -49,6 +54,31 @@ def _preflight(container: Container) -> None:
     container.event_publisher()
     container.vendor_gateways()
     container.policy()
+    container.identity_provider()
+
+
+def _is_open(settings: Settings, container: Container) -> bool:
+    """Whether anyone may call the API. Raises InvalidSetting where nobody has said that they may.
+
+    A storage that is away does not keep us from starting: nobody is let in before it answers.
+    """
+    if container.identity_provider() is not None:
+        return False
+    may_be_open = settings.open_to_everybody or is_loopback(settings.host)
+    try:
+        tokens = container.storage().access_tokens.all()
+    except (Unavailable, Conflict):
+        return may_be_open
+    if any(not token.of_demo for token in tokens):
+        return False
+    if may_be_open:
+        return True
+    raise InvalidSetting(
+        "HOST",
+        f"{settings.host} can be reached from other machines, and nobody has a token yet: make one "
+        "(order-aggregator token create --name me --scope admin), set JWT_ISSUER, or say "
+        "OPEN_TO_EVERYBODY=yes",
+    )
 
 
 def _sync_loop(
@@ -123,9 +153,11 @@ def run() -> None:
         _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
     metrics_port = _metrics_port_of_run(settings)
     retry_until_available(container.migrate, stop, "migrate.waiting")
+    _is_open(settings, container)
     with _monitored(attrs.evolve(settings, metrics_port=metrics_port), container):
         run(
             settings,
+            container.token_actions(),
             _sync_loop(container, container.vendor_gateways(), settings.sync_interval, stop),
             container.read_model(),
             stop,
@@ -140,6 +172,9 @@ def api() -> None:
     # Until the server itself hears signals, they end the process as they end any other.
     settings, container = set_up()
     _preflight(container)
+    require_free_port(settings.host, settings.port)
+    if _is_open(settings, container):
+        log.warning("api.open", until="a token is made: order-aggregator token create")
     serve(settings)
 
 
@@ -184,7 +219,8 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
             raise click.BadParameter(f"must be one of {', '.join(gateways)}", param_hint="--vendor")
         vendors = OneVendor(vendors, vendor_id)
     if retired_id is not None:
-        take_off_sale(container, retired_id, "--retire")
+        with recorded(retired_id):
+            take_off_sale(container, retired_id, "--retire")
         return
     if every is not None:
         with _monitored(settings, container), _sync_loop(container, vendors, every, stop):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ...domain.stock import ProductLimits
-from .base import JSON, cli, set_up
+from .base import JSON, cli, recorded, set_up
 
 _LIMIT = click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many."
@@ -68,6 +68,7 @@ def product_() -> None:
 @click.option("--low-at", type=click.IntRange(0), help="At how few available there is an event.")
 @click.option("--backorder-limit", type=click.IntRange(0), help="How many may be waited for.")
 @JSON
+@recorded()
 def product_set(
     product_id: str,
     name: str | None,

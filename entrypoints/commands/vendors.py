@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from .base import cli, set_up
+from .base import cli, recorded, set_up
 
 if TYPE_CHECKING:
     from ...bootstrap import Container
@@ -74,6 +74,7 @@ def vendor_show(vendor_id: str) -> None:
 
 @vendor.command("retire")
 @click.argument("vendor_id")
+@recorded()
 def vendor_retire(vendor_id: str) -> None:
     """Take a former vendor's stock off sale."""
     _, container = set_up()
@@ -83,6 +84,7 @@ def vendor_retire(vendor_id: str) -> None:
 
 @vendor.command("add")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@recorded()
 def vendor_add(file: Path) -> None:
     """Add the vendors of a FILE, or replace how they are read; a running sync does so at once.
 
@@ -102,6 +104,7 @@ def vendor_add(file: Path) -> None:
 
 @vendor.command("disable")
 @click.argument("vendor_id")
+@recorded()
 def vendor_disable(vendor_id: str) -> None:
     """Sync a vendor no longer; what it reported stays on sale."""
     _, container = set_up()
@@ -111,6 +114,7 @@ def vendor_disable(vendor_id: str) -> None:
 
 @vendor.command("enable")
 @click.argument("vendor_id")
+@recorded()
 def vendor_enable(vendor_id: str) -> None:
     """Sync a vendor again."""
     _, container = set_up()
@@ -120,6 +124,7 @@ def vendor_enable(vendor_id: str) -> None:
 
 @vendor.command("approve")
 @click.argument("vendor_id")
+@recorded()
 def vendor_approve(vendor_id: str) -> None:
     """Believe the next report of a vendor though it takes away much."""
     _, container = set_up()

@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from ...domain.webhooks import EVERYTHING
-from .base import JSON, cli, set_up
+from .base import JSON, cli, recorded, set_up
 
 if TYPE_CHECKING:
     from ...bootstrap import Container
@@ -30,6 +30,7 @@ def _show_webhook(container: Container, webhook_id: UUID, *, is_json: bool) -> N
 @click.argument("url")
 @click.option("--type", "types", multiple=True, help='Such as "order.*"; may stand several times.')
 @JSON
+@recorded()
 def webhook_add(url: str, types: tuple[str, ...], *, is_json: bool) -> None:
     """Send events to a URL from now on; says the secret, this once."""
     from ..webhooks import added_as_json
@@ -63,6 +64,7 @@ def webhook_show(webhook_id: UUID, *, is_json: bool) -> None:
 
 @webhook.command("remove")
 @click.argument("webhook_id", type=click.UUID)
+@recorded()
 def webhook_remove(webhook_id: UUID) -> None:
     """Tell a webhook nothing more, what waits included."""
     _, container = set_up()
@@ -74,6 +76,7 @@ def webhook_remove(webhook_id: UUID) -> None:
 @click.argument("webhook_id", type=click.UUID)
 @click.argument("message_ids", nargs=-1, metavar="[MESSAGE_ID...]")
 @JSON
+@recorded()
 def webhook_replay(webhook_id: UUID, message_ids: tuple[str, ...], *, is_json: bool) -> None:
     """Try dead deliveries anew: these, or all. A disabled webhook is enabled again."""
     _, container = set_up()

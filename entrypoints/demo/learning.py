@@ -23,10 +23,12 @@ OVERLAP = timedelta(minutes=2)
 class Learning:
     """Asks for each vendor's orders, again and again, in a thread."""
 
-    def __init__(self, vendors: MockVendors, api: str) -> None:
-        """`api` is its address with the prefix."""
+    def __init__(self, vendors: MockVendors, api: str, token: str | None = None) -> None:
+        """`api` is its address with the prefix, `token` what it asks for."""
         self._vendors = vendors
         self._client = httpx.Client(base_url=api, timeout=10, trust_env=False)
+        if token is not None:
+            self._client.headers["Authorization"] = f"Bearer {token}"
         self._seen_to: dict[str, datetime] = {}
         self._stop = Event()
         self._thread = Thread(target=self._run, name="learning", daemon=True)

@@ -15,11 +15,15 @@ PREFIX = "/v1/api"
 
 @contextmanager
 def mock_vendors(
-    settings: Settings, host: str | None = None, api: str | None = None
+    settings: Settings,
+    host: str | None = None,
+    api: str | None = None,
+    token: str | None = None,
 ) -> Iterator[MockVendors]:
     """Serve them, on `host` instead of that of the settings if it is given. CannotListen.
 
-    They learn of our orders at the address of the settings, else at `api` if they are lively.
+    They learn of our orders at the address of the settings, else at `api` if they are lively; they
+    call with the token of the settings, else with `token`.
     """
     with ExitStack() as stack:
         vendors = stack.enter_context(
@@ -27,7 +31,9 @@ def mock_vendors(
         )
         learns_at = settings.mock_vendors_api or (api if settings.mock_vendors_lively else None)
         if learns_at is not None:
-            learning = Learning(vendors, learns_at.rstrip("/") + PREFIX)
+            learning = Learning(
+                vendors, learns_at.rstrip("/") + PREFIX, settings.mock_vendors_token or token
+            )
             learning.start()
             stack.callback(learning.stop)
         if settings.mock_vendors_lively:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from ipaddress import ip_address
 
 from ...adapters.system.settings import InvalidSetting
 
@@ -31,6 +32,15 @@ def listen(
     except TypeError as error:
         # From the encoding of international names.
         raise InvalidSetting(host_setting, "is no name of a host") from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return all(ip_address(address[0]).is_loopback for *_, address in found)
 
 
 def require_free_port(

@@ -26,6 +26,8 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTim
 from ...adapters.system.log import Log
 from ...domain.errors import OrderAggregatorError
 from ..api import metrics
+from ..api.access import AUTHORIZATION, PRINCIPAL
+from ..api.browsers import HEADERS
 from ..api.events import ENVIRON_KEY
 from ..api.order_batcher import Overloaded
 from ..api.problems import INTERNAL_ERROR, UNEXPECTED, from_domain, from_http
@@ -48,6 +50,10 @@ Send = Callable[[Message], Awaitable[None]]
 PLACE_ORDER = frozenset({("POST", f"{PREFIX}/order"), ("POST", f"{PREFIX}/hold")})
 # Of a body that is too large, so much is taken in all the same.
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
+PROTECTED = [(name.lower().encode(), value.encode()) for name, value in HEADERS]
+# Seconds after which a stream goes on only if its listener's credentials are still good. A quiet
+# stream says that it is there every 15: so long it may take.
+RECHECK_AFTER = 5.0
 HEALTH = frozenset({("GET", "/healthz"), ("HEAD", "/healthz")})
 
 
@@ -118,7 +124,8 @@ class AsgiApplication:
                 subscription = environ.get(ENVIRON_KEY)
                 if subscription is not None and self._events is not None:
                     scope[STREAM] = True
-                    await self._stream(response, self._events.stream(subscription), receive, send)
+                    lines = self._while_valid(self._events.stream(subscription), environ)
+                    await self._stream(response, lines, receive, send)
                     return
         except NotAdmittedError:
             await self._refuse(scope, send, random.choice(self._refusals))  # noqa: S311
@@ -161,6 +168,23 @@ class AsgiApplication:
             async with asyncio.timeout(1):
                 await send({"type": "http.response.body"})
 
+    async def _while_valid(
+        self, lines: AsyncIterator[bytes], environ: WSGIEnvironment
+    ) -> AsyncIterator[bytes]:
+        """What is told, until the caller's credentials are good no longer."""
+        gate = app_state(self._app).services.gate
+        checked_at = time.monotonic()
+        async for line in lines:
+            if time.monotonic() - checked_at > RECHECK_AFTER:
+                await asyncio.get_running_loop().run_in_executor(
+                    self._pool,
+                    gate.require_valid,
+                    environ[PRINCIPAL],
+                    environ.get(AUTHORIZATION),
+                )
+                checked_at = time.monotonic()
+            yield line
+
     async def _tell(self, lines: AsyncIterator[bytes], send: Send) -> None:
         try:
             async for line in lines:
@@ -185,7 +209,7 @@ class AsgiApplication:
         A client that is still sending when the connection is closed may not see the response.
         """
         metrics.observe_refusal(scope["method"], response.status)
-        identified = [*response.headers, (b"x-request-id", _request_id_of(scope))]
+        identified = [*response.headers, *PROTECTED, (b"x-request-id", _request_id_of(scope))]
         response = Response(response.status, identified, response.body)
         await _send(response, send, more_body=rest is not None)
         if rest is not None:

@@ -43,6 +43,7 @@ def build_relay(sending: Sending | None, stop: Event, **calls: Callable[[], Any]
         "withhold_stale_stock": list,
         "forget_keys": int,
         "forget_events": int,
+        "forget_audit": int,
         "expire_holds": list,
         "fill_backorders": list,
     }

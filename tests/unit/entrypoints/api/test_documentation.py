@@ -54,6 +54,7 @@ def test_every_call_of_the_contract_is_documented(document: Any) -> None:
         "POST /v1/api/vendor/{vendor_id}/retire",
         "POST /v1/api/vendor/{vendor_id}/sync",
         "POST /v1/api/sync",
+        "GET /v1/api/audit",
         "GET /v1/api/dead-letter",
         "GET /v1/api/dead-letter/{dead_letter_id}",
         "POST /v1/api/dead-letter/{dead_letter_id}/replay",
@@ -137,6 +138,22 @@ def test_every_operation_has_a_name_and_says_what_it_does(document: Any) -> None
             assert parameter.get("description"), (operation["operationId"], parameter["name"])
 
 
+def test_every_operation_says_who_may_call_it(document: Any) -> None:
+    assert document["components"]["securitySchemes"] == {
+        "bearer": {"type": "http", "scheme": "bearer"}
+    }
+    for path, item in document["paths"].items():
+        for method in item.keys() & {"get", "post", "put", "patch", "delete"}:
+            operation = item[method]
+            assert operation["security"] == [{"bearer": []}], (path, method)
+            assert operation["x-scopes"], (path, method)
+            assert {"401", "403"} <= set(operation["responses"])
+    assert document["paths"]["/v1/api/order/{order_id}/cancel"]["post"]["x-scopes"] == [
+        "orders:write",
+        "operate",
+    ]
+
+
 def test_an_order_is_one_of_two_closed_forms(document: Any) -> None:
     operation = document["paths"]["/v1/api/order"]["post"]
     forms = operation["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
@@ -145,6 +162,8 @@ def test_an_order_is_one_of_two_closed_forms(document: Any) -> None:
     assert set(operation["responses"]) == {
         "202",
         "400",
+        "401",
+        "403",
         "405",
         "408",
         "409",

@@ -364,7 +364,13 @@ def test_an_order_that_comes_just_as_the_writer_ends_has_one_writer(desk: Desk) 
         desk, lambda decided, _left: reports.append(len(decided)), scheduler=ByHand(), **LIMITS
     )
     entries = [
-        _Entry(command=wish(BOLT=1), request_id="", deadline=inf, caller=ThreadScheduler().waiter())
+        _Entry(
+            command=wish(BOLT=1),
+            request_id="",
+            owner="",
+            deadline=inf,
+            caller=ThreadScheduler().waiter(),
+        )
         for _ in range(2)
     ]
     late = entries[1:]

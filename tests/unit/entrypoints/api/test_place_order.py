@@ -118,6 +118,7 @@ def test_accepted_orders_are_logged_with_their_ids_and_the_relay_is_woken(
             "event": "orders.accepted",
             "order_ids": [placed.get_json()["id"]],
             "request_ids": [placed.headers["X-Request-ID"]],
+            "placed_by": ["anyone"],
             "log_level": "info",
         }
     ]

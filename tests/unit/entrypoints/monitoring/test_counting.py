@@ -85,6 +85,7 @@ def test_a_relay_counts_what_it_sends_and_when_it_cannot() -> None:
         withhold_stale_stock=list,
         forget_keys=int,
         forget_events=int,
+        forget_audit=int,
         expire_holds=list,
         fill_backorders=list,
     )

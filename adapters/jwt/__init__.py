@@ -1,0 +1,1 @@
+"""Callers that an identity provider vouches for, by JSON Web Tokens."""

@@ -1,0 +1,87 @@
+"""Make, list and revoke API tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from ..access import AccessToken, digest_of, parse_scopes
+from ..errors import InvalidValue, UnknownToken
+from ..ports.access_tokens import TokenDirectory
+from ..ports.clock import Clock
+from ..ports.unit_of_work import UnitOfWorkFactory
+
+# A use is not noted again within this time.
+NOTED_EVERY = timedelta(minutes=1)
+
+
+class TokenActions:
+    """What may be done about tokens. Each call raises StorageUnavailable or Conflict."""
+
+    def __init__(
+        self,
+        *,
+        unit_of_work: UnitOfWorkFactory,
+        directory: TokenDirectory,
+        clock: Clock,
+        new_id: Callable[[], str],
+        new_token: Callable[[], str],
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self.directory = directory
+        self._clock = clock
+        self._new_id = new_id
+        self._new_token = new_token
+
+    def create(
+        self,
+        name: str,
+        scopes: Sequence[str],
+        lifetime: timedelta | None = None,
+        *,
+        of_demo: bool = False,
+    ) -> tuple[AccessToken, str]:
+        """A new token, and itself, which is told this once. Raises InvalidValue."""
+        text, now = self._new_token(), self._clock.now()
+        token = AccessToken(
+            id=self._new_id(),
+            name=name,
+            digest=digest_of(text),
+            scopes=parse_scopes(scopes),
+            created_at=now,
+            expires_at=None if lifetime is None else _end(now, lifetime),
+            of_demo=of_demo,
+        )
+        with self._unit_of_work() as uow:
+            if of_demo:
+                uow.access_tokens.remove_of_demo()
+            uow.access_tokens.add(token)
+            uow.commit()
+        return token, text
+
+    def revoke(self, token_id: str) -> None:
+        """Have it mean nothing any more. Doing it again changes nothing. Raises UnknownToken."""
+        now = self._clock.now()
+        with self._unit_of_work() as uow:
+            if not uow.access_tokens.revoke(token_id, now):
+                raise UnknownToken(token_id)
+            uow.commit()
+
+    def note_use(self, token_id: str) -> None:
+        """Note that it was used just now, unless that was noted within a minute."""
+        now = self._clock.now()
+        with self._unit_of_work() as uow:
+            uow.access_tokens.note_use(token_id, now, now - NOTED_EVERY)
+            uow.commit()
+
+    def remove_of_demo(self) -> None:
+        """Delete the demo's own token."""
+        with self._unit_of_work() as uow:
+            uow.access_tokens.remove_of_demo()
+            uow.commit()
+
+
+def _end(now: datetime, lifetime: timedelta) -> datetime:
+    if lifetime <= timedelta():
+        raise InvalidValue("expires", "must be longer than nothing")
+    return now + lifetime

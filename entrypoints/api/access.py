@@ -1,0 +1,104 @@
+"""Every operation lets in those who have its scope, and what they change is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import attrs
+from flask import Request
+
+from ...adapters.system.log import Log
+from ...domain.access import (
+    ADMIN,
+    OPERATE,
+    ORDERS_WRITE,
+    VENDOR,
+    InsufficientScope,
+    Principal,
+)
+from ...domain.errors import Conflict, Unavailable
+from ...domain.use_cases.attempts import despite_conflicts
+from .request_ids import ENVIRON_KEY as REQUEST_ID
+from .services import app_state, current_request
+
+log = Log()
+View = TypeVar("View", bound=Callable[..., Any])
+
+AUTHORIZATION = "HTTP_AUTHORIZATION"
+# Where they are found while a request is answered.
+PRINCIPAL = "order_aggregator.principal"
+CHANGE = "order_aggregator.change"
+# Of the route's own vendor.
+ITS_VENDOR = f"{VENDOR}{{vendor_id}}"
+_AUDITED = {OPERATE, ADMIN, ITS_VENDOR}
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """What a request changes."""
+
+    operation: str
+    target: str | None
+
+
+def principal_of(request: Request) -> Principal | None:
+    """Who calls; None where that was not asked."""
+    return cast("Principal | None", request.environ.get(PRINCIPAL))
+
+
+def guarded(*scopes: str, changes: bool = False) -> Callable[[View], View]:
+    """Let in those who have one of the scopes. `changes`: the view changes something."""
+    is_audited = changes and not _AUDITED.isdisjoint(scopes)
+    by_buyers = ORDERS_WRITE in scopes
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guard(*args: Any, **path: Any) -> Any:
+            environ = current_request().environ
+            gate = app_state().services.gate
+            principal = environ[PRINCIPAL] = gate.principal(environ.get(AUTHORIZATION))
+            _require(principal, scopes, path)
+            # What buyers do to orders, these and their events tell.
+            if is_audited and not (by_buyers and not principal.may(OPERATE)):
+                target = next((str(value) for value in path.values()), None)
+                environ[CHANGE] = Change(operation=view.__name__, target=target)
+            return view(*args, **path)
+
+        return cast(View, guard)
+
+    return decorate
+
+
+def _require(principal: Principal, scopes: Collection[str], path: Mapping[str, Any]) -> None:
+    its_vendor = f"{VENDOR}{path.get('vendor_id', '')}"
+    wanted = [its_vendor if scope == ITS_VENDOR else scope for scope in scopes]
+    if not any(map(principal.may, wanted)):
+        log.info("access.denied", principal=principal.id, scopes=wanted)
+        raise InsufficientScope(wanted)
+
+
+def record_change(request: Request, status: int) -> None:
+    """Record what the request has changed, if that is to be; the log has it if nothing else."""
+    change: Change | None = request.environ.get(CHANGE)
+    principal = principal_of(request)
+    if change is None or principal is None:
+        return
+    record = app_state().services.record_change
+    told = {
+        "path": request.path,
+        "target": change.target,
+        "request_id": request.environ[REQUEST_ID],
+        "status": status,
+    }
+    try:
+        despite_conflicts(lambda: record(principal, change.operation, **told))
+    except (Unavailable, Conflict) as error:
+        log.error(
+            "audit.not_recorded",
+            actor=principal.id,
+            operation=change.operation,
+            reason=str(error),
+            **told,
+        )
