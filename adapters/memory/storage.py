@@ -6,6 +6,7 @@ from ...domain.ports.clock import Clock
 from .database import Database
 from .event_log import MemoryEventFeed
 from .ledger import MemoryLedger
+from .process_registry import MemoryProcessRegistry
 from .read_model import MemoryReadModel
 from .unit_of_work import MemoryUnitOfWork
 from .webhooks import MemoryWebhookDirectory
@@ -21,6 +22,7 @@ class MemoryStorage:
         self.read_model = MemoryReadModel(self._database, clock)
         self.event_feed = MemoryEventFeed(self._database)
         self.ledger = MemoryLedger(self._database)
+        self.processes = MemoryProcessRegistry()
         self.webhooks = MemoryWebhookDirectory(self._database)
 
     def unit_of_work(self) -> MemoryUnitOfWork:

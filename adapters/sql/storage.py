@@ -9,6 +9,7 @@ from .clock import shared_clock
 from .engine import require_our_engine
 from .event_log import SqlEventFeed
 from .ledger import SqlLedger
+from .process_registry import SqlProcessRegistry
 from .read_model import SqlReadModel
 from .revision import migrate
 from .unit_of_work import SqlUnitOfWork, Statements
@@ -30,6 +31,7 @@ class SqlStorage:
         self.read_model = SqlReadModel(engine, self.clock)
         self.ledger = SqlLedger(engine)
         self.event_feed = SqlEventFeed(engine)
+        self.processes = SqlProcessRegistry(engine)
         self.webhooks = SqlWebhookDirectory(engine)
 
     def unit_of_work(self, within: Connection | None = None) -> SqlUnitOfWork:

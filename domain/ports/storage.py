@@ -7,6 +7,7 @@ from typing import Protocol
 from .clock import Clock
 from .event_log import EventFeed
 from .ledger import Ledger
+from .process_registry import ProcessRegistry
 from .read_model import ReadModel
 from .unit_of_work import UnitOfWork
 from .webhooks import WebhookDirectory
@@ -30,6 +31,10 @@ class Storage(Protocol):
     @property
     def webhooks(self) -> WebhookDirectory:
         """Who is told of it, and what waits to be told."""
+
+    @property
+    def processes(self) -> ProcessRegistry:
+        """Which processes use it."""
 
     @property
     def clock(self) -> Clock | None:

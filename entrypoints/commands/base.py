@@ -56,6 +56,9 @@ def set_up() -> tuple[Settings, Container]:
     return settings, bootstrap(settings)
 
 
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask, unless that is answered already; end the program on anything but yes."""
     if not yes:

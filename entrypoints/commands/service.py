@@ -14,7 +14,7 @@ from ..runtime.listening import require_free_port
 from ..runtime.logs import configure_logs
 from ..runtime.retry import retry_until_available
 from ..runtime.signals import exit_with_parent, stop_on_signals
-from .base import cli, set_up, start
+from .base import YES, cli, set_up, start
 from .vendors import take_off_sale
 
 if TYPE_CHECKING:
@@ -131,7 +131,10 @@ def relay() -> None:
 @click.option("--every", type=_Seconds(), help="Go on, at this interval in seconds.")
 @click.option("--vendor", "vendor_id", help="Only this vendor.")
 @click.option("--retire", "retired_id", help="Take a former vendor's stock off sale, instead.")
-def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None) -> None:
+@YES
+def sync(
+    *, every: timedelta | None, vendor_id: str | None, retired_id: str | None, yes: bool
+) -> None:
     """Pull the vendors' stock; exit status 1 if a feed could not be had, or was an older one."""
     from ..sync import OneVendor, is_well, sync_each
 
@@ -147,7 +150,7 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
             raise click.BadParameter(f"must be one of {', '.join(gateways)}", param_hint="--vendor")
         vendors = OneVendor(vendors, vendor_id)
     if retired_id is not None:
-        take_off_sale(container, retired_id, "--retire")
+        take_off_sale(container, retired_id, "--retire", yes=yes)
         return
     if every is not None:
         with _sync_loop(container, vendors, every, stop):
