@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -25,11 +29,13 @@ from .domain.errors import InvalidValue
 from .domain.ports.clock import Clock
 from .domain.ports.event_publisher import EventPublisher
 from .domain.ports.message_bus import MessageBus
+from .domain.ports.process_registry import ProcessKind
 from .domain.ports.storage import Storage
 from .domain.ports.unit_of_work import UnitOfWorkFactory
 from .domain.ports.vendor_gateway import VendorGateway
 from .domain.use_cases.approve_report import ApproveReport
 from .domain.use_cases.cancel_orders import CancelOrders
+from .domain.use_cases.check_health import CheckHealth
 from .domain.use_cases.declare_vendors import DeclareVendors, EnableVendor, PlanSync
 from .domain.use_cases.deliver_webhooks import DeliverWebhooks, FanOutEvents
 from .domain.use_cases.expire_holds import ExpireHolds
@@ -40,6 +46,7 @@ from .domain.use_cases.forget_events import ForgetEvents
 from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.hold_actions import HoldActions
 from .domain.use_cases.idempotency import ForgetKeys
+from .domain.use_cases.note_process import NoteProcess
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.prune_orders import PruneOrders
@@ -66,6 +73,7 @@ if TYPE_CHECKING:
 
     from .adapters.vendors.directory import VendorGateways
     from .entrypoints.api.scheduling import Scheduler
+    from .entrypoints.heartbeat import Heartbeat, Pulse
     from .entrypoints.relay import Relay
     from .entrypoints.webhook_dispatcher import WebhookDispatcher
     from .entrypoints.worker import Worker
@@ -221,9 +229,11 @@ def _worker(  # noqa: PLR0913 - its parts, by name
     record_failures: RecordFailures,
     find_suspects: FindSuspects,
     requeue_individually: RequeueIndividually,
+    heartbeat: Callable[..., Heartbeat],
     stop: Event,
 ) -> Worker:
     from .entrypoints.failures import RetryPolicy, SettleFailures
+    from .entrypoints.heartbeat import Pulse
     from .entrypoints.worker import Worker
 
     settle_failures = SettleFailures(
@@ -232,6 +242,7 @@ def _worker(  # noqa: PLR0913 - its parts, by name
         rule=RetryPolicy(max_attempts=settings.max_attempts, first_delay=settings.retry_delay),
         stop=stop,
     )
+    pulse = Pulse()
     return Worker(
         bus=bus,
         fulfil=fulfil,
@@ -239,22 +250,35 @@ def _worker(  # noqa: PLR0913 - its parts, by name
         find_suspects=find_suspects,
         settle_failures=settle_failures,
         stop=stop,
+        on_turn=pulse.turn,
+        beside=[heartbeat(ProcessKind.WORKER, [pulse], stop).running()],
     )
 
 
-def _relay(
+def _relay(  # noqa: PLR0913 - its parts, by name
     *,
     settings: Settings,
     relay_messages: Callable[[], RelayMessages],
     publish_events: PublishEvents | None,
     housekeeping: Callable[[], Mapping[str, Callable[[], Any]]],
     webhooks: Callable[[], WebhookDispatcher],
+    heartbeat: Callable[..., Heartbeat],
     stop: Event,
+    scheduler: Scheduler | None = None,
 ) -> Relay:
+    """`scheduler`: of the API that it runs beside, whose heart beats with its own."""
     from .entrypoints.event_relay import EventRelay
+    from .entrypoints.heartbeat import Pulse
     from .entrypoints.relay import Housekeeping, Relay
 
-    beside = [webhooks().running()]
+    pulse = Pulse()
+    if scheduler is None:
+        beats = heartbeat(ProcessKind.RELAY, [pulse], stop)
+    else:
+        calls = Pulse()
+        poke = partial(scheduler.start_from_outside, calls.turn)
+        beats = heartbeat(ProcessKind.API, [pulse, calls], stop, poke=poke)
+    beside = [webhooks().running(), beats.running()]
     if publish_events is not None:
         beside.append(EventRelay(publish_events, stop).running())
     return Relay(
@@ -262,8 +286,34 @@ def _relay(
         relay_messages=None if settings.broker_url is None else relay_messages(),
         housekeeping=Housekeeping(**housekeeping()),
         stop=stop,
+        on_turn=pulse.turn,
         beside=beside,
     )
+
+
+def _heartbeat(
+    kind: ProcessKind,
+    pulses: Sequence[Pulse],
+    stop: Event,
+    *,
+    storage: Storage,
+    clock: Clock,
+    poke: Callable[[], None] = lambda: None,
+) -> Heartbeat:
+    from uuid_utils.compat import uuid7
+
+    from .entrypoints.heartbeat import Heartbeat
+
+    note_process = NoteProcess(
+        storage.processes,
+        clock,
+        process_id=str(uuid7()),
+        kind=kind,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=version("order-aggregator"),
+    )
+    return Heartbeat(note_process, pulses, stop, poke)
 
 
 def _webhook_dispatcher(settings: Settings, storage: Storage, clock: Clock) -> WebhookDispatcher:
@@ -305,6 +355,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
     vendor_actions: VendorActions,
     set_product: SetProduct,
     webhook_actions: WebhookActions,
+    check_health: CheckHealth,
     relay: Callable[..., Relay],
     scheduler: Scheduler | None = None,
 ) -> AbstractContextManager[Flask]:
@@ -315,7 +366,8 @@ def _api(  # noqa: PLR0913 - its parts, by name
     from .entrypoints.api.services import ApiServices
 
     stop = Event()
-    its_relay = relay(stop=stop)
+    scheduler = scheduler or ThreadScheduler()
+    its_relay = relay(stop=stop, scheduler=scheduler)
     services = ApiServices(
         read_model=storage.read_model,
         event_feed=storage.event_feed,
@@ -327,9 +379,13 @@ def _api(  # noqa: PLR0913 - its parts, by name
         set_product=set_product,
         webhook_actions=webhook_actions,
         new_order_id=uuid7,
-        readiness_checks={"database": storage.read_model.ping, "broker": bus.ping},
+        readiness_checks={
+            "database": storage.read_model.ping,
+            "broker": bus.ping,
+            "work": check_health.require_working,
+        },
         wake_relay=its_relay.wake,
-        scheduler=scheduler or ThreadScheduler(),
+        scheduler=scheduler,
         trusted_proxies=settings.trusted_proxies,
     )
     return running_api(services, its_relay, stop)
@@ -402,6 +458,12 @@ class Container(containers.DeclarativeContainer):
         ResendOrders, unit_of_work, clock, settings.provided.resend_after
     )
 
+    check_health = providers.Singleton(
+        CheckHealth, storage, bus, shared_clock, settings.provided.backlog_limit
+    )
+    # `heartbeat(kind, pulses, stop)`: says that this process is at work.
+    heartbeat = providers.Factory(_heartbeat, storage=storage, clock=shared_clock)
+
     # `worker(stop=event)`: its `run` returns when the event is set.
     worker = providers.Factory(
         _worker,
@@ -412,6 +474,7 @@ class Container(containers.DeclarativeContainer):
         record_failures=record_failures,
         find_suspects=find_suspects,
         requeue_individually=requeue_individually,
+        heartbeat=heartbeat.provider,
     )
     housekeeping = providers.Dict(
         resend_orders=resend_orders,
@@ -431,6 +494,7 @@ class Container(containers.DeclarativeContainer):
         publish_events=publish_events,
         housekeeping=housekeeping.provider,
         webhooks=webhook_dispatcher.provider,
+        heartbeat=heartbeat.provider,
     )
     # `with api() as app`: a Flask application, and a relay beside it until the block is left.
     api = providers.Factory(
@@ -444,6 +508,7 @@ class Container(containers.DeclarativeContainer):
         vendor_actions=vendor_actions,
         set_product=set_product,
         webhook_actions=webhook_actions,
+        check_health=check_health,
         relay=relay.provider,
     )
 

@@ -73,10 +73,12 @@ class Relay:
         relay_messages: RelayUseCase | None,
         housekeeping: Housekeeping,
         stop: Event,
+        on_turn: Callable[[], None] = lambda: None,
         beside: Iterable[AbstractContextManager[None]] = (),
     ) -> None:
         """`relay_messages` is None where the outbox table itself is the queue.
 
+        `on_turn` is called in each turn of the loop.
         `beside`: what goes on by itself, to the same `stop`, while the relay runs.
         """
         self._relay_messages = relay_messages
@@ -88,6 +90,7 @@ class Relay:
         self._expire = _Periodic(housekeeping.expire_holds, EXPIRE_EVERY)
         self._fill = _Periodic(housekeeping.fill_backorders, POLL)
         self._stop = stop
+        self._on_turn = on_turn
         self._beside = tuple(beside)
         self._wake = Event()
         self._backoff = _backoff()
@@ -108,6 +111,7 @@ class Relay:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            self._on_turn()
             try:
                 self._step()
             except (Unavailable, Conflict) as error:

@@ -167,13 +167,16 @@ def syncing(
     interval: timedelta,
     stop: Event,
     plan: Callable[[str, timedelta], None],
+    *,
+    on_turn: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Sync each vendor now and whenever it is due, each in a thread of its own.
 
-    `plan` is told when a vendor will be synced next. On leaving, `stop` is set. A feed that is
+    `plan` is told when a vendor will be synced next; `on_turn` is called each time it is looked who
+    is due. On leaving, `stop` is set. A feed that is
     still read then is given up: what is not committed comes with the next sync.
     """
-    loop = _SyncLoop(sync_vendor, vendors, interval, stop, plan)
+    loop = _SyncLoop(sync_vendor, vendors, interval, stop, plan, on_turn=on_turn)
     thread = Thread(target=loop.run, name="sync", daemon=True)
     thread.start()
     try:
@@ -212,7 +215,10 @@ class _SyncLoop:
         interval: timedelta,
         stop: Event,
         plan: Callable[[str, timedelta], None],
+        *,
+        on_turn: Callable[[], None],
     ) -> None:
+        self._on_turn = on_turn
         self._sync_vendor = sync_vendor
         self._vendors = vendors
         self._interval = interval
@@ -225,6 +231,7 @@ class _SyncLoop:
         gateways: Mapping[str, VendorGateway] = {}
         with suppress(ShutdownRequested):
             while not self._stop.is_set():
+                self._on_turn()
                 gateways = self._look(gateways)
                 end = monotonic() + LOOK_EVERY
                 while monotonic() < end and not self._stop.wait(STOP_CHECK):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from threading import Event, Lock
 from typing import NamedTuple, TypeVar
@@ -56,7 +57,7 @@ class Announced(NamedTuple):
 class Worker:
     """One consumer of the queue."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, by name
         self,
         *,
         bus: MessageBus,
@@ -65,13 +66,21 @@ class Worker:
         find_suspects: FindSuspects,
         settle_failures: Callable[[Consumer, Sequence[Failure]], None],
         stop: Event,
+        on_turn: Callable[[], None] = lambda: None,
+        beside: Iterable[AbstractContextManager[None]] = (),
     ) -> None:
+        """`on_turn` is called in each turn of the loop.
+
+        `beside`: what goes on by itself, to the same `stop`, while the worker runs.
+        """
         self._bus = bus
         self._fulfil = fulfil
         self._announce_alone = requeue_individually
         self._find_suspects = find_suspects
         self._settle_failures = settle_failures
         self._stop = stop
+        self._on_turn = on_turn
+        self._beside = tuple(beside)
         self._turn = Lock()
 
     def run(self) -> None:
@@ -79,6 +88,13 @@ class Worker:
 
         If it fails, it sets `stop` itself.
         """
+        with ExitStack() as running:
+            for each in self._beside:
+                running.enter_context(each)
+            self._run()
+        log.info("worker.stopped")
+
+    def _run(self) -> None:
         with (
             self._bus.consume() as consumer,
             ThreadPoolExecutor(THREADS, thread_name_prefix="lane") as pool,
@@ -90,11 +106,11 @@ class Worker:
                     lane.result()
             finally:
                 self._stop.set()
-        log.info("worker.stopped")
 
     def _work(self, consumer: Consumer) -> None:
         try:
             while not self._stop.is_set():
+                self._on_turn()
                 self._receive_and_handle(consumer)
         except ShutdownRequested:
             # What is not settled goes back to the queue when the consumer closes.

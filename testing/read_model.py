@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 from ..domain.errors import Rejection
-from ..domain.order import Allocation, Order, OrderStatus
+from ..domain.order import Allocation, OnShortage, Order, OrderStatus
 from ..domain.ports.read_model import (
     OrderFilter,
     Page,
@@ -317,3 +317,33 @@ def test_a_product_comes_with_its_vendors(storage: Storage) -> None:
     assert (found.central,) == storage.read_model.stock(0, 1, "apple").items
     assert found.vendors == storage.read_model.vendor_stock(0, 9, product_id="apple").items
     assert storage.read_model.product("nothing") is None
+
+
+def test_the_oldest_reserved_orders_say_how_they_get_on(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 9})
+    first, second, third = (shop.accepted(apple=1) for _ in range(3))
+    shop.fulfil(second)
+    shop.record_failures({third.id: 2})
+    read = shop.storage.read_model
+    oldest = read.oldest_reserved(10)
+    assert list(oldest.items()) == [(key, read.progress(key)) for key in (first.id, third.id)]
+    assert list(read.oldest_reserved(1)) == [first.id]
+
+
+def test_the_workload_is_what_is_to_be_done(shop: Shop) -> None:
+    read = shop.storage.read_model
+    assert attrs.astuple(read.workload()) == (0, None, 0, 0, 0, 0, None)
+    shop.sync("acme", {"apple": 9})
+    shop.fulfil(shop.accepted(apple=1))
+    start = shop.clock.now()
+    failing = shop.accepted(apple=1)
+    shop.record_failures({failing.id: 1})
+    shop.pass_time(seconds=7)
+    for _ in range(2):
+        shop.accepted(apple=1)
+    shop.place(attrs.evolve(wish(apple=1), hold_for=timedelta(hours=1)))
+    shop.place(attrs.evolve(wish(apple=20), on_shortage=OnShortage.BACKORDER))
+    load = read.workload()
+    assert (load.waiting, load.waiting_since, load.retried) == (2, shop.clock.now(), 1)
+    assert (load.held, load.backordered) == (1, 1)
+    assert (load.messages, load.messages_since) == (4, start)

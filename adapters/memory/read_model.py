@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -15,6 +16,7 @@ from ...domain.events import Event, order_event
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.clock import Clock
 from ...domain.ports.read_model import (
+    COUNTED,
     OrderFilter,
     Page,
     ProductStock,
@@ -23,6 +25,7 @@ from ...domain.ports.read_model import (
     StockMovement,
     VendorStatus,
     VendorStockLevel,
+    Workload,
 )
 from ...domain.stock import VendorStock
 from ...domain.vendor_sync import NEVER
@@ -116,18 +119,35 @@ class MemoryReadModel:
     def progress(self, order_id: UUID) -> Progress | None:
         """By order id."""
         with self._database.committed() as tables:
-            order = tables.orders.get(order_id)
-            if order is None:
-                return None
-            attempt = tables.attempts.get(order_id)
-            created = [x.created_at for x in tables.outbox.values() if x is not None]
-            return Progress(
-                status=order.status,
-                attempts=0 if attempt is None else attempt.number,
-                problem=None if attempt is None else attempt.problem,
-                announced_at=tables.sent_at[order_id],
-                outbox_since=min(created, default=None),
+            return _progress(tables, order_id) if order_id in tables.orders else None
+
+    def oldest_reserved(self, limit: int) -> Mapping[UUID, Progress]:
+        """By id."""
+        with self._database.committed() as tables:
+            reserved = sorted(
+                key for key, each in tables.orders.items() if each.status is OrderStatus.RESERVED
             )
+            return {key: _progress(tables, key) for key in reserved[:limit]}
+
+    def workload(self) -> Workload:
+        """By counting."""
+        with self._database.committed() as tables:
+            statuses = Counter(order.status for order in tables.orders.values())
+            waiting = [
+                order.updated_at
+                for key, order in tables.orders.items()
+                if order.status is OrderStatus.RESERVED and tables.attempts.get(key) is None
+            ]
+            created = [each.created_at for each in tables.outbox.values() if each is not None]
+        return Workload(
+            waiting=min(len(waiting), COUNTED),
+            waiting_since=min(waiting, default=None),
+            retried=min(statuses[OrderStatus.RESERVED] - len(waiting), COUNTED),
+            held=min(statuses[OrderStatus.HELD], COUNTED),
+            backordered=min(statuses[OrderStatus.BACKORDERED], COUNTED),
+            messages=len(created),
+            messages_since=min(created, default=None),
+        )
 
     def stock_history(self, product_id: str, offset: int, limit: int) -> Page[StockMovement]:
         """By a scan over the ledger and all orders."""
@@ -215,6 +235,18 @@ def _is_wanted(order: Order, wanted: OrderFilter) -> bool:
         and wanted.reference in (None, order.reference)
         and wanted.idempotency_key in (None, order.idempotency_key)
         and (wanted.after is None or order.id < wanted.after)
+    )
+
+
+def _progress(tables: Tables, order_id: UUID) -> Progress:
+    attempt = tables.attempts.get(order_id)
+    created = [each.created_at for each in tables.outbox.values() if each is not None]
+    return Progress(
+        status=tables.orders[order_id].status,
+        attempts=0 if attempt is None else attempt.number,
+        problem=None if attempt is None else attempt.problem,
+        announced_at=tables.sent_at[order_id],
+        outbox_since=min(created, default=None),
     )
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    Subquery,
     Uuid,
     and_,
     bindparam,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    literal_column,
     select,
     true,
 )
@@ -34,6 +36,7 @@ from ...domain.events import Event
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.clock import Clock
 from ...domain.ports.read_model import (
+    COUNTED,
     OrderFilter,
     Page,
     ProductStock,
@@ -42,6 +45,7 @@ from ...domain.ports.read_model import (
     StockMovement,
     VendorStatus,
     VendorStockLevel,
+    Workload,
 )
 from ...domain.vendor_sync import NEVER
 from .bulk import bulk_keys
@@ -60,7 +64,10 @@ from .order_repository import (
 )
 from .revision import require_current_schema
 from .schema import (
+    BACKORDERED,
+    HELD,
     NOT_FULFILLED,
+    RESERVED,
     TIMESTAMP,
     allocations,
     central_stock,
@@ -98,7 +105,8 @@ class SqlReadModel:
             .order_by(order_lines.c.position)
         )
         self._history = select(orders.c.history).where(orders.c.id == bindparam("id"))
-        self._progress = select(
+        progress = select(
+            orders.c.id,
             orders.c.status,
             orders.c.failed_attempts.label("attempts"),
             orders.c.problem,
@@ -106,7 +114,14 @@ class SqlReadModel:
             select(func.min(outbox.c.created_at, type_=TIMESTAMP))
             .scalar_subquery()
             .label("outbox_since"),
-        ).where(orders.c.id == bindparam("id"))
+        )
+        self._progress = progress.where(orders.c.id == bindparam("id"))
+        self._oldest_reserved = (
+            progress.where(orders.c.status == literal_column(f"'{RESERVED}'"), NOT_FULFILLED)
+            .order_by(orders.c.id)
+            .limit(bindparam("limit", type_=BigInteger))
+        )
+        self._workload = _workload()
         self._failed_attempts = select(orders.c.id, orders.c.failed_attempts).where(
             self._ids.contain(orders.c.id)
         )
@@ -293,15 +308,16 @@ class SqlReadModel:
 
     def progress(self, order_id: UUID) -> Progress | None:
         """By the primary key, and by the oldest message."""
-        for row in self._rows(self._progress, id=order_id):
-            return Progress(
-                status=OrderStatus(row.status),
-                attempts=row.attempts,
-                problem=row.problem,
-                announced_at=row.announced_at,
-                outbox_since=row.outbox_since,
-            )
-        return None
+        return next(map(_progress, self._rows(self._progress, id=order_id)), None)
+
+    def oldest_reserved(self, limit: int) -> Mapping[UUID, Progress]:
+        """By the index on what is not fulfilled."""
+        return {row.id: _progress(row) for row in self._rows(self._oldest_reserved, limit=limit)}
+
+    def workload(self) -> Workload:
+        """By the index on what is not fulfilled, up to a limit; and by counting messages."""
+        [row] = self._rows(self._workload)
+        return Workload(**row._mapping)  # noqa: SLF001 - its name for what it has
 
     def stock_history(self, product_id: str, offset: int, limit: int) -> Page[StockMovement]:
         """Added up by the database."""
@@ -453,4 +469,44 @@ def _vendor_stock_level(row: AnyRow) -> VendorStockLevel:
         reported=row.reported,
         stale=row.stale,
         as_of=row.stated_at or row.reported_at,
+    )
+
+
+def _progress(row: AnyRow) -> Progress:
+    return Progress(
+        status=OrderStatus(row.status),
+        attempts=row.attempts,
+        problem=row.problem,
+        announced_at=row.announced_at,
+        outbox_since=row.outbox_since,
+    )
+
+
+def _workload() -> Select[Any]:
+    reserved = _oldest(RESERVED)
+    is_new = reserved.c.failed_attempts == literal_column("0")
+    waiting = select(
+        func.count(case((is_new, 1))).label("waiting"),
+        func.min(case((is_new, reserved.c.updated_at)), type_=TIMESTAMP).label("waiting_since"),
+        func.count(case((~is_new, 1))).label("retried"),
+    ).subquery()
+    others = {name: _oldest(name) for name in (HELD, BACKORDERED)}
+    counts = [
+        select(func.count()).select_from(oldest).scalar_subquery().label(name)
+        for name, oldest in others.items()
+    ]
+    messages = select(
+        func.count().label("messages"),
+        func.min(outbox.c.created_at, type_=TIMESTAMP).label("messages_since"),
+    ).subquery()
+    return select(waiting, *counts, messages).join_from(waiting, messages, true())
+
+
+def _oldest(status: str) -> Subquery:
+    return (
+        select(orders.c.failed_attempts, orders.c.updated_at)
+        .where(orders.c.status == literal_column(f"'{status}'"), NOT_FULFILLED)
+        .order_by(orders.c.id)
+        .limit(COUNTED)
+        .subquery()
     )

@@ -12,11 +12,14 @@ import attrs
 from ..errors import Rejection
 from ..events import Event
 from ..order import Order, OrderStatus
+from ..values import timestamp_text
 
 T = TypeVar("T")
 
 # Failures in a row.
 OPEN_AFTER = 5
+# More orders of a kind would take too long for a glance.
+COUNTED = 10_000
 
 
 @attrs.frozen(kw_only=True)
@@ -128,6 +131,45 @@ class Progress:
     # Since when messages wait to be sent, its own perhaps among them; None: none does.
     outbox_since: datetime | None
 
+    @property
+    def waits_for(self) -> str | None:
+        """Why an order is still as it is; None where nothing more is to come by itself."""
+        announced = timestamp_text(self.announced_at)
+        match self.status:
+            case OrderStatus.HELD:
+                return "its buyer"
+            case OrderStatus.BACKORDERED:
+                return "stock"
+            case OrderStatus.RESERVED if self.attempts:
+                return f"another attempt after {self.attempts}: {self.problem}"
+            case OrderStatus.RESERVED if self._may_be_unsent:
+                return f"its message to be sent, as others do since {self.outbox_since}"
+            case OrderStatus.RESERVED:
+                return f"a worker, announced at {announced}"
+            case _:
+                return None
+
+    @property
+    def _may_be_unsent(self) -> bool:
+        since = self.outbox_since
+        return since is not None and since <= self.announced_at
+
+
+@attrs.frozen(kw_only=True)
+class Workload:
+    """How much is to be done. Of each kind of orders, no more than COUNTED are counted."""
+
+    # Reserved orders that no worker has tried, and since when the oldest of them is so; those that
+    # failed before.
+    waiting: int
+    waiting_since: datetime | None
+    retried: int
+    held: int
+    backordered: int
+    # Messages that wait to be sent, or on a queue that is a table: to be taken.
+    messages: int
+    messages_since: datetime | None
+
 
 @attrs.frozen(kw_only=True)
 class StockMovement:
@@ -182,6 +224,12 @@ class ReadModel(Protocol):
 
     def progress(self, order_id: UUID) -> Progress | None:
         """How fulfilling an order is getting on; None if there is no such order."""
+
+    def oldest_reserved(self, limit: int) -> Mapping[UUID, Progress]:
+        """How the oldest reserved orders are getting on, by id."""
+
+    def workload(self) -> Workload:
+        """How much is to be done."""
 
     def stock_history(self, product_id: str, offset: int, limit: int) -> Page[StockMovement]:
         """What came and went of a product, newest first.

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING
 
 import click
 
-from ...adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
+from ...adapters.system.settings import InvalidSetting, Settings, seconds
+from ...domain.ports.process_registry import ProcessKind
 from ..runtime.gc_tuning import reduce_gc
 from ..runtime.listening import require_free_port
 from ..runtime.logs import configure_logs
 from ..runtime.retry import retry_until_available
 from ..runtime.signals import exit_with_parent, stop_on_signals
-from .base import YES, cli, set_up, start
+from .base import YES, chosen_settings, cli, options_here, set_up, settings_options, start
 from .vendors import take_off_sale
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from ...bootstrap import Container
     from ..sync import Vendors
 
@@ -47,12 +48,24 @@ def _preflight(container: Container) -> None:
     container.policy()
 
 
+@contextmanager
 def _sync_loop(
     container: Container, vendors: Vendors, every: timedelta, stop: Event
-) -> AbstractContextManager[None]:
+) -> Iterator[None]:
+    from ..heartbeat import Pulse
     from ..sync import syncing
 
-    return syncing(container.sync_vendor(), vendors, every, stop, container.plan_sync())
+    pulse = Pulse()
+    with (
+        syncing(
+            container.sync_vendor(), vendors, every, stop, container.plan_sync(), on_turn=pulse.turn
+        ),
+        container.heartbeat(ProcessKind.SYNC, [pulse], stop).running(),
+    ):
+        try:
+            yield
+        finally:
+            stop.set()
 
 
 def _mock_ports(settings: Settings) -> range:
@@ -78,6 +91,7 @@ def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -
 
 
 @cli.command()
+@settings_options("host", "port", "log_level", "api_processes", "sync_interval", "vendors_file")
 def run() -> None:
     """Run everything: mock vendors, sync, API, relay and worker."""
     from ..run import run
@@ -95,10 +109,21 @@ def run() -> None:
         _sync_loop(container, container.vendor_gateways(), settings.sync_interval, stop),
         container.read_model(),
         stop,
+        options=options_here(),
     )
 
 
 @cli.command()
+@settings_options(
+    "host",
+    "port",
+    "log_level",
+    "api_processes",
+    "api_threads",
+    "metrics_dir",
+    "trusted_proxies",
+    "backlog_limit",
+)
 def api() -> None:
     """Serve the HTTP API; also relays what it accepts."""
     from ..serving.processes import serve
@@ -110,6 +135,7 @@ def api() -> None:
 
 
 @cli.command()
+@settings_options("log_level", "allocation_policy", "max_attempts", "retry_delay")
 def worker() -> None:
     """Fulfil accepted orders from the queue. Run any number."""
     _, container, stop = start()
@@ -119,6 +145,7 @@ def worker() -> None:
 
 
 @cli.command()
+@settings_options("log_level", "events_exchange", "resend_after")
 def relay() -> None:
     """Send accepted orders to the broker. Run any number."""
     settings, container, stop = start()
@@ -128,6 +155,7 @@ def relay() -> None:
 
 
 @cli.command()
+@settings_options("log_level", "vendors_file")
 @click.option("--every", type=_Seconds(), help="Go on, at this interval in seconds.")
 @click.option("--vendor", "vendor_id", help="Only this vendor.")
 @click.option("--retire", "retired_id", help="Take a former vendor's stock off sale, instead.")
@@ -166,11 +194,14 @@ def sync(
 
 
 @cli.command("mock-vendors")
+@settings_options(
+    "host", "log_level", "mock_vendors_port", "mock_vendors_lively", "mock_vendors_api"
+)
 def mock_vendors() -> None:
     """Serve three vendors' stock feeds, each in its own shape."""
     from ..demo import serving
 
-    settings = read_settings()
+    settings = chosen_settings()
     configure_logs(settings.log_level)
     stop = stop_on_signals()
     exit_with_parent()
