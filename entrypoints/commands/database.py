@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from .base import YES, cli, confirm, set_up, start
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from ...bootstrap import Container
     from ...domain.use_cases.repair_balances import RepairBalances
 
 
@@ -31,8 +33,22 @@ def migrate(*, revision: str | None, yes: bool) -> None:
     if revision is not None:
         _migrate_down(container.engine(), revision, yes=yes)
         return
-    retry_until_available(container.migrate, stop, "migrate.waiting")
+    migrate_up(container, stop)
     click.echo("the database is up to date")
+
+
+def migrate_up(container: Container, stop: Event) -> None:
+    """Wait for the database, and bring it up to date. Refuses one of a newer version."""
+    from ...adapters.sql.revision import SchemaTooNew
+
+    def migrate() -> None:
+        try:
+            container.migrate()
+        except SchemaTooNew as error:
+            # Waiting does not mend that.
+            raise click.ClickException(str(error)) from error
+
+    retry_until_available(migrate, stop, "migrate.waiting")
 
 
 def _migrate_down(engine: Engine, revision: str, *, yes: bool) -> None:

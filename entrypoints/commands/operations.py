@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import attrs
 import click
 
 from ...adapters.system.settings import parse_settings
@@ -35,3 +38,19 @@ def config(*, is_json: bool) -> None:
     parse_settings(given)
     settings = in_effect(given)
     click.echo(as_json(settings) if is_json else "\n".join(aligned(rows(settings))))
+
+
+@cli.command()
+@click.option("--json", "is_json", is_flag=True, help="For programs: an object a line.")
+def doctor(*, is_json: bool) -> None:
+    """Look at everything around the service; exit status 1 if it cannot run here."""
+    from ...adapters.system.diagnosis import Verdict
+    from ..doctor import examine, line
+
+    settings, container = set_up()
+    failed = False
+    for diagnosis in examine(settings, container.engine):
+        failed = failed or diagnosis.verdict is Verdict.FAIL
+        click.echo(json.dumps(attrs.asdict(diagnosis)) if is_json else line(diagnosis))
+    if failed:
+        raise SystemExit(1)

@@ -18,6 +18,7 @@ from ..runtime.logs import configure_logs
 from ..runtime.retry import retry_until_available
 from ..runtime.signals import exit_with_parent, stop_on_signals
 from .base import YES, chosen_settings, cli, options_here, set_up, settings_options, start
+from .database import migrate_up
 from .vendors import take_off_sale
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def run() -> None:
     if settings.vendors_file is None:
         _refuse_mock_port_of_api(settings)
         _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
-    retry_until_available(container.migrate, stop, "migrate.waiting")
+    migrate_up(container, stop)
     run(
         settings,
         _sync_loop(container, container.vendor_gateways(), settings.sync_interval, stop),

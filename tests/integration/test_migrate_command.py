@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,11 +26,21 @@ def test_migrations_are_undone_once_somebody_agrees(service: Service) -> None:
     service.verify()
     undone = service.call("migrate", "--down-to", "0010", "--yes")
     assert undone.stdout == "the database is at 0010: run no newer version on it\n"
-    assert "migrate" in service.call("verify").stderr
+    assert "run `order-aggregator migrate`" in service.call("status").stderr
     refused = service.call("migrate", "--down-to", HEAD, "--yes")
     assert (refused.returncode, "--down-to: must be one before 0010" in refused.stderr) == (2, True)
     assert service.call("migrate").returncode == 0
     service.verify()
+
+
+@pytest.mark.parametrize("command", ["migrate", "run"])
+def test_tables_of_a_newer_version_are_refused_at_once(service: Service, command: str) -> None:
+    """Waiting would not mend that."""
+    with closing(sqlite3.connect(service.folder / "orders.db")) as connection, connection:
+        row = "version_num = '9999', compatible_from = '9999'"
+        connection.execute(f"UPDATE order_aggregator_version SET {row}")
+    refused = service.call(command)
+    assert (refused.returncode, "upgrade this program" in refused.stderr) == (1, True)
 
 
 def test_example_stock_is_not_sold_beside_real_stock_unless_somebody_agrees(
