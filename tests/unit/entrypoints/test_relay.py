@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 from threading import Event, Thread
 from time import monotonic
 from typing import Any
@@ -225,3 +225,18 @@ def test_it_does_not_wait_for_the_events_that_are_published_beside_it() -> None:
     relay._beside = (EventRelay(publish, stop).running(),)
     relay.run()
     assert sent.is_set()
+
+
+def test_each_turn_is_noted_also_while_the_broker_is_away() -> None:
+    stop = Event()
+    turns = count(1)
+
+    def send() -> list[bytes]:
+        raise BrokerUnavailable("away")
+
+    relay = build_relay(Sending(send), stop)
+    relay._on_turn = lambda: stop.set() if next(turns) == 2 else None
+    thread = Thread(target=relay.run)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()

@@ -117,6 +117,12 @@ def test_it_goes_on_when_the_storage_is_back() -> None:
         vendors.wait_for("acme")
 
 
+def test_each_look_is_noted() -> None:
+    vendors, turned = _Vendors(), Event()
+    with syncing(vendors.sync, vendors, HOUR, Event(), vendors.plan, on_turn=turned.set):
+        assert turned.wait(5)
+
+
 def test_a_bug_does_not_end_it() -> None:
     vendors = _Vendors("acme")
     with syncing(vendors.sync, vendors, 0.05 * SECOND, Event(), vendors.plan):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from threading import Barrier, Event, Thread
 from time import sleep
 from uuid import UUID, uuid4
@@ -353,3 +354,13 @@ def test_a_worker_that_fails_says_so_and_ends(shop: Shop, monkeypatch: pytest.Mo
     monkeypatch.setattr(failing, "handle", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         failing.run()
+
+
+def test_each_turn_is_noted_also_while_there_is_nothing_to_do(shop: Shop) -> None:
+    turns = count(1)
+    idle = shop.worker()
+    idle._on_turn = lambda: shop.stop.set() if next(turns) == 5 else None
+    thread = Thread(target=idle.run)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()

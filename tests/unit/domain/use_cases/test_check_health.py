@@ -131,6 +131,7 @@ def test_a_process_is_at_work_until_it_leaves_or_is_forgotten() -> None:
     first()
     [process] = shop.storage.processes.all()
     assert (process.started_at, process.last_seen) == (started, shop.clock.now())
+    second()
     shop.clock.advance(KEEP_DEAD + SECOND)
     second()
     assert [each.id for each in shop.storage.processes.all()] == ["second"]
