@@ -60,6 +60,7 @@ def as_json(observed: Observed, found: Sequence[Finding]) -> str:
         "vendors": vendors,
         "webhooks": webhooks,
         "dead_letters": observed.dead_letters,
+        "bus_problem": observed.bus_problem,
         "problems": [attrs.asdict(each) for each in found],
     }
     return json.dumps(whole, default=_plain, ensure_ascii=False)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import attrs
 
+from ..errors import BrokerUnavailable
 from ..ports.clock import Clock
 from ..ports.message_bus import DeadLetters
 from ..ports.process_registry import Process, ProcessKind
@@ -34,6 +35,8 @@ class Observed:
     vendors: Sequence[VendorStatus] = ()
     webhooks: Sequence[WebhookStatus] = ()
     dead_letters: int = 0
+    # Why the bus could not be asked; None: it was, or was not to be.
+    bus_problem: str | None = None
 
     def is_alive(self, process: Process) -> bool:
         """Whether a process said lately that it is at work."""
@@ -83,6 +86,11 @@ def _work(observed: Observed, backlog_limit: timedelta) -> Told:
 
 
 def _given_up(observed: Observed) -> Told:
+    if observed.bus_problem is not None:
+        yield (
+            f"the broker is away ({observed.bus_problem})",
+            "orders are accepted, and wait; see `order-aggregator doctor`",
+        )
     if observed.dead_letters:
         yield (
             f"messages were given up, {observed.dead_letters} of them",
@@ -142,15 +150,23 @@ class CheckHealth:
         self.backlog_limit = backlog_limit
 
     def __call__(self) -> Observed:
-        """Everything. Raises Unavailable."""
+        """Everything, as far as the bus answers. Raises StorageUnavailable."""
+        count, problem = self._count_dead_letters()
         read_model: ReadModel = self._storage.read_model
         return attrs.evolve(
             self._work(),
             oldest=read_model.oldest_reserved(ORDERS_LOOKED_AT),
             vendors=read_model.vendors(0, LOOKED_AT).items,
             webhooks=self._storage.webhooks.page(0, LOOKED_AT).items,
-            dead_letters=len(self._dead_letters.dead_letters(LOOKED_AT)),
+            dead_letters=count,
+            bus_problem=problem,
         )
+
+    def _count_dead_letters(self) -> tuple[int, str | None]:
+        try:
+            return len(self._dead_letters.dead_letters(LOOKED_AT)), None
+        except BrokerUnavailable as error:
+            return 0, str(error)
 
     def require_working(self) -> None:
         """Raise NotWell unless orders are being fulfilled. Raises Unavailable. Quick."""

@@ -8,7 +8,10 @@ from typing import Any
 import attrs
 import pytest
 
+from order_aggregator.adapters.memory import MemoryMessageBus
+from order_aggregator.domain.errors import BrokerUnavailable
 from order_aggregator.domain.order import OrderStatus
+from order_aggregator.domain.ports.message_bus import DeadLetter
 from order_aggregator.domain.ports.process_registry import ProcessKind
 from order_aggregator.domain.ports.read_model import Progress, VendorStatus, Workload
 from order_aggregator.domain.ports.webhooks import WebhookStatus
@@ -154,3 +157,17 @@ def test_orders_that_nobody_fulfils_are_said() -> None:
     shop.fulfil(order)
     check.require_working()
     assert findings(check(), LIMIT) == []
+
+
+class _AwayBus(MemoryMessageBus):
+    """One that cannot be reached."""
+
+    def dead_letters(self, *_: object, **__: object) -> list[DeadLetter]:
+        raise BrokerUnavailable("no route")
+
+
+def test_the_rest_is_told_while_the_broker_is_away() -> None:
+    shop = Shop()
+    _note(shop, "worker")()
+    seen = CheckHealth(shop.storage, _AwayBus(), shop.clock, LIMIT)()
+    assert [each.problem for each in findings(seen, LIMIT)] == ["the broker is away (no route)"]
