@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -26,11 +30,13 @@ from .domain.ports.clock import Clock
 from .domain.ports.event_publisher import EventPublisher
 from .domain.ports.identity_provider import IdentityProvider
 from .domain.ports.message_bus import MessageBus
+from .domain.ports.process_registry import ProcessKind
 from .domain.ports.storage import Storage
 from .domain.ports.unit_of_work import UnitOfWorkFactory
 from .domain.ports.vendor_gateway import VendorGateway
 from .domain.use_cases.approve_report import ApproveReport
 from .domain.use_cases.cancel_orders import CancelOrders
+from .domain.use_cases.check_health import CheckHealth
 from .domain.use_cases.dead_letter_actions import DeadLetterActions
 from .domain.use_cases.declare_vendors import DeclareVendors, EnableVendor, PlanSync
 from .domain.use_cases.deliver_webhooks import DeliverWebhooks, FanOutEvents
@@ -43,6 +49,7 @@ from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.hold_actions import HoldActions
 from .domain.use_cases.idempotency import CarryOutOnce, ForgetKeys
 from .domain.use_cases.keep_audit import ForgetAudit, RecordChange
+from .domain.use_cases.note_process import NoteProcess
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.order_holds import OrderHolds
 from .domain.use_cases.place_orders import PlaceOrders
@@ -72,6 +79,7 @@ if TYPE_CHECKING:
     from .adapters.vendors.directory import VendorGateways
     from .entrypoints.api.gate import Gate
     from .entrypoints.api.scheduling import Scheduler
+    from .entrypoints.heartbeat import Heartbeat
     from .entrypoints.relay import Relay
     from .entrypoints.webhook_dispatcher import WebhookDispatcher
     from .entrypoints.worker import Worker
@@ -276,6 +284,7 @@ def _worker(  # noqa: PLR0913 - its parts, by name
     record_failures: RecordFailures,
     find_suspects: FindSuspects,
     requeue_individually: RequeueIndividually,
+    heartbeat: Callable[..., Heartbeat],
     stop: Event,
 ) -> Worker:
     from .entrypoints.failures import RetryPolicy, SettleFailures
@@ -294,22 +303,37 @@ def _worker(  # noqa: PLR0913 - its parts, by name
         find_suspects=find_suspects,
         settle_failures=settle_failures,
         stop=stop,
+        beside=[heartbeat(ProcessKind.WORKER, stop).running()],
     )
 
 
-def _relay(
+# What carries out the calls of an API.
+_CALLS = "calls"
+
+
+def _relay(  # noqa: PLR0913 - its parts, by name
     *,
     settings: Settings,
     relay_messages: Callable[[], RelayMessages],
     publish_events: PublishEvents | None,
     housekeeping: Callable[[], Mapping[str, Callable[[], Any]]],
     webhooks: Callable[[], WebhookDispatcher],
+    heartbeat: Callable[..., Heartbeat],
     stop: Event,
+    scheduler: Scheduler | None = None,
 ) -> Relay:
+    """`scheduler`: of the API that it runs beside, whose heart beats with its own."""
     from .entrypoints.event_relay import EventRelay
     from .entrypoints.relay import Housekeeping, Relay
+    from .entrypoints.runtime.liveness import liveness
 
     beside = [webhooks().running()]
+    if scheduler is None:
+        beside.append(heartbeat(ProcessKind.RELAY, stop).running())
+    else:
+        poke = partial(scheduler.start_from_outside, partial(liveness.beat, _CALLS))
+        beside.append(liveness.watching(_CALLS))
+        beside.append(heartbeat(ProcessKind.API, stop, poke=poke).running())
     if publish_events is not None:
         beside.append(EventRelay(publish_events, stop).running())
     return Relay(
@@ -325,6 +349,30 @@ def _database_watch(storage: Storage) -> AbstractContextManager[None]:
     from .entrypoints.monitoring.database import pool_watched
 
     return pool_watched(storage.engine) if isinstance(storage, SqlStorage) else nullcontext()
+
+
+def _heartbeat(
+    kind: ProcessKind,
+    stop: Event,
+    *,
+    storage: Storage,
+    clock: Clock,
+    poke: Callable[[], None] = lambda: None,
+) -> Heartbeat:
+    from uuid_utils.compat import uuid7
+
+    from .entrypoints.heartbeat import Heartbeat
+
+    note_process = NoteProcess(
+        storage.processes,
+        clock,
+        process_id=str(uuid7()),
+        kind=kind,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=version("order-aggregator"),
+    )
+    return Heartbeat(note_process, stop, poke)
 
 
 def _webhook_dispatcher(settings: Settings, storage: Storage, clock: Clock) -> WebhookDispatcher:
@@ -370,6 +418,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
     carry_out_once: CarryOutOnce,
     gate: Gate,
     record_change: RecordChange,
+    check_health: CheckHealth,
     relay: Callable[..., Relay],
     scheduler: Scheduler | None = None,
 ) -> AbstractContextManager[Flask]:
@@ -380,7 +429,8 @@ def _api(  # noqa: PLR0913 - its parts, by name
     from .entrypoints.api.services import ApiServices
 
     stop = Event()
-    its_relay = relay(stop=stop)
+    scheduler = scheduler or ThreadScheduler()
+    its_relay = relay(stop=stop, scheduler=scheduler)
     services = ApiServices(
         read_model=storage.read_model,
         event_feed=storage.event_feed,
@@ -397,9 +447,13 @@ def _api(  # noqa: PLR0913 - its parts, by name
         record_change=record_change,
         audit_trail=storage.audit_trail,
         new_order_id=uuid7,
-        readiness_checks={"database": storage.read_model.ping, "broker": bus.ping},
+        readiness_checks={
+            "database": storage.read_model.ping,
+            "broker": bus.ping,
+            "work": check_health.require_working,
+        },
         wake_relay=its_relay.wake,
-        scheduler=scheduler or ThreadScheduler(),
+        scheduler=scheduler,
         trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
     )
@@ -484,6 +538,12 @@ class Container(containers.DeclarativeContainer):
         ResendOrders, unit_of_work, clock, settings.provided.resend_after
     )
 
+    check_health = providers.Singleton(
+        CheckHealth, storage, bus, shared_clock, settings.provided.backlog_limit
+    )
+    # `heartbeat(kind, stop)`: says that this process is at work.
+    heartbeat = providers.Factory(_heartbeat, storage=storage, clock=shared_clock)
+
     # `worker(stop=event)`: its `run` returns when the event is set.
     worker = providers.Factory(
         _worker,
@@ -494,6 +554,7 @@ class Container(containers.DeclarativeContainer):
         record_failures=record_failures,
         find_suspects=find_suspects,
         requeue_individually=requeue_individually,
+        heartbeat=heartbeat.provider,
     )
     housekeeping = providers.Dict(
         resend_orders=resend_orders,
@@ -516,6 +577,7 @@ class Container(containers.DeclarativeContainer):
         publish_events=publish_events,
         housekeeping=housekeeping.provider,
         webhooks=webhook_dispatcher.provider,
+        heartbeat=heartbeat.provider,
     )
     # `with api() as app`: a Flask application, and a relay beside it until the block is left.
     api = providers.Factory(
@@ -533,6 +595,7 @@ class Container(containers.DeclarativeContainer):
         carry_out_once=carry_out_once,
         gate=gate,
         record_change=record_change,
+        check_health=check_health,
         relay=relay.provider,
     )
 

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from .commands import database, messages, orders, service, stock, tokens, vendors, webhooks
+from .commands import (
+    database,
+    messages,
+    operations,
+    orders,
+    service,
+    stock,
+    tokens,
+    vendors,
+    webhooks,
+)
 from .commands.base import cli
 
 __all__ = ["cli", "main"]
 # What registers its commands by being imported.
-_MODULES = (database, messages, orders, service, stock, tokens, vendors, webhooks)
+_MODULES = (
+    database,
+    messages,
+    operations,
+    orders,
+    service,
+    stock,
+    tokens,
+    vendors,
+    webhooks,
+)
 
 
 def main() -> None:

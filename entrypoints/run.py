@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from threading import Event
@@ -52,6 +52,8 @@ class ChildProcess:
     """One of this program's other commands, run as a process and restarted when it dies."""
 
     command: str
+    # Variables beside those that we have ourselves.
+    environment: Mapping[str, str] = attrs.field(factory=dict)
     _process: subprocess.Popen[bytes] = attrs.field(init=False)
     _restart_at: float | None = attrs.field(init=False, default=None)
 
@@ -59,7 +61,7 @@ class ChildProcess:
         """Start it in a session of its own: a Ctrl-C reaches it through us, in good order."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "order_aggregator.entrypoints.cli", self.command],
-            env={**os.environ, PARENT: str(os.getpid())},
+            env={**os.environ, **self.environment, PARENT: str(os.getpid())},
             start_new_session=True,
         )
 
@@ -93,12 +95,12 @@ class ChildProcess:
 
 
 @contextmanager
-def children(commands: list[str]) -> Iterator[list[ChildProcess]]:
+def children(commands: list[str], environment: Mapping[str, str]) -> Iterator[list[ChildProcess]]:
     """These commands as processes, stopped in the same order at the end."""
     started: list[ChildProcess] = []
     try:
         for command in commands:
-            child = ChildProcess(command)
+            child = ChildProcess(command, environment)
             child.start()
             started.append(child)
         yield started
@@ -128,9 +130,12 @@ def run(
     sync_loop: AbstractContextManager[None],
     read_model: ReadModel,
     stop: Event,
+    *,
+    options: Mapping[str, str],
 ) -> None:
     """Run everything until told to stop. The storage is migrated already.
 
+    `options`: by variable, what was set on the command line, for the other processes, too.
     Orders are accepted at once, while the vendors are synced.
     """
     address = f"http://{_reachable(settings.host)}:{settings.port}"
@@ -138,7 +143,7 @@ def run(
     with (
         _demo_token(tokens, stop) if is_demo else nullcontext() as token,
         mock_vendors(settings, api=address, token=token) if is_demo else nullcontext(),
-        children(["api", "worker"]) as processes,
+        children(["api", "worker"], options) as processes,
         sync_loop,
     ):
         _wait_until_ready(address, processes, stop)

@@ -39,12 +39,22 @@ def status_line(vendor: VendorStatus) -> str:
     )
 
 
-def status_lines(read_model: ReadModel) -> Iterator[str]:
-    """Every vendor in a line."""
+def every_vendor(read_model: ReadModel) -> Iterator[VendorStatus]:
+    """All of them, a page at a time."""
     offset = 0
     while page := read_model.vendors(offset, PAGE).items:
-        yield from map(status_line, page)
-        offset += len(page)
+        yield from page
+        offset += PAGE
+
+
+def vendor_ids(read_model: ReadModel) -> set[str]:
+    """Of all that are declared or have reported something."""
+    return {vendor.vendor_id for vendor in every_vendor(read_model)}
+
+
+def status_lines(read_model: ReadModel) -> Iterator[str]:
+    """Every vendor in a line."""
+    yield from map(status_line, every_vendor(read_model))
 
 
 def details(read_model: ReadModel, vendor_id: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from threading import Event, Lock
 from typing import NamedTuple, TypeVar
@@ -69,13 +69,16 @@ class Worker:
         find_suspects: FindSuspects,
         settle_failures: Callable[[Consumer, Sequence[Failure]], None],
         stop: Event,
+        beside: Iterable[AbstractContextManager[None]] = (),
     ) -> None:
+        """`beside`: what goes on by itself, to the same `stop`, while the worker runs."""
         self._bus = bus
         self._fulfil = fulfil
         self._announce_alone = requeue_individually
         self._find_suspects = find_suspects
         self._settle_failures = settle_failures
         self._stop = stop
+        self._beside = tuple(beside)
         self._turn = Lock()
 
     def run(self) -> None:
@@ -83,6 +86,13 @@ class Worker:
 
         If it fails, it sets `stop` itself.
         """
+        with ExitStack() as running:
+            for each in self._beside:
+                running.enter_context(each)
+            self._run()
+        log.info("worker.stopped")
+
+    def _run(self) -> None:
         with (
             self._bus.consume() as consumer,
             ThreadPoolExecutor(THREADS, thread_name_prefix="lane") as pool,
@@ -94,7 +104,6 @@ class Worker:
                     lane.result()
             finally:
                 self._stop.set()
-        log.info("worker.stopped")
 
     def _work(self, consumer: Consumer) -> None:
         try:

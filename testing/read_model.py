@@ -330,6 +330,8 @@ NOTHING = Pending(count=0, since=None)
 def test_in_an_empty_storage_nothing_is_under_way(storage: Storage) -> None:
     assert storage.read_model.workload() == Workload(
         orders=dict.fromkeys(UNDER_WAY, NOTHING),
+        untried=NOTHING,
+        retried=0,
         outbox=NOTHING,
         deliveries=0,
         dead_deliveries=0,
@@ -388,3 +390,28 @@ def test_the_workload_counts_events_that_a_reader_has_not_read(shop: Shop) -> No
     end = storage.event_feed.end()
     work(storage, lambda uow: uow.events.advance("exchange", end - 1))
     assert storage.read_model.workload().unread_events["exchange"] == 1
+
+
+def test_the_oldest_reserved_orders_say_how_they_get_on(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 9})
+    first, second, third = (shop.accepted(apple=1) for _ in range(3))
+    shop.fulfil(second)
+    shop.record_failures({third.id: 2})
+    read = shop.storage.read_model
+    oldest = read.oldest_reserved(10)
+    assert list(oldest.items()) == [(key, read.progress(key)) for key in (first.id, third.id)]
+    assert list(read.oldest_reserved(1)) == [first.id]
+
+
+def test_the_workload_tells_what_no_worker_has_tried_from_what_failed(shop: Shop) -> None:
+    shop.sync("acme", {"apple": 9})
+    shop.fulfil(shop.accepted(apple=1))
+    failing = shop.accepted(apple=1)
+    shop.record_failures({failing.id: 1})
+    shop.pass_time(seconds=7)
+    since = shop.clock.now()
+    for _ in range(2):
+        shop.accepted(apple=1)
+    shop.place(attrs.evolve(wish(apple=1), hold_for=timedelta(hours=1)))
+    found = shop.storage.read_model.workload()
+    assert (found.untried, found.retried) == (Pending(count=2, since=since), 1)

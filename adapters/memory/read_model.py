@@ -15,6 +15,7 @@ from ...domain.events import Event, order_event
 from ...domain.order import Order, OrderStatus
 from ...domain.ports.clock import Clock
 from ...domain.ports.read_model import (
+    COUNTED,
     UNDER_WAY,
     OrderFilter,
     Page,
@@ -122,18 +123,15 @@ class MemoryReadModel:
     def progress(self, order_id: UUID) -> Progress | None:
         """By order id."""
         with self._database.committed() as tables:
-            order = tables.orders.get(order_id)
-            if order is None:
-                return None
-            attempt = tables.attempts.get(order_id)
-            created = [x.created_at for x in tables.outbox.values() if x is not None]
-            return Progress(
-                status=order.status,
-                attempts=0 if attempt is None else attempt.number,
-                problem=None if attempt is None else attempt.problem,
-                announced_at=tables.sent_at[order_id],
-                outbox_since=min(created, default=None),
+            return _progress(tables, order_id) if order_id in tables.orders else None
+
+    def oldest_reserved(self, limit: int) -> Mapping[UUID, Progress]:
+        """By id."""
+        with self._database.committed() as tables:
+            reserved = sorted(
+                key for key, each in tables.orders.items() if each.status is OrderStatus.RESERVED
             )
+            return {key: _progress(tables, key) for key in reserved[:limit]}
 
     def stock_history(self, product_id: str, offset: int, limit: int) -> Page[StockMovement]:
         """By a scan over the ledger and all orders."""
@@ -166,6 +164,14 @@ class MemoryReadModel:
         """By a scan over everything."""
         with self._database.committed() as tables:
             created = [(order.status, order.created_at) for order in tables.orders.values()]
+            reserved = sorted(
+                key for key, each in tables.orders.items() if each.status is OrderStatus.RESERVED
+            )[:COUNTED]
+            untried = [
+                tables.orders[key].updated_at
+                for key in reserved
+                if tables.attempts.get(key) is None
+            ]
             messages = [each.created_at for each in tables.outbox.values() if each is not None]
             deliveries = [each.due_at for each in tables.deliveries.values() if each is not None]
             events = [key for key, batch in tables.events.items() if batch is not None]
@@ -176,6 +182,8 @@ class MemoryReadModel:
                 wanted: _pending(at for status, at in created if status is wanted)
                 for wanted in UNDER_WAY
             },
+            untried=_pending(untried),
+            retried=len(reserved) - len(untried),
             outbox=_pending(messages),
             deliveries=len(deliveries) - deliveries.count(None),
             dead_deliveries=deliveries.count(None),
@@ -272,6 +280,18 @@ def _is_wanted(order: Order, wanted: OrderFilter) -> bool:
         and wanted.reference in (None, order.reference)
         and wanted.idempotency_key in (None, order.idempotency_key)
         and (wanted.after is None or order.id < wanted.after)
+    )
+
+
+def _progress(tables: Tables, order_id: UUID) -> Progress:
+    attempt = tables.attempts.get(order_id)
+    created = [each.created_at for each in tables.outbox.values() if each is not None]
+    return Progress(
+        status=tables.orders[order_id].status,
+        attempts=0 if attempt is None else attempt.number,
+        problem=None if attempt is None else attempt.problem,
+        announced_at=tables.sent_at[order_id],
+        outbox_since=min(created, default=None),
     )
 
 

@@ -8,6 +8,7 @@ from .audit_log import MemoryAuditTrail
 from .database import Database
 from .event_log import MemoryEventFeed
 from .ledger import MemoryLedger
+from .process_registry import MemoryProcessRegistry
 from .read_model import MemoryReadModel
 from .unit_of_work import MemoryUnitOfWork
 from .webhooks import MemoryWebhookDirectory
@@ -23,6 +24,7 @@ class MemoryStorage:
         self.read_model = MemoryReadModel(self._database, clock)
         self.event_feed = MemoryEventFeed(self._database)
         self.ledger = MemoryLedger(self._database)
+        self.processes = MemoryProcessRegistry()
         self.webhooks = MemoryWebhookDirectory(self._database)
         self.access_tokens = MemoryTokenDirectory(self._database)
         self.audit_trail = MemoryAuditTrail(self._database)

@@ -35,12 +35,13 @@ def declare(queue: str, channel: Channel, done: Callable[[], None]) -> None:
     parking = parking_queue(queue)
 
     def declare_queue() -> None:
-        _declare(channel, queue, _queue_arguments(parking), done)
+        _declare(channel, queue, queue_arguments(parking), done)
 
     _declare(channel, parking, PARKING_ARGUMENTS, declare_queue)
 
 
-def _queue_arguments(parking: str) -> Mapping[str, object]:
+def queue_arguments(parking: str) -> Mapping[str, object]:
+    """Of the workers' queue, which sends what nobody can handle to `parking`."""
     return {
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERY_LIMIT,

@@ -25,6 +25,7 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    literal_column,
     select,
     true,
 )
@@ -63,6 +64,7 @@ from .order_rows import (
 from .revision import require_current_schema
 from .schema import (
     NOT_FULFILLED,
+    RESERVED,
     TIMESTAMP,
     allocations,
     backorders,
@@ -109,7 +111,8 @@ class SqlReadModel:
             .order_by(order_lines.c.position)
         )
         self._history = select(orders.c.history).where(orders.c.id == bindparam("id"))
-        self._progress = select(
+        progress = select(
+            orders.c.id,
             orders.c.status,
             orders.c.failed_attempts.label("attempts"),
             orders.c.problem,
@@ -117,7 +120,13 @@ class SqlReadModel:
             select(func.min(outbox.c.created_at, type_=TIMESTAMP))
             .scalar_subquery()
             .label("outbox_since"),
-        ).where(orders.c.id == bindparam("id"))
+        )
+        self._progress = progress.where(orders.c.id == bindparam("id"))
+        self._oldest_reserved = (
+            progress.where(orders.c.status == literal_column(f"'{RESERVED}'"), NOT_FULFILLED)
+            .order_by(orders.c.id)
+            .limit(bindparam("limit", type_=BigInteger))
+        )
         self._failed_attempts = select(orders.c.id, orders.c.failed_attempts).where(
             self._ids.contain(orders.c.id)
         )
@@ -313,15 +322,11 @@ class SqlReadModel:
 
     def progress(self, order_id: UUID) -> Progress | None:
         """By the primary key, and by the oldest message."""
-        for row in self._rows(self._progress, id=order_id):
-            return Progress(
-                status=OrderStatus(row.status),
-                attempts=row.attempts,
-                problem=row.problem,
-                announced_at=row.announced_at,
-                outbox_since=row.outbox_since,
-            )
-        return None
+        return next(map(_progress, self._rows(self._progress, id=order_id)), None)
+
+    def oldest_reserved(self, limit: int) -> Mapping[UUID, Progress]:
+        """By the index on what is not fulfilled."""
+        return {row.id: _progress(row) for row in self._rows(self._oldest_reserved, limit=limit)}
 
     def stock_history(self, product_id: str, offset: int, limit: int) -> Page[StockMovement]:
         """Added up by the database."""
@@ -485,4 +490,14 @@ def _vendor_stock_level(row: AnyRow) -> VendorStockLevel:
         stale=row.stale,
         as_of=row.stated_at or row.reported_at,
         expected_at=row.expected,
+    )
+
+
+def _progress(row: AnyRow) -> Progress:
+    return Progress(
+        status=OrderStatus(row.status),
+        attempts=row.attempts,
+        problem=row.problem,
+        announced_at=row.announced_at,
+        outbox_since=row.outbox_since,
     )

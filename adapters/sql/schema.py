@@ -529,6 +529,21 @@ boots = Table(
     sqlite_with_rowid=False,
 )
 
+# Those that run, and those that died lately: each says again and again that it is at work.
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", TEXT_ID, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", TIMESTAMP, nullable=False),
+    Column("last_seen", TIMESTAMP, nullable=False),
+    CheckConstraint("kind IN ('api', 'worker', 'relay', 'sync')", name="kind_known"),
+    sqlite_with_rowid=False,
+)
+
 # One row at most: when somebody last reported that the outbox is not being sent.
 outbox_alarm = Table(
     "outbox_alarm",

@@ -11,6 +11,7 @@ from .clock import shared_clock
 from .engine import require_our_engine
 from .event_log import SqlEventFeed
 from .ledger import SqlLedger
+from .process_registry import SqlProcessRegistry
 from .read_model import SqlReadModel
 from .revision import migrate
 from .unit_of_work import SqlUnitOfWork, Statements
@@ -32,6 +33,7 @@ class SqlStorage:
         self.read_model = SqlReadModel(engine, self.clock)
         self.ledger = SqlLedger(engine)
         self.event_feed = SqlEventFeed(engine)
+        self.processes = SqlProcessRegistry(engine)
         self.webhooks = SqlWebhookDirectory(engine)
         self.access_tokens = SqlTokenDirectory(engine)
         self.audit_trail = SqlAuditTrail(engine)

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Dialect, ScalarSelect, Select, exists, func, select, true
+from sqlalchemy import (
+    CTE,
+    Dialect,
+    ScalarSelect,
+    Select,
+    exists,
+    func,
+    literal_column,
+    select,
+    true,
+)
 
 from ...domain.order import OrderStatus
-from ...domain.ports.read_model import UNDER_WAY, Pending, Workload
+from ...domain.ports.read_model import COUNTED, UNDER_WAY, Pending, Workload
 from ...domain.use_cases.deliver_webhooks import READER as WEBHOOKS
 from .event_log import select_end
 from .schema import (
     NOT_FULFILLED,
+    RESERVED,
     TIMESTAMP,
     event_cursors,
     orders,
@@ -24,8 +35,15 @@ from .schema import (
 
 def select_workload(dialect: Dialect) -> Select[Any]:
     """A row for each reader of events, with the same figures in all of them; at least one."""
+    first = _first_reserved()
+    is_new = first.c.failed_attempts == literal_column("0")
     figures = select(
         *(column for status in UNDER_WAY for column in _orders_of(status)),
+        select(func.count().filter(is_new)).select_from(first).scalar_subquery().label("untried"),
+        select(func.min(first.c.updated_at, type_=TIMESTAMP).filter(is_new))
+        .scalar_subquery()
+        .label("untried_since"),
+        select(func.count().filter(~is_new)).select_from(first).scalar_subquery().label("retried"),
         _count(outbox).label("messages"),
         select(func.min(outbox.c.created_at, type_=TIMESTAMP))
         .scalar_subquery()
@@ -50,6 +68,8 @@ def workload_from(rows: Sequence[Any]) -> Workload:
             )
             for status in UNDER_WAY
         },
+        untried=Pending(count=row.untried, since=row.untried_since),
+        retried=row.retried,
         outbox=Pending(count=row.messages, since=row.messages_since),
         deliveries=row.deliveries,
         dead_deliveries=row.dead_deliveries,
@@ -68,6 +88,16 @@ def _orders_of(status: OrderStatus) -> tuple[Any, Any]:
     return (
         _count(orders, *wanted).label(status.value),
         first.scalar_subquery().label(f"{status.value}_since"),
+    )
+
+
+def _first_reserved() -> CTE:
+    return (
+        select(orders.c.failed_attempts, orders.c.updated_at)
+        .where(orders.c.status == literal_column(f"'{RESERVED}'"), NOT_FULFILLED)
+        .order_by(orders.c.id)
+        .limit(COUNTED)
+        .cte("first")
     )
 
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -160,8 +161,9 @@ def _setting(
     parse: Callable[[str], Any] = str,
     *,
     optional: bool = False,
+    secret: bool = False,
 ) -> Any:
-    """A field with its variable. `optional`: it may be None."""
+    """A field with its variable. `optional`: it may be None. `secret`: it may hold a password."""
 
     def validate(_settings: object, _attribute: object, value: Any) -> None:
         if value is None and optional:
@@ -173,7 +175,9 @@ def _setting(
             raise InvalidSetting(variable, str(error)) from error
 
     return attrs.field(
-        default=default, validator=validate, metadata={"variable": variable, "parse": parse}
+        default=default,
+        validator=validate,
+        metadata={"variable": variable, "parse": parse, "secret": secret},
     )
 
 
@@ -191,6 +195,7 @@ class Settings:
             "postgresql+psycopg://<…>",
             "postgres://<…>",
         ),
+        secret=True,
     )
     # Of PostgreSQL; None: that of the user or the URL.
     database_schema: str | None = _setting("DATABASE_SCHEMA", None, _check_text, optional=True)
@@ -200,6 +205,7 @@ class Settings:
         None,
         _url(BUS_PLUGINS, "amqp://<host>/<vhost>", "amqps://<host>/<vhost>"),
         optional=True,
+        secret=True,
     )
     # The topic exchange that events are published on; None: they are not.
     events_exchange: str | None = _setting("EVENTS_EXCHANGE", None, _check_exchange, optional=True)
@@ -225,6 +231,10 @@ class Settings:
     # Before the second attempt; it doubles with each one after.
     retry_delay: timedelta = _setting("RETRY_DELAY", timedelta(seconds=0.5), _check_span, seconds)
     resend_after: timedelta = _setting("RESEND_AFTER", timedelta(seconds=300), _check_span, seconds)
+    # Older orders that nobody has tried to fulfil are a reason to worry.
+    backlog_limit: timedelta = _setting(
+        "BACKLOG_LIMIT", timedelta(seconds=60), _check_span, seconds
+    )
     # So long requests are remembered by their idempotency keys.
     idempotency_days: int = _setting("IDEMPOTENCY_DAYS", 7, _between(1, 365), _whole_number)
     # So long it is kept what happened, for those who are told late.
@@ -262,14 +272,99 @@ class Settings:
     mock_vendors_port: int = _setting("MOCK_VENDORS_PORT", 4001, _between(1, 65533), _whole_number)
 
 
-def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in these variables; an empty one counts as unset. Raises InvalidSetting."""
-    given: dict[str, Any] = {}
+@attrs.frozen
+class Given:
+    """The text of a setting, and where it is from: what to blame if it is wrong."""
+
+    text: str
+    source: str
+    place: str
+
+
+def given_settings(
+    environment: Mapping[str, str] = os.environ,
+    *,
+    options: Mapping[str, str] | None = None,
+    dotenv: Mapping[str, str | None] | None = None,
+) -> dict[str, Given]:
+    """By variable, those that are not left to their defaults. Raises InvalidSetting.
+
+    An option of the command counts first, then the environment, then what a `.env` file says. Each
+    of the two may name a file with a secret instead: `DATABASE_URL_FILE`. Empty ones are unset.
+    """
+    given: dict[str, Given] = {}
     for field in attrs.fields(Settings):
         variable = field.metadata["variable"]
-        if text := environment.get(variable):
-            try:
-                given[field.name] = field.metadata["parse"](text)
-            except ValueError as error:
-                raise InvalidSetting(variable, str(error)) from error
-    return Settings(**given)
+        if text := (options or {}).get(variable):
+            option = option_of(variable)
+            given[variable] = Given(text=text, source="option", place=option)
+            continue
+        for source, layer in (("environment", environment), (".env", dotenv or {})):
+            is_secret = field.metadata["secret"]
+            found = _look(variable, source, layer, may_be_file=is_secret)
+            if found is not None:
+                given[variable] = found
+                break
+    return given
+
+
+def option_of(variable: str) -> str:
+    """How a command names it: --database-url."""
+    return "--" + variable.lower().replace("_", "-")
+
+
+def _look(
+    variable: str, source: str, layer: Mapping[str, str | None], *, may_be_file: bool
+) -> Given | None:
+    text = layer.get(variable)
+    name = f"{variable}_FILE"
+    file = layer.get(name) if may_be_file else None
+    if text and file:
+        raise InvalidSetting(name, f"cannot be set where {variable} is")
+    if file:
+        return Given(text=_content(name, file), source=f"file {file}", place=name)
+    return Given(text=text, source=source, place=variable) if text else None
+
+
+def _content(name: str, file: str) -> str:
+    try:
+        content = Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "not text"
+        raise InvalidSetting(name, f"cannot read {file}: {problem}") from error
+    if not content:
+        raise InvalidSetting(name, f"{file} is empty")
+    return content
+
+
+def parse_settings(given: Mapping[str, Given]) -> Settings:
+    """The settings that these texts mean. Raises InvalidSetting, which names where each is from."""
+    values: dict[str, Any] = {}
+    for field in attrs.fields(Settings):
+        told = given.get(field.metadata["variable"])
+        if told is None:
+            continue
+        try:
+            values[field.name] = field.metadata["parse"](told.text)
+        except ValueError as error:
+            raise InvalidSetting(told.place, str(error)) from error
+    try:
+        return Settings(**values)
+    except InvalidSetting as error:
+        place = given[error.field].place if error.field in given else error.field
+        raise InvalidSetting(place, error.expected) from error
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in these variables; an empty one counts as unset. Raises InvalidSetting."""
+    return parse_settings(given_settings(environment))
+
+
+# What is between the user and the host; and the values of options that are passwords.
+_PASSWORD = re.compile(r"(?<=://)([^:/?#]*):.*@")
+_PASSWORD_OPTION = re.compile(r"((?:password|passfile|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+
+
+def masked(url: str) -> str:
+    """The URL without its passwords."""
+    return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))

@@ -12,6 +12,7 @@ import attrs
 from ..errors import Rejection
 from ..events import Event
 from ..order import Order, OrderStatus
+from ..values import timestamp_text
 
 T = TypeVar("T")
 
@@ -19,6 +20,8 @@ T = TypeVar("T")
 OPEN_AFTER = 5
 # In these an order waits for something.
 UNDER_WAY = (OrderStatus.HELD, OrderStatus.BACKORDERED, OrderStatus.RESERVED)
+# More orders of a kind would take too long for a glance.
+COUNTED = 10_000
 
 
 @attrs.frozen(kw_only=True)
@@ -132,6 +135,29 @@ class Progress:
     # Since when messages wait to be sent, its own perhaps among them; None: none does.
     outbox_since: datetime | None
 
+    @property
+    def waits_for(self) -> str | None:
+        """Why an order is still as it is; None where nothing more is to come by itself."""
+        announced = timestamp_text(self.announced_at)
+        match self.status:
+            case OrderStatus.HELD:
+                return "its buyer"
+            case OrderStatus.BACKORDERED:
+                return "stock"
+            case OrderStatus.RESERVED if self.attempts:
+                return f"another attempt after {self.attempts}: {self.problem}"
+            case OrderStatus.RESERVED if self._may_be_unsent:
+                return f"its message to be sent, as others do since {self.outbox_since}"
+            case OrderStatus.RESERVED:
+                return f"a worker, announced at {announced}"
+            case _:
+                return None
+
+    @property
+    def _may_be_unsent(self) -> bool:
+        since = self.outbox_since
+        return since is not None and since <= self.announced_at
+
 
 @attrs.frozen(kw_only=True)
 class StockMovement:
@@ -164,6 +190,10 @@ class Workload:
     """What is under way. Each status of UNDER_WAY has its orders."""
 
     orders: Mapping[OrderStatus, Pending]
+    # Of the first COUNTED that are reserved: those that no worker has tried in vain, since their
+    # last step; and how many one has.
+    untried: Pending
+    retried: int
     # Messages of the outbox, those that are being sent included.
     outbox: Pending
     # Of webhooks.
@@ -211,6 +241,9 @@ class ReadModel(Protocol):
 
     def progress(self, order_id: UUID) -> Progress | None:
         """How fulfilling an order is getting on; None if there is no such order."""
+
+    def oldest_reserved(self, limit: int) -> Mapping[UUID, Progress]:
+        """How the oldest reserved orders are getting on, by id."""
 
     def stock_history(self, product_id: str, offset: int, limit: int) -> Page[StockMovement]:
         """What came and went of a product, newest first.

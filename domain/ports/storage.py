@@ -9,6 +9,7 @@ from .audit_log import AuditTrail
 from .clock import Clock
 from .event_log import EventFeed
 from .ledger import Ledger
+from .process_registry import ProcessRegistry
 from .read_model import ReadModel
 from .unit_of_work import UnitOfWork
 from .webhooks import WebhookDirectory
@@ -40,6 +41,10 @@ class Storage(Protocol):
     @property
     def audit_trail(self) -> AuditTrail:
         """What was changed by whom."""
+
+    @property
+    def processes(self) -> ProcessRegistry:
+        """Which processes use it."""
 
     @property
     def clock(self) -> Clock | None:

@@ -11,9 +11,7 @@ from werkzeug.exceptions import NotFound
 from ...domain.access import ORDERS_READ, STOCK_READ
 from ...domain.errors import InvalidValue
 from ...domain.events import Event
-from ...domain.order import OrderStatus
-from ...domain.ports.read_model import Progress
-from ...domain.values import check_id, timestamp_text
+from ...domain.values import check_id
 from . import refusals
 from .blueprint import ApiBlueprint
 from .paging import PAGINATION_HEADER, Paging
@@ -45,32 +43,9 @@ def order_history(query: dict[str, Any], order_id: UUID) -> Listing:
         steps[-1] |= {
             "attempts": progress.attempts,
             "problem": progress.problem,
-            "waits_for": waits_for(progress),
+            "waits_for": progress.waits_for,
         }
     return tuple(steps[paging.offset :][: paging.size]), 200, paging.headers(len(steps))
-
-
-def waits_for(progress: Progress) -> str | None:
-    """Why an order is still as it is; None where nothing more is to come by itself."""
-    announced = timestamp_text(progress.announced_at)
-    match progress.status:
-        case OrderStatus.HELD:
-            return "its buyer"
-        case OrderStatus.BACKORDERED:
-            return "stock"
-        case OrderStatus.RESERVED if progress.attempts:
-            return f"another attempt after {progress.attempts}: {progress.problem}"
-        case OrderStatus.RESERVED if _may_be_unsent(progress):
-            return f"its message to be sent, as others do since {progress.outbox_since}"
-        case OrderStatus.RESERVED:
-            return f"a worker, announced at {announced}"
-        case _:
-            return None
-
-
-def _may_be_unsent(progress: Progress) -> bool:
-    since = progress.outbox_since
-    return since is not None and since <= progress.announced_at
 
 
 def _step(event: Event) -> dict[str, Any]:

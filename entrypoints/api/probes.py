@@ -28,7 +28,7 @@ def healthz() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """Whether orders can be accepted (503 if not), and what else cannot be reached.
+    """Whether orders can be accepted (503 if not), and what else is wrong: then it is degraded.
 
     Without the broker they are: they wait in the outbox.
     """

@@ -8,6 +8,7 @@ from threading import Lock, Thread
 
 from ...adapters.system.log import Log
 from ...domain.errors import Unavailable
+from ...domain.use_cases.check_health import NotWell
 
 log = Log()
 
@@ -20,14 +21,14 @@ class Readiness:
     """Runs checks side by side, each of them once at a time. Thread-safe."""
 
     def __init__(self, checks: Mapping[str, Callable[[], None]], timeout: float = TIMEOUT) -> None:
-        """`checks` by the name of what they try to reach; each returns, or raises Unavailable."""
+        """`checks` by name: each returns, or raises Unavailable or NotWell."""
         self._checks = checks
         self._timeout = timeout
         self._lock = Lock()
         self._running: dict[str, Future[str]] = {}
 
     def __call__(self) -> dict[str, str]:
-        """By name `ok`, or `unreachable: ` and the reason."""
+        """By name `ok`, or `unreachable: ` and the reason, or what is not well."""
         states = {name: self._state(name) for name in self._checks}
         wait(states.values(), self._timeout)
         overdue = f"unreachable: no response within {self._timeout:g} seconds"
@@ -50,6 +51,9 @@ class Readiness:
         except Unavailable as error:
             log.warning("api.not_ready", check=name, error=str(error))
             state.set_result(f"unreachable: {error}")
+        except NotWell as error:
+            log.warning("api.degraded", check=name, error=str(error))
+            state.set_result(str(error))
         except Exception:
             log.exception("api.check_crashed", check=name)
             state.set_result("unreachable: an unexpected error; the log has more")

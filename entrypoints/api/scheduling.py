@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -35,6 +36,9 @@ class Scheduler(Protocol):
     def start(self, call: Callable[[], None]) -> None:
         """Have a call made soon."""
 
+    def start_from_outside(self, call: Callable[[], None]) -> None:
+        """The same for a call that waits for nothing, from any thread."""
+
 
 class ThreadScheduler:
     """Callers are threads; one more, which begins with the first call, makes the calls."""
@@ -49,6 +53,8 @@ class ThreadScheduler:
     def start(self, call: Callable[[], None]) -> None:
         """Have a call made when those before it are done."""
         self._executor.submit(call)
+
+    start_from_outside = start
 
 
 class _ThreadWaiter:
@@ -68,6 +74,7 @@ class GreenletScheduler:
     """Everything is a call in one event loop, started in its turn, and sleeps as a greenlet."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._calls = greenlets.GreenletPool()
         self._waiting: deque[Callable[[], None]] = deque()
         self._scheduled = False
@@ -84,6 +91,11 @@ class GreenletScheduler:
         self._unfinished += 1
         if not self._scheduled:
             self._schedule()
+
+    def start_from_outside(self, call: Callable[[], None]) -> None:
+        """Have a call made by the event loop; none is made once that is closed."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call)
 
     async def finished(self) -> None:
         """Wait until no call is left."""

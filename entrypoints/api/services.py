@@ -75,7 +75,7 @@ class ApiServices:
     audit_trail: AuditTrail
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]
-    # By name; each returns, or raises Unavailable.
+    # By name; each returns, or raises Unavailable or NotWell.
     readiness_checks: Mapping[str, Callable[[], None]]
     # Told after each commit that accepted orders. Must not block.
     wake_relay: Callable[[], None]

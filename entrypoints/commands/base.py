@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from getpass import getuser
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import attrs
 import click
+from dotenv import dotenv_values
 
 from ...adapters.system.log import Log
-from ...adapters.system.settings import Settings, read_settings
+from ...adapters.system.settings import (
+    Given,
+    Settings,
+    given_settings,
+    option_of,
+    parse_settings,
+)
 from ...domain.access import ADMIN, Principal, permitted_by
 from ...domain.errors import Conflict, OrderAggregatorError, Unavailable
 from ..runtime.logs import configure_logs
@@ -25,6 +33,9 @@ if TYPE_CHECKING:
 
 
 log = Log()
+Command = TypeVar("Command", bound=Callable[..., Any])
+# Where the values of these options are kept while a command runs.
+_OPTIONS = "order_aggregator.settings"
 
 JSON = click.option("--json", "is_json", is_flag=True, help="For programs: as the API has it.")
 
@@ -54,9 +65,53 @@ def start() -> tuple[Settings, Container, Event]:
     return settings, container, stop
 
 
+def options_here() -> dict[str, str]:
+    """By variable, what the command's options say."""
+    options: dict[str, str] = click.get_current_context().meta.get(_OPTIONS, {})
+    return options
+
+
+def given_here() -> dict[str, Given]:
+    """What the command's options, the environment and a `.env` file say. Raises InvalidSetting."""
+    return given_settings(options=options_here(), dotenv=dotenv_values(".env"))
+
+
+def chosen_settings() -> Settings:
+    """The settings that this means. Raises InvalidSetting."""
+    return parse_settings(given_here())
+
+
+def settings_options(*names: str) -> Callable[[Command], Command]:
+    """Give a command an option for each of these fields of Settings."""
+
+    def decorate(command: Command) -> Command:
+        fields = attrs.fields_dict(Settings)
+        for name in reversed(names):
+            command = _option(fields[name])(command)
+        return command
+
+    return decorate
+
+
+def _option(field: attrs.Attribute[Any]) -> Callable[[Command], Command]:
+    variable = field.metadata["variable"]
+
+    def note(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.meta.setdefault(_OPTIONS, {})[variable] = value
+
+    return click.option(
+        option_of(variable),
+        metavar="VALUE",
+        expose_value=False,
+        callback=note,
+        help=f"Instead of {variable}.",
+    )
+
+
 def set_up() -> tuple[Settings, Container]:
-    """The settings of the environment, and what is built from them. Raises InvalidSetting."""
-    settings = read_settings()
+    """The chosen settings, and what is built from them. Raises InvalidSetting."""
+    settings = chosen_settings()
     configure_logs(settings.log_level, settings.log_format)
     exit_with_parent()
     from ...bootstrap import bootstrap
@@ -110,6 +165,9 @@ def _operator() -> Principal:
         # It has no name on this machine, as in some containers.
         user = str(os.getuid())
     return Principal(id=f"cli:{user}", permitted=permitted_by([ADMIN]))
+
+
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 def confirm(question: str, *, yes: bool) -> None:

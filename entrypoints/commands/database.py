@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 
 import click
 
+from ...domain.errors import InvalidValue
 from ..runtime.retry import retry_until_available
-from .base import cli, confirm, recorded, set_up, start
+from .base import YES, cli, confirm, recorded, set_up, start
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from ...bootstrap import Container
+    from ...domain.use_cases.repair_balances import RepairBalances
 
 
 # Of orders, before they may be removed.
@@ -20,19 +26,59 @@ _LONGEST_KEPT = timedelta(days=36_500)
 
 
 @cli.command()
-def migrate() -> None:
+@click.option("--down-to", "revision", help="Undo the migrations after this one, such as 0010.")
+@YES
+def migrate(*, revision: str | None, yes: bool) -> None:
     """Create the database's tables, or bring them up to date."""
     _, container, stop = start()
-    retry_until_available(container.migrate, stop, "migrate.waiting")
+    if revision is not None:
+        _migrate_down(container.engine(), revision, yes=yes)
+        return
+    migrate_up(container, stop)
     click.echo("the database is up to date")
 
 
+def migrate_up(container: Container, stop: Event) -> None:
+    """Wait for the database, and bring it up to date. Refuses one of a newer version."""
+    from ...adapters.sql.revision import SchemaTooNew
+
+    def migrate() -> None:
+        try:
+            container.migrate()
+        except SchemaTooNew as error:
+            # Waiting does not mend that.
+            raise click.ClickException(str(error)) from error
+
+    retry_until_available(migrate, stop, "migrate.waiting")
+
+
+def _migrate_down(engine: Engine, revision: str, *, yes: bool) -> None:
+    from ...adapters.sql.migrations import downgrade, undone_by
+
+    try:
+        undone = undone_by(engine, revision)
+        confirm("\n".join(["These migrations are undone:", *undone, "Go on?"]), yes=yes)
+        downgrade(engine, revision)
+    except InvalidValue as error:
+        raise click.BadParameter(error.expected, param_hint="--down-to") from error
+    click.echo(f"the database is at {revision}: run no newer version on it")
+
+
 @cli.command()
-def seed() -> None:
-    """Load example stock of three vendors, the same that the mock vendors serve."""
+@YES
+def seed(*, yes: bool) -> None:
+    """Load example stock of three vendors, the same that the mock vendors serve.
+
+    It asks first where other vendors' stock is sold already.
+    """
     from ..sync import sync_each
+    from ..vendors import vendor_ids
 
     _, container, stop = start()
+    known = retry_until_available(partial(vendor_ids, container.read_model()), stop, "seed.waiting")
+    if others := known - container.seed_gateways().keys():
+        example = f"Sell example stock beside that of {len(others)} other vendors"
+        confirm(f"{example}, {min(others)} among them?", yes=yes)
     retry_until_available(
         lambda: sync_each(container.sync_vendor(), container.seed_gateways().values(), stop),
         stop,
@@ -41,7 +87,7 @@ def seed() -> None:
 
 
 @cli.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@YES
 @recorded()
 def reset(*, yes: bool) -> None:
     """Delete all stock, orders and messages of the database, to begin anew."""
@@ -58,7 +104,7 @@ def reset(*, yes: bool) -> None:
 @cli.command()
 @click.option("--older-than", required=True, metavar="DURATION", help="Such as 90d.")
 @click.option("--dry-run", is_flag=True, help="Only say how many there are.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@YES
 @recorded()
 def prune(*, older_than: str, dry_run: bool, yes: bool) -> None:
     """Remove orders that ended, and have not changed for so long; stock stays as it is."""
@@ -87,12 +133,15 @@ def _orders(count: int) -> str:
 @click.option("--repair", is_flag=True, help="Make the balances right, and say what was written.")
 @click.option("--dry-run", is_flag=True, help="With --repair: only say what would be written.")
 @click.option("--json", "is_json", is_flag=True, help="For programs: an object a line.")
-def verify(*, repair: bool, dry_run: bool, is_json: bool) -> None:
+@YES
+def verify(*, repair: bool, dry_run: bool, is_json: bool, yes: bool) -> None:
     """Recompute every balance from the ledger; exit status 1 if anything differs."""
     if dry_run and not repair:
         raise click.UsageError("--dry-run is for --repair")
     # It may take long and is safe to stop anywhere: a signal simply ends it.
     _, container = set_up()
+    if repair and not dry_run and not yes:
+        _confirm_repair(container.repair_balances())
     with recorded() if repair and not dry_run else nullcontext():
         _verify(container, repair=repair, dry_run=dry_run, is_json=is_json)
 
@@ -119,3 +168,11 @@ def _verify(container: Container, *, repair: bool, dry_run: bool, is_json: bool)
             click.echo(line)
     if remaining or (repairs and dry_run):
         raise SystemExit(1)
+
+
+def _confirm_repair(repair_balances: RepairBalances) -> None:
+    from ...domain.use_cases.repair_balances import Repair
+
+    figures = sum(isinstance(entry, Repair) for entry in repair_balances(keep=False))
+    if figures:
+        confirm(f"Write {figures} figures anew? (--dry-run shows them)", yes=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .base import JSON, cli, confirm, recorded, set_up, start
+from .base import JSON, YES, cli, confirm, recorded, set_up, start
 
 if TYPE_CHECKING:
     pass
@@ -71,7 +71,7 @@ def dead_letters_replay(ids: tuple[str, ...], *, everything: bool) -> None:
 @dead_letters.command("discard")
 @_IDS
 @click.option("--all", "everything", is_flag=True, help="All that are there now.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@YES
 @recorded()
 def dead_letters_discard(ids: tuple[str, ...], *, everything: bool, yes: bool) -> None:
     """Delete messages for good. Their orders stay as they are."""

@@ -12,20 +12,20 @@ import attrs
 import click
 
 from ...adapters.system.log import Log
-from ...adapters.system.settings import InvalidSetting, Settings, read_settings, seconds
+from ...adapters.system.settings import InvalidSetting, Settings, seconds
 from ...domain.errors import Conflict, Unavailable
+from ...domain.ports.process_registry import ProcessKind
 from ..runtime.gc_tuning import reduce_gc
 from ..runtime.listening import is_loopback, require_free_port
 from ..runtime.logs import configure_logs
 from ..runtime.retry import retry_until_available
 from ..runtime.signals import exit_with_parent, stop_on_signals
 from ..runtime.tracing import tracing
-from .base import cli, recorded, set_up, start
+from .base import YES, chosen_settings, cli, options_here, recorded, set_up, settings_options, start
+from .database import migrate_up
 from .vendors import take_off_sale
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from ...bootstrap import Container
     from ..sync import Vendors
 
@@ -81,12 +81,20 @@ def _is_open(settings: Settings, container: Container) -> bool:
     )
 
 
+@contextmanager
 def _sync_loop(
     container: Container, vendors: Vendors, every: timedelta, stop: Event
-) -> AbstractContextManager[None]:
+) -> Iterator[None]:
     from ..sync import syncing
 
-    return syncing(container.sync_vendor(), vendors, every, stop, container.plan_sync())
+    with (
+        syncing(container.sync_vendor(), vendors, every, stop, container.plan_sync()),
+        container.heartbeat(ProcessKind.SYNC, stop).running(),
+    ):
+        try:
+            yield
+        finally:
+            stop.set()
 
 
 @contextmanager
@@ -140,6 +148,7 @@ def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -
 
 
 @cli.command()
+@settings_options("host", "port", "log_level", "api_processes", "sync_interval", "vendors_file")
 def run() -> None:
     """Run everything: mock vendors, sync, API, relay and worker."""
     from ..run import run
@@ -152,7 +161,7 @@ def run() -> None:
         _refuse_mock_port_of_api(settings)
         _refuse_taken_mock_ports(settings, settings.mock_vendors_host, "MOCK_VENDORS_HOST")
     metrics_port = _metrics_port_of_run(settings)
-    retry_until_available(container.migrate, stop, "migrate.waiting")
+    migrate_up(container, stop)
     _is_open(settings, container)
     with _monitored(attrs.evolve(settings, metrics_port=metrics_port), container):
         run(
@@ -161,10 +170,21 @@ def run() -> None:
             _sync_loop(container, container.vendor_gateways(), settings.sync_interval, stop),
             container.read_model(),
             stop,
+            options=options_here(),
         )
 
 
 @cli.command()
+@settings_options(
+    "host",
+    "port",
+    "log_level",
+    "api_processes",
+    "api_threads",
+    "metrics_dir",
+    "trusted_proxies",
+    "backlog_limit",
+)
 def api() -> None:
     """Serve the HTTP API; also relays what it accepts."""
     from ..serving.processes import serve
@@ -179,6 +199,7 @@ def api() -> None:
 
 
 @cli.command()
+@settings_options("log_level", "allocation_policy", "max_attempts", "retry_delay")
 def worker() -> None:
     """Fulfil accepted orders from the queue. Run any number."""
     settings, container, stop = start()
@@ -189,6 +210,7 @@ def worker() -> None:
 
 
 @cli.command()
+@settings_options("log_level", "events_exchange", "resend_after")
 def relay() -> None:
     """Send accepted orders to the broker. Run any number."""
     settings, container, stop = start()
@@ -200,10 +222,14 @@ def relay() -> None:
 
 
 @cli.command()
+@settings_options("log_level", "vendors_file")
 @click.option("--every", type=_Seconds(), help="Go on, at this interval in seconds.")
 @click.option("--vendor", "vendor_id", help="Only this vendor.")
 @click.option("--retire", "retired_id", help="Take a former vendor's stock off sale, instead.")
-def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None) -> None:
+@YES
+def sync(
+    *, every: timedelta | None, vendor_id: str | None, retired_id: str | None, yes: bool
+) -> None:
     """Pull the vendors' stock; exit status 1 if a feed could not be had, or was an older one."""
     from ..sync import OneVendor, is_well, sync_each
 
@@ -220,7 +246,7 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
         vendors = OneVendor(vendors, vendor_id)
     if retired_id is not None:
         with recorded(retired_id):
-            take_off_sale(container, retired_id, "--retire")
+            take_off_sale(container, retired_id, "--retire", yes=yes)
         return
     if every is not None:
         with _monitored(settings, container), _sync_loop(container, vendors, every, stop):
@@ -236,11 +262,14 @@ def sync(every: timedelta | None, vendor_id: str | None, retired_id: str | None)
 
 
 @cli.command("mock-vendors")
+@settings_options(
+    "host", "log_level", "mock_vendors_port", "mock_vendors_lively", "mock_vendors_api"
+)
 def mock_vendors() -> None:
     """Serve three vendors' stock feeds, each in its own shape."""
     from ..demo import serving
 
-    settings = read_settings()
+    settings = chosen_settings()
     configure_logs(settings.log_level, settings.log_format)
     stop = stop_on_signals()
     exit_with_parent()

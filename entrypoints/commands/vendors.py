@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from .base import cli, recorded, set_up
+from .base import YES, cli, confirm, recorded, set_up
 
 if TYPE_CHECKING:
     from ...bootstrap import Container
 
 
-def take_off_sale(container: Container, vendor_id: str, hint: str) -> None:
-    """Retire a former vendor, which `hint` names."""
+def take_off_sale(container: Container, vendor_id: str, hint: str, *, yes: bool) -> None:
+    """Retire a former vendor, which `hint` names, unless somebody who is asked does not agree."""
     if vendor_id in container.gateways():
         raise click.BadParameter("is one of the program's own", param_hint=hint)
+    for vendor in container.read_model().vendors(0, 1, vendor_id).items:
+        confirm(f"Take what {vendor_id} has of {vendor.products} products off sale?", yes=yes)
     # What a vendors file says now counts.
     container.vendor_gateways().all()
     container.retire_vendor()(vendor_id)
@@ -74,11 +76,12 @@ def vendor_show(vendor_id: str) -> None:
 
 @vendor.command("retire")
 @click.argument("vendor_id")
+@YES
 @recorded()
-def vendor_retire(vendor_id: str) -> None:
+def vendor_retire(vendor_id: str, *, yes: bool) -> None:
     """Take a former vendor's stock off sale."""
     _, container = set_up()
-    take_off_sale(container, vendor_id, "VENDOR_ID")
+    take_off_sale(container, vendor_id, "VENDOR_ID", yes=yes)
     click.echo(f"{vendor_id} has nothing any more")
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from ...domain.webhooks import EVERYTHING
-from .base import JSON, cli, recorded, set_up
+from .base import JSON, YES, cli, confirm, recorded, set_up
 
 if TYPE_CHECKING:
     from ...bootstrap import Container
@@ -64,10 +64,16 @@ def webhook_show(webhook_id: UUID, *, is_json: bool) -> None:
 
 @webhook.command("remove")
 @click.argument("webhook_id", type=click.UUID)
+@YES
 @recorded()
-def webhook_remove(webhook_id: UUID) -> None:
+def webhook_remove(webhook_id: UUID, *, yes: bool) -> None:
     """Tell a webhook nothing more, what waits included."""
+    from ..webhooks import show
+
     _, container = set_up()
+    status = show(container.webhook_actions().directory, str(webhook_id))
+    lost = f"{status.waiting} deliveries that wait and {status.dead} dead ones"
+    confirm(f"Remove the webhook of {status.webhook.url}, with {lost}?", yes=yes)
     container.webhook_actions().remove(str(webhook_id))
     click.echo(f"webhook {webhook_id} is removed")
 

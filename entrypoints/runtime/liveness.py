@@ -1,4 +1,4 @@
-"""Whether the threads that have to go on do so."""
+"""Whether what has to go on does so."""
 
 from __future__ import annotations
 
@@ -12,27 +12,32 @@ SILENT_AFTER = 60.0
 
 
 class Liveness:
-    """When each watched thread gave its last sign of life. Thread-safe."""
+    """When each of those that are watched gave its last sign of life. Thread-safe.
+
+    A thread goes by itself; what has none of its own goes by a name.
+    """
 
     def __init__(self) -> None:
-        self._signs: dict[int, float] = {}
+        self._signs: dict[int | str, float] = {}
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch this thread until the block ends."""
-        self._signs[get_ident()] = monotonic()
+    def watching(self, name: str | None = None) -> Iterator[None]:
+        """Watch it until the block ends."""
+        key = get_ident() if name is None else name
+        self._signs[key] = monotonic()
         try:
             yield
         finally:
-            del self._signs[get_ident()]
+            self._signs.pop(key, None)
 
-    def beat(self) -> None:
-        """A sign of life of this thread, if it is watched."""
-        if get_ident() in self._signs:
-            self._signs[get_ident()] = monotonic()
+    def beat(self, name: str | None = None) -> None:
+        """A sign of life, if it is watched."""
+        key = get_ident() if name is None else name
+        if key in self._signs:
+            self._signs[key] = monotonic()
 
     def silence(self) -> float:
-        """Seconds since the last sign of the thread that is silent for the longest."""
+        """Seconds since the last sign of whichever is silent for the longest."""
         return max((monotonic() - sign for sign in [*self._signs.values()]), default=0.0)
 
 

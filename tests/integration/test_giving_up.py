@@ -172,11 +172,11 @@ def test_a_vendor_that_is_no_longer_configured_is_taken_off_sale_by_retiring_it(
     assert service.call("seed").returncode == 0
     assert service.stock("sku-gooseneck-kettle")["available"] == 50
     for vendor_id in ("hilltop", "harbour", "northside"):
-        assert service.call("sync", "--retire", vendor_id).returncode == 0
+        assert service.call("sync", "--retire", vendor_id, "--yes").returncode == 0
     assert service.stock("sku-gooseneck-kettle")["available"] == 0
     assert service.stock("tea")["available"] == 10
-    assert "unknown vendor: nobody" in service.call("sync", "--retire", "nobody").stderr
-    assert "still in the vendors file" in service.call("sync", "--retire", "acme").stderr
+    assert "unknown vendor: nobody" in service.call("sync", "--retire", "nobody", "--yes").stderr
+    assert "still in the vendors file" in service.call("sync", "--retire", "acme", "--yes").stderr
     service.verify()
 
 

@@ -46,7 +46,9 @@ def test_what_is_broken_is_told_repaired_and_right_again(service: Service) -> No
     assert (dry.returncode, sorted(dry.stdout.splitlines()[:-1])) == (1, sorted(lines))
     assert dry.stdout.splitlines()[-1] == "3 figures to repair; nothing was changed"
     assert service.call("verify").returncode == 1
-    told = service.call("verify", "--repair", "--json")
+    asked = service.call("verify", "--repair")
+    assert (asked.returncode, "nobody can be asked: say --yes" in asked.stderr) == (2, True)
+    told = service.call("verify", "--repair", "--json", "--yes")
     assert told.returncode == 0, told.stderr
     assert {json.loads(line)["written"] for line in told.stdout.splitlines()} == {
         line.rpartition(": ")[2] for line in lines
@@ -57,7 +59,7 @@ def test_what_is_broken_is_told_repaired_and_right_again(service: Service) -> No
 def test_an_order_without_lines_needs_a_person(service: Service) -> None:
     order = json.loads(service.call("order", "place", "tea=1", "--json").stdout)
     _execute(service, "DELETE FROM order_lines")
-    repaired = service.call("verify", "--repair")
+    repaired = service.call("verify", "--repair", "--yes")
     assert repaired.returncode == 1
     assert repaired.stdout.splitlines() == [
         "reserved of tea: expected 0, found 1: central_stock.reserved becomes 0",

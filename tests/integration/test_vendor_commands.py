@@ -66,10 +66,10 @@ def test_one_vendor_is_shown_and_retired(service: Service, tmp_path: Path) -> No
     assert lines[1].startswith("  last asked 20")
     assert lines[2:] == ["  rejected: line 3, menge: must be a number of units, but is '?'"]
     assert service.call("vendor", "show", "nobody").returncode == 1
-    refused = service.call("vendor", "retire", "acme")
+    refused = service.call("vendor", "retire", "acme", "--yes")
     assert (refused.returncode, "still in the vendors file" in refused.stderr) == (1, True)
     (tmp_path / "vendors.json").write_text("[]")
-    assert service.call("vendor", "retire", "acme").returncode == 0
+    assert service.call("vendor", "retire", "acme", "--yes").returncode == 0
     assert service.call("vendor", "list").stdout.startswith("acme: retired; 0 products")
     service.verify()
 
@@ -172,7 +172,7 @@ def test_vendors_are_added_disabled_and_enabled(service: Service, tmp_path: Path
     refused = service.call("vendor", "add", "bad.json")
     assert (refused.returncode, "vendor 1, type: must be" in refused.stderr) == (1, True)
     assert service.call("vendor", "enable", "nobody").returncode == 1
-    assert service.call("vendor", "retire", "acme").returncode == 0
+    assert service.call("vendor", "retire", "acme", "--yes").returncode == 0
     assert service.call("sync").returncode == 0
     service.verify()
 

@@ -44,6 +44,7 @@ def test_webhooks_on_the_command_line(tmp_path: Path) -> None:
     assert (listed["id"], "secret" in listed) == (webhook_id, False)
     replayed = service.call("webhook", "replay", webhook_id, "--json")
     assert json.loads(replayed.stdout) == {"replayed": 0}
-    assert service.call("webhook", "remove", webhook_id).returncode == 0
+    assert "say --yes" in service.call("webhook", "remove", webhook_id).stderr
+    assert service.call("webhook", "remove", webhook_id, "--yes").returncode == 0
     gone = service.call("webhook", "show", webhook_id)
     assert (gone.returncode, gone.stderr) == (1, f"Error: unknown webhook: {webhook_id}\n")

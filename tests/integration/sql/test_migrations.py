@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import CheckConstraint, Engine, MetaData, text
+from sqlalchemy import CheckConstraint, Engine, MetaData, select, text, update
 
 from order_aggregator.adapters.sql import SqlStorage, create_engine, migrate
 from order_aggregator.adapters.sql.engine import create_sqlite_file
-from order_aggregator.adapters.sql.migrations import newest_revision, upgrade
+from order_aggregator.adapters.sql.migrations import compatible_from, newest_revision, upgrade
 from order_aggregator.adapters.sql.reset import reset
-from order_aggregator.adapters.sql.revision import HEAD, VERSION_TABLE
+from order_aggregator.adapters.sql.revision import HEAD, VERSION_TABLE, SchemaTooNew
 from order_aggregator.adapters.sql.schema import metadata
 from order_aggregator.domain.errors import InvalidValue, StorageUnavailable
 from order_aggregator.testing.shop import Shop, next_order_id
@@ -77,9 +77,45 @@ def test_the_revision_that_is_expected_is_the_newest() -> None:
 
 def test_a_schema_of_another_version_is_not_ready(engine: Engine) -> None:
     with engine.begin() as connection:
-        connection.execute(text("UPDATE order_aggregator_version SET version_num = 'x'"))
+        connection.execute(text("UPDATE order_aggregator_version SET version_num = '0001'"))
     with pytest.raises(StorageUnavailable, match="order-aggregator migrate"):
         SqlStorage(engine).read_model.ping()
+
+
+def _pretend(engine: Engine, revision: str, compatible_from: str | None) -> None:
+    with engine.begin() as connection:
+        row = {"version_num": revision, "compatible_from": compatible_from}
+        connection.execute(update(VERSION_TABLE).values(row))
+
+
+def test_a_newer_schema_is_as_good_where_its_migrations_say_so(engine: Engine) -> None:
+    """So `migrate` first and a rolling restart afterwards is no outage."""
+    _pretend(engine, "9999", HEAD)
+    SqlStorage(engine).read_model.ping()
+    migrate(engine)
+    with engine.connect() as connection:
+        assert connection.execute(select(VERSION_TABLE)).one() == ("9999", HEAD)
+
+
+@pytest.mark.parametrize("compatible_from", ["9999", None])
+def test_a_newer_schema_is_refused_otherwise(engine: Engine, compatible_from: str | None) -> None:
+    _pretend(engine, "9999", compatible_from)
+    with pytest.raises(SchemaTooNew, match=r"newer version .* upgrade this program"):
+        SqlStorage(engine).read_model.ping()
+    with pytest.raises(SchemaTooNew):
+        migrate(engine)
+
+
+def test_the_database_knows_the_oldest_code_that_can_go_on(engine: Engine) -> None:
+    with engine.connect() as connection:
+        row = connection.execute(select(VERSION_TABLE)).one()
+    assert row == (HEAD, compatible_from(HEAD))
+
+
+def test_old_code_goes_on_as_far_back_as_each_migration_lets_it() -> None:
+    """An index, and columns that may be empty: 0004 lets code of 0003 run, which lets none."""
+    assert compatible_from("0004") == "0003"
+    assert compatible_from("0011") == "0009"
 
 
 def test_several_processes_may_migrate_at_once(url: str) -> None:
@@ -170,7 +206,7 @@ def test_ids_sort_byte_by_byte(postgresql: Engine) -> None:
         (table.name, column.name)
         for table in metadata.sorted_tables
         for column in table.columns
-        if (table.name in ("products", "vendors", "webhooks") and column.name == "id")
+        if (table.name in ("products", "vendors", "webhooks", "processes") and column.name == "id")
         or column.name in ("product_id", "vendor_id", "webhook_id", "message_id")
     }
 

@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
+# There is none before.
+OLD_CODE_RUNS = False
 
 TEXT_ID = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
 TIMESTAMP = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
+OLD_CODE_RUNS = True
 
 
 def upgrade() -> None:
@@ -13,3 +14,7 @@ def upgrade() -> None:
         "vendor_stock",
         ["product_id", sa.text("available DESC"), "vendor_id"],
     )
+
+
+def downgrade() -> None:
+    op.drop_index("vendor_stock_by_available", "vendor_stock")

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0004"
 down_revision = "0003"
+OLD_CODE_RUNS = True
 
 
 def upgrade() -> None:
@@ -17,3 +18,10 @@ def upgrade() -> None:
         sqlite_where=sa.text("reference IS NOT NULL"),
     )
     op.create_index("orders_updated_at", "orders", ["updated_at"])
+
+
+def downgrade() -> None:
+    """Forgets references."""
+    op.drop_index("orders_updated_at", "orders")
+    op.drop_index("orders_reference", "orders")
+    op.execute("ALTER TABLE orders DROP COLUMN reference")

@@ -5,8 +5,12 @@ from alembic import op
 
 revision = "0006"
 down_revision = "0005"
+# It does not tell stale stock apart, so the trigger would refuse its orders.
+OLD_CODE_RUNS = False
 
 TEXT_ID = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
+# What the trigger did not know before.
+STALE = " - NEW.stale"
 TIMESTAMP = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
 
 
@@ -80,3 +84,25 @@ POSTGRESQL_TRIGGER = """
     WHEN (NEW.reserved > OLD.reserved AND NEW.reserved > NEW.on_hand - NEW.stale)
     EXECUTE FUNCTION refuse_oversell()
 """
+
+
+def downgrade() -> None:
+    """Sells stale stock again; forgets which vendors wait for approval, and rejected rows."""
+    if op.get_context().dialect.name == "sqlite":
+        op.execute("DROP TRIGGER central_stock_no_oversell")
+        op.execute(SQLITE_TRIGGER.replace(STALE, ""))
+    else:
+        op.execute("DROP TRIGGER central_stock_no_oversell ON central_stock")
+        op.execute(POSTGRESQL_TRIGGER.replace(STALE, ""))
+    op.drop_index("vendor_stock_by_available", "vendor_stock")
+    op.create_index(
+        "vendor_stock_by_available",
+        "vendor_stock",
+        ["product_id", sa.text("available DESC"), "vendor_id"],
+    )
+    op.drop_table("boots")
+    op.drop_table("rejections")
+    for column in ("silent_at", "heard_at", "quarantined_at", "approved", "stale"):
+        op.execute(f"ALTER TABLE vendors DROP COLUMN {column}")
+    for table in ("vendor_stock", "central_stock"):
+        op.execute(f"ALTER TABLE {table} DROP COLUMN stale")

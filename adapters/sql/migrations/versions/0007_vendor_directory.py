@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0007"
 down_revision = "0006"
+OLD_CODE_RUNS = True
 
 TIMESTAMP = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
 
@@ -45,3 +46,21 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("idempotency_keys_used_at", "idempotency_keys", ["used_at"])
+
+
+def downgrade() -> None:
+    """Forgets declared vendors, disabled ones included, and idempotency keys for vendor stock."""
+    op.drop_table("idempotency_keys")
+    # A check needs the one column beside the other.
+    for column in (
+        "failures",
+        "problem",
+        "entry",
+        "folder",
+        "from_file",
+        "enabled",
+        "attempted_at",
+        "outdated",
+        "next_sync_at",
+    ):
+        op.execute(f"ALTER TABLE vendors DROP COLUMN {column}")

@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
+# It cannot read an order that was returned.
+OLD_CODE_RUNS = False
 
 OLD = "status IN ('reserved', 'fulfilled', 'failed', 'cancelled')"
 NEW = "status IN ('reserved', 'fulfilled', 'failed', 'cancelled', 'returned')"
@@ -32,7 +34,7 @@ def upgrade() -> None:
         ),
     )
     if op.get_context().dialect.name == "sqlite":
-        _replace_check_of_sqlite()
+        _replace_check_of_sqlite(OLD, NEW)
         op.execute(SQLITE_TRIGGER)
         return
     op.drop_constraint("orders_status_known", "orders", type_="check")
@@ -41,7 +43,7 @@ def upgrade() -> None:
     op.execute(POSTGRESQL_TRIGGER)
 
 
-def _replace_check_of_sqlite() -> None:
+def _replace_check_of_sqlite(before: str, after: str) -> None:
     """SQLite has no statement for it; this way is that of its manual (lang_altertable, 7)."""
     connection = op.get_bind()
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
@@ -49,7 +51,7 @@ def _replace_check_of_sqlite() -> None:
     connection.exec_driver_sql(
         "UPDATE sqlite_schema SET sql = replace(sql, ?, ?)"
         " WHERE type = 'table' AND name = 'orders'",
-        (OLD, NEW),
+        (before, after),
     )
     connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
     connection.exec_driver_sql("PRAGMA writable_schema = OFF")
@@ -80,3 +82,17 @@ POSTGRESQL_TRIGGER = f"""
     WHEN ({IS_NO_STEP})
     EXECUTE FUNCTION refuse_step()
 """
+
+
+def downgrade() -> None:
+    """Orders that came back become fulfilled ones; what came back stays in stock."""
+    is_sqlite = op.get_context().dialect.name == "sqlite"
+    op.execute("DROP TRIGGER orders_step" if is_sqlite else "DROP TRIGGER orders_step ON orders")
+    op.execute("UPDATE orders SET status = 'fulfilled' WHERE status = 'returned'")
+    op.execute("ALTER TABLE allocations DROP COLUMN returned")
+    if is_sqlite:
+        _replace_check_of_sqlite(NEW, OLD)
+        return
+    op.execute("DROP FUNCTION refuse_step")
+    op.drop_constraint("orders_status_known", "orders", type_="check")
+    op.create_check_constraint(op.f("orders_status_known"), "orders", OLD)

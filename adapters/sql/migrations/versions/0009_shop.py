@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0009"
 down_revision = "0008"
+# It cannot read orders that are held or wait, and does not count an order's steps.
+OLD_CODE_RUNS = False
 
 TEXT_ID = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
 TIMESTAMP = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
@@ -25,13 +27,19 @@ IS_NO_STEP = """
         OR (OLD.status = 'expired' AND NEW.status = 'reserved')
     )
 """
+WAS_NO_STEP = """
+    NEW.status <> OLD.status AND NOT (
+        (OLD.status = 'reserved' AND NEW.status IN ('fulfilled', 'failed', 'cancelled'))
+        OR (OLD.status = 'fulfilled' AND NEW.status = 'returned')
+    )
+"""
 
 
 def upgrade() -> None:
     _add_columns()
     _add_tables()
     if op.get_context().dialect.name == "sqlite":
-        _replace_check_of_sqlite()
+        _replace_check_of_sqlite(OLD, NEW)
         op.execute("DROP TRIGGER orders_step")
         op.execute(SQLITE_TRIGGER)
         return
@@ -153,7 +161,7 @@ def _add_tables() -> None:
     )
 
 
-def _replace_check_of_sqlite() -> None:
+def _replace_check_of_sqlite(before: str, after: str) -> None:
     """SQLite has no statement for it; this way is that of its manual (lang_altertable, 7)."""
     connection = op.get_bind()
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
@@ -161,7 +169,7 @@ def _replace_check_of_sqlite() -> None:
     connection.exec_driver_sql(
         "UPDATE sqlite_schema SET sql = replace(sql, ?, ?)"
         " WHERE type = 'table' AND name = 'orders'",
-        (OLD, NEW),
+        (before, after),
     )
     connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
     connection.exec_driver_sql("PRAGMA writable_schema = OFF")
@@ -183,3 +191,66 @@ POSTGRESQL_TRIGGER = f"""
     WHEN ({IS_NO_STEP})
     EXECUTE FUNCTION refuse_step()
 """
+
+
+# Where holds and waiting orders are gone, and cancelled units are no part of a line.
+RESERVED = """
+    UPDATE central_stock SET reserved = (
+        SELECT coalesce(sum(l.quantity), 0)
+        FROM order_lines AS l JOIN orders AS o ON o.id = l.order_id
+        WHERE l.product_id = central_stock.product_id AND o.status = 'reserved'
+    )
+"""
+DROP_CANCELLED_LINES = """
+    DELETE FROM order_lines WHERE cancelled = quantity AND order_id IN (
+        SELECT id FROM orders WHERE status IN ('reserved', 'fulfilled', 'returned')
+    )
+"""
+SHORTEN_LINES = """
+    UPDATE order_lines SET quantity = quantity - cancelled WHERE cancelled > 0 AND order_id IN (
+        SELECT id FROM orders WHERE status IN ('reserved', 'fulfilled', 'returned')
+    )
+"""
+
+
+def downgrade() -> None:
+    """Cancels holds and orders that wait for stock; forgets events, histories and thresholds."""
+    is_sqlite = op.get_context().dialect.name == "sqlite"
+    op.execute("DROP TRIGGER orders_step" if is_sqlite else "DROP TRIGGER orders_step ON orders")
+    for table in ("hold_lines", "backorders", "event_cursors", "event_position", "event_batches"):
+        op.drop_table(table)
+    op.execute(
+        "UPDATE orders SET status = 'cancelled' WHERE status IN ('held', 'backordered', 'expired')"
+    )
+    op.execute(DROP_CANCELLED_LINES)
+    op.execute(SHORTEN_LINES)
+    op.execute(RESERVED)
+    _drop_columns()
+    if is_sqlite:
+        _replace_check_of_sqlite(NEW, OLD)
+        op.execute(SQLITE_TRIGGER.replace(IS_NO_STEP, WAS_NO_STEP))
+        return
+    op.drop_constraint("orders_status_known", "orders", type_="check")
+    op.create_check_constraint(op.f("orders_status_known"), "orders", OLD)
+    op.execute(POSTGRESQL_TRIGGER.replace(IS_NO_STEP, WAS_NO_STEP))
+
+
+def _drop_columns() -> None:
+    for column in ("backordered", "holds_expire_at"):
+        op.drop_index(f"central_stock_{column}", "central_stock")
+    columns = {
+        "order_lines": ["cancelled"],
+        "central_stock": ["backordered", "low_at", "backorder_limit", "holds_expire_at"],
+        "orders": [
+            "expires_at",
+            "problem",
+            "digest",
+            "rest_id",
+            "sequence",
+            "history",
+            "fulfilled_at",
+        ],
+    }
+    for table, names in columns.items():
+        for name in names:
+            op.execute(f"ALTER TABLE {table} DROP COLUMN {name}")

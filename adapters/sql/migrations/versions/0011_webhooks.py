@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0011"
 down_revision = "0010"
+OLD_CODE_RUNS = True
 
 TEXT_ID = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
 TIMESTAMP = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
@@ -54,3 +55,9 @@ def upgrade() -> None:
         ["webhook_id", "message_id"],
         unique=True,
     )
+
+
+def downgrade() -> None:
+    """Forgets webhooks, and what they have not been told yet."""
+    op.drop_table("webhook_deliveries")
+    op.drop_table("webhooks")

@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0013"
 down_revision = "0012"
+# It would let anyone in.
+OLD_CODE_RUNS = False
 
 TIMESTAMP = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -43,3 +45,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("audit_log_at", "audit_log", ["at"])
+
+
+def downgrade() -> None:
+    """All tokens are lost, and the audit log."""
+    op.drop_table("audit_log")
+    op.drop_table("access_tokens")

@@ -356,6 +356,8 @@ def test_an_order_that_comes_just_as_the_writer_ends_has_one_writer(desk: Desk) 
         def start(self, call: Callable[[], None]) -> None:
             started.append(call)
 
+        start_from_outside = start
+
     def come() -> None:
         if late and not batcher._writing:
             batcher._enqueue(late.pop())

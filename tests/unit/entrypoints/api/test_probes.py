@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from datetime import timedelta
@@ -147,7 +148,8 @@ print(metrics.exposition(CollectorRegistry()).decode())
 
 
 def test_the_version_is_a_figure(api: ApiUnderTest) -> None:
-    assert figure(api, "order_aggregator_build_info", version=__version__) == 1
+    labels = {"version": __version__, "python": platform.python_version()}
+    assert figure(api, "order_aggregator_build_info", **labels) == 1
 
 
 @pytest.mark.parametrize("workers", [3])

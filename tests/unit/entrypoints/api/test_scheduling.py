@@ -184,3 +184,22 @@ def test_finished_waits_for_every_call_and_for_those_that_they_start() -> None:
 
     run(main())
     assert done == ["first", "second"] * 2
+
+
+def test_a_call_from_outside_is_made_by_the_event_loop_while_there_is_one() -> None:
+    made: list[threading.Thread] = []
+
+    async def main() -> GreenletScheduler:
+        turns, done = GreenletScheduler(), asyncio.Event()
+
+        def call() -> None:
+            made.append(threading.current_thread())
+            done.set()
+
+        await asyncio.to_thread(turns.start_from_outside, call)
+        await done.wait()
+        return turns
+
+    turns = run(main())
+    turns.start_from_outside(lambda: made.append(threading.current_thread()))
+    assert made == [threading.main_thread()]

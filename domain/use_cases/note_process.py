@@ -1,0 +1,55 @@
+"""Say that a process is at work."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ..ports.clock import Clock
+from ..ports.process_registry import Process, ProcessKind, ProcessRegistry
+
+# So long those that died are shown.
+KEEP_DEAD = timedelta(hours=1)
+
+
+class NoteProcess:
+    """One process, from its first call on."""
+
+    def __init__(
+        self,
+        registry: ProcessRegistry,
+        clock: Clock,
+        *,
+        process_id: str,
+        kind: ProcessKind,
+        host: str,
+        pid: int,
+        version: str,
+    ) -> None:
+        """`clock` is the one that all processes share, where there is one."""
+        self._registry = registry
+        self._clock = clock
+        self._process_id = process_id
+        self._kind = kind
+        self._host = host
+        self._pid = pid
+        self._version = version
+        self._started_at: datetime | None = None
+
+    def __call__(self) -> None:
+        """Note it. Raises StorageUnavailable or Conflict."""
+        now = self._clock.now()
+        self._started_at = self._started_at or now
+        process = Process(
+            id=self._process_id,
+            kind=self._kind,
+            host=self._host,
+            pid=self._pid,
+            version=self._version,
+            started_at=self._started_at,
+            last_seen=now,
+        )
+        self._registry.note(process, now - KEEP_DEAD)
+
+    def leave(self) -> None:
+        """Note that it ends. Raises StorageUnavailable or Conflict."""
+        self._registry.remove(self._process_id)

@@ -1,0 +1,62 @@
+"""What every storage promises about which processes there are.
+
+Fixtures: `storage`: an empty storage.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import attrs
+
+from ..domain.ports.process_registry import Process, ProcessKind
+from ..domain.ports.storage import Storage
+from .shop_work import NOW
+
+MINUTE = timedelta(minutes=1)
+LONG_AGO = NOW - timedelta(days=1)
+
+
+def make_process(process_id: str, kind: ProcessKind = ProcessKind.WORKER) -> Process:
+    return Process(
+        id=process_id,
+        kind=kind,
+        host="höst-1",
+        pid=4_194_304,
+        version="1.2.3",
+        started_at=NOW,
+        last_seen=NOW,
+    )
+
+
+def test_processes_are_kept_by_kind_and_then_by_when_they_started(storage: Storage) -> None:
+    late = attrs.evolve(make_process("a"), started_at=NOW + MINUTE)
+    given = [late, make_process("c"), make_process("b"), make_process("d", ProcessKind.API)]
+    for each in given:
+        storage.processes.note(each, LONG_AGO)
+    assert storage.processes.all() == (given[3], given[2], given[1], late)
+
+
+def test_a_process_that_is_seen_again_is_the_same_one(storage: Storage) -> None:
+    process = make_process("a")
+    storage.processes.note(process, LONG_AGO)
+    seen = attrs.evolve(process, last_seen=NOW + MINUTE)
+    storage.processes.note(seen, LONG_AGO)
+    assert storage.processes.all() == (seen,)
+
+
+def test_those_that_were_not_seen_for_long_are_forgotten(storage: Storage) -> None:
+    old, kept = make_process("a"), attrs.evolve(make_process("b"), last_seen=NOW + MINUTE)
+    for each in (old, kept):
+        storage.processes.note(each, LONG_AGO)
+    new = attrs.evolve(make_process("c"), last_seen=NOW + 2 * MINUTE)
+    storage.processes.note(new, NOW + MINUTE)
+    assert storage.processes.all() == (kept, new)
+
+
+def test_one_that_ends_is_forgotten_at_once(storage: Storage) -> None:
+    for name in ("a", "b"):
+        storage.processes.note(make_process(name), LONG_AGO)
+    storage.processes.remove("a")
+    storage.processes.remove("stranger")
+    assert [each.id for each in storage.processes.all()] == ["b"]
