@@ -29,6 +29,7 @@ from order_aggregator.domain.use_cases.return_orders import ReturnOrder
 from order_aggregator.domain.use_cases.watch_outbox import WatchOutbox
 from order_aggregator.domain.vendor_sync import VendorTerms
 from order_aggregator.domain.webhooks import Message
+from order_aggregator.domain.ports.process_registry import Figures
 from order_aggregator.testing.process_registry import make_process
 from order_aggregator.testing.shop import Feed, Shop, lines, snapshot, wish
 from order_aggregator.testing.shop_work import NOW, work
@@ -51,7 +52,7 @@ def _fill(engine: Engine) -> Shop:
     _sell(shop)
     shop.set_product("apple", "Apples", ProductLimits(low_at=3, backorder_limit=50))
     _tell(shop, engine)
-    storage.processes.note(make_process("a"), NOW)
+    storage.processes.note(make_process("a"), NOW, Figures(done=1, refused=0))
     shop.token_actions.create("till", [ORDERS_WRITE])
     operator = Principal(id="cli:root", permitted=permitted_by([ADMIN]))
     RecordChange(storage.unit_of_work, shop.clock)(operator, "vendor retire", status=0)
