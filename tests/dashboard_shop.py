@@ -12,7 +12,7 @@ from flask import Flask
 
 from api_under_test import ApiUnderTest
 from asgi_servers import serving_uvicorn
-from order_aggregator.domain.order import OnShortage
+from order_aggregator.domain.order import OnShortage, Order
 from order_aggregator.domain.ports.process_registry import Figures, Process, ProcessKind
 from order_aggregator.domain.stock import ProductLimits
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
@@ -58,13 +58,22 @@ def serving() -> Iterator[DashboardShop]:
         yield DashboardShop(api, root, api.token("operate"))
 
 
+def buy(api: ApiUnderTest, product_id: str, quantity: int) -> Order:
+    """Place an order, which must be accepted."""
+    [order] = api.shop.place(
+        PlaceOrder(order_id=next_order_id(), lines=lines({product_id: quantity}))
+    )
+    assert isinstance(order, Order), order
+    return order
+
+
 def _fill(api: ApiUnderTest) -> None:
     shop = api.shop
     api.stock("north", STOCK)
     api.stock("south", {name: units // 2 for name, units in STOCK.items()})
     shop.set_product("sku-beans", "Espresso beans <1 kg>", ProductLimits(low_at=10))
     for number in range(8):
-        order = shop.accepted(f"key-{number}", **{f"sku-{number:03}": 1 + number % 3})
+        order = buy(api, f"sku-{number:03}", 1 + number % 3)
         if number % 2:
             shop.fulfil(order)
     waiting = PlaceOrder(
@@ -87,7 +96,7 @@ def _fill(api: ApiUnderTest) -> None:
 
 
 def _park(api: ApiUnderTest) -> None:
-    orders = [api.shop.accepted(**{"sku-011": 1}) for _ in range(2)]
+    orders = [buy(api, "sku-011", 1) for _ in range(2)]
     api.shop.separate_orders([order.id for order in orders])
     api.shop.relay_messages()
     with api.shop.bus.consume() as consumer:

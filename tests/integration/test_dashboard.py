@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from dashboard_shop import WEBHOOK, DashboardShop, serving
+from dashboard_shop import WEBHOOK, DashboardShop, buy, serving
 from order_aggregator.domain.order import OrderStatus
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
@@ -25,9 +25,20 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATHS = ("", "/orders", "/products", "/products/sku-beans", "/vendors", "/vendors/west")
-PATHS += ("/messages", "/webhooks", f"/webhooks/{WEBHOOK}", "/vendors/west/approve", "/login")
-PATHS += ("/orders?page=0",)
+PATHS = (
+    "",
+    "/orders",
+    "/orders?page=0",
+    "/products",
+    "/products/sku-beans",
+    "/vendors",
+    "/vendors/west",
+    "/vendors/west/approve",
+    "/messages",
+    "/webhooks",
+    f"/webhooks/{WEBHOOK}",
+    "/login",
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +120,7 @@ def test_what_is_wrong_leads_to_where_it_is_mended(page: Page, shop: DashboardSh
 def test_an_order_is_cancelled_once_though_its_form_is_sent_twice(
     page: Page, shop: DashboardShop
 ) -> None:
-    order = shop.api.shop.accepted(**{"sku-001": 2})
+    order = buy(shop.api, "sku-001", 2)
     page.goto(f"{shop.home}/orders?q={order.id}")
     page.get_by_role("link", name="Cancel").click()
     page.evaluate("for (const _ of [1, 2]) document.querySelector('main form').requestSubmit()")
@@ -125,7 +136,7 @@ def test_an_order_is_cancelled_once_though_its_form_is_sent_twice(
 def test_a_page_shows_what_happens(page: Page, shop: DashboardShop) -> None:
     page.goto(f"{shop.home}/orders")
     expect(page.locator("#orders")).to_be_visible()
-    order = shop.api.shop.accepted(**{"sku-002": 1})
+    order = buy(shop.api, "sku-002", 1)
     expect(page.get_by_role("link", name=str(order.id))).to_be_visible()
     page.goto(f"{shop.home}/orders/{order.id}")
     expect(page.locator("#order .badge")).to_have_text("reserved")
@@ -159,7 +170,7 @@ def test_it_works_without_script(browser: Browser, shop: DashboardShop) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     sign_in(page, shop)
-    order = shop.api.shop.accepted(**{"sku-003": 1})
+    order = buy(shop.api, "sku-003", 1)
     page.goto(f"{shop.home}/orders/{order.id}")
     page.get_by_role("link", name="Cancel").click()
     page.get_by_role("button", name="Cancel the order").click()

@@ -20,6 +20,7 @@ from order_aggregator.domain.access import ADMIN, ORDERS_WRITE, Principal, permi
 from order_aggregator.domain.counting import CountsOrders
 from order_aggregator.domain.errors import Conflict, InvalidValue, Rejection, Unavailable
 from order_aggregator.domain.order import OnShortage, Order, ReturnLine
+from order_aggregator.domain.ports.process_registry import Figures
 from order_aggregator.domain.ports.vendor_directory import DeclaredVendor
 from order_aggregator.domain.stock import ProductLimits, Vendor
 from order_aggregator.domain.use_cases.cancel_orders import CancelOrder
@@ -29,7 +30,6 @@ from order_aggregator.domain.use_cases.return_orders import ReturnOrder
 from order_aggregator.domain.use_cases.watch_outbox import WatchOutbox
 from order_aggregator.domain.vendor_sync import VendorTerms
 from order_aggregator.domain.webhooks import Message
-from order_aggregator.domain.ports.process_registry import Figures
 from order_aggregator.testing.process_registry import make_process
 from order_aggregator.testing.shop import Feed, Shop, lines, snapshot, wish
 from order_aggregator.testing.shop_work import NOW, work
