@@ -86,6 +86,7 @@ clean:
 # list changes, and has them linked anew, when a file of the package comes or goes or all of them move.
 .venv/files: force | .venv/bin/python
 	@{ pwd; find $$(ls *.py | grep -v '^setup.py$$') py.typed domain adapters entrypoints testing -name '*.py' -o -name '*.json' -o -name '*.typed' \
+		-o -path '*/dashboard/*' -type f ! -name '*.pyc' \
 		| LC_ALL=C sort; } > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 

@@ -427,6 +427,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
     from .entrypoints.api.lifespan import running_api
     from .entrypoints.api.scheduling import ThreadScheduler
     from .entrypoints.api.services import ApiServices
+    from .entrypoints.dashboard import blueprint as dashboard
 
     stop = Event()
     scheduler = scheduler or ThreadScheduler()
@@ -446,6 +447,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         gate=gate,
         record_change=record_change,
         audit_trail=storage.audit_trail,
+        check_health=check_health,
         new_order_id=uuid7,
         readiness_checks={
             "database": storage.read_model.ping,
@@ -457,7 +459,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
     )
-    return running_api(services, its_relay, stop, _database_watch(storage))
+    return running_api(services, its_relay, stop, _database_watch(storage), dashboard)
 
 
 class Container(containers.DeclarativeContainer):
@@ -483,16 +485,17 @@ class Container(containers.DeclarativeContainer):
     place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock, shared_clock)
     fulfil_orders = providers.Singleton(FulfilOrders, unit_of_work, clock, policy)
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
+    requeue_individually = providers.Singleton(RequeueIndividually, unit_of_work, clock)
     order_actions = providers.Singleton(
         OrderActions,
         cancel=providers.Singleton(CancelOrders, unit_of_work, clock),
         hold=providers.Singleton(HoldActions, unit_of_work, clock, shared_clock),
         order_holds=providers.Singleton(OrderHolds, unit_of_work, clock, shared_clock),
         give_back=providers.Singleton(ReturnOrders, unit_of_work, clock),
+        announce_again=requeue_individually,
     )
     record_failures = providers.Singleton(RecordFailures, unit_of_work, clock)
     find_suspects = providers.Singleton(FindSuspects, read_model)
-    requeue_individually = providers.Singleton(RequeueIndividually, unit_of_work, clock)
     sync_vendor = providers.Singleton(SyncVendor, unit_of_work, shared_clock)
     withhold_stale_stock = providers.Singleton(WithholdStaleStock, unit_of_work, shared_clock)
     sync_once = providers.Singleton(SyncOnce, unit_of_work, shared_clock, sync_vendor)

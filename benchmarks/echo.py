@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -21,6 +21,7 @@ from order_aggregator.adapters.system.settings import Settings, read_settings
 from order_aggregator.adapters.vendors.directory import VendorGateways
 from order_aggregator.domain.errors import OrderRefused
 from order_aggregator.domain.order import Order
+from order_aggregator.domain.use_cases.check_health import CheckHealth
 from order_aggregator.domain.use_cases.keep_audit import RecordChange
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.values import MAX_ID_LENGTH, MAX_QUANTITY
@@ -82,6 +83,7 @@ def echo_own(_settings: Settings, scheduler: GreenletScheduler) -> Iterator[Flas
             gate=Gate(shop.token_actions, shop.clock, is_open=True),
             record_change=RecordChange(shop.storage.unit_of_work, shop.clock),
             audit_trail=shop.storage.audit_trail,
+            check_health=CheckHealth(shop.storage, shop.bus, shop.clock, timedelta(minutes=5)),
             gateways=VendorGateways(shop.storage.unit_of_work, dict),
             dead_letter_actions=shop.dead_letter_actions,
             carry_out_once=shop.carry_out_once,

@@ -125,7 +125,12 @@ def _since(observed: Observed, moment: datetime | None) -> str:
 
 
 def _age(observed: Observed, moment: datetime) -> str:
-    seconds = max(0, int((observed.now - moment).total_seconds()))
+    return age(observed.now, moment)
+
+
+def age(now: datetime, moment: datetime) -> str:
+    """How long ago a moment was, in the largest unit that it fills."""
+    seconds = max(0, int((now - moment).total_seconds()))
     for unit, size in (("d", DAY), ("h", HOUR), ("m", MINUTE)):
         if seconds >= size:
             return f"{seconds // size}{unit}"

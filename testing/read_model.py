@@ -25,6 +25,7 @@ from ..domain.ports.read_model import (
     Workload,
 )
 from ..domain.ports.storage import Storage
+from ..domain.stock import ProductLimits
 from ..domain.webhooks import Message
 from .shop import Shop, next_order_id, wish
 from .shop_work import NOW, stock_up, work
@@ -101,6 +102,31 @@ def test_stock_is_filtered_by_product(shop: Shop) -> None:
     assert read.stock(1, 10, product_id="pear") == Page(items=(), total=1)
     assert read.stock(0, 10, product_id="kiwi") == Page(items=(), total=0)
     assert read.stock(0, 10, product_id="%") == Page(items=(), total=0)
+
+
+def scarce(shop: Shop, search: str | None = None) -> list[str]:
+    page = shop.storage.read_model.scarce_stock(0, 10, search)
+    assert page.total == len(page.items)
+    return [level.product_id for level in page.items]
+
+
+def test_scarce_stock_comes_first(shop: Shop) -> None:
+    shop.sync("acme", {"plenty": 9, "few": 3, "low": 5, "out": 4, "none": 0})
+    shop.set_product("low", None, ProductLimits(low_at=5))
+    shop.accepted(out=4)
+    assert scarce(shop) == ["none", "out", "low", "few", "plenty"]
+    read = shop.storage.read_model
+    listed = _pages(read.scarce_stock, 2)
+    assert [level.product_id for level in listed] == scarce(shop)
+    by_id = {level.product_id: level for level in read.stock(0, 10).items}
+    assert {level.product_id: level for level in listed} == by_id
+
+
+def test_stock_is_searched_by_id_and_name(shop: Shop) -> None:
+    shop.sync("acme", {"ABC-1": 1, "b%c": 2, "bxc": 3})
+    assert scarce(shop, "b%C") == ["b%c"]
+    assert scarce(shop, "product abc") == ["ABC-1"]
+    assert scarce(shop, "nowhere") == []
 
 
 def test_a_vendor_stock_level_tells_everything(shop: Shop) -> None:

@@ -172,6 +172,7 @@ class Shop:
             hold=HoldActions(self.storage.unit_of_work, self.clock, self.shared_clock),
             order_holds=OrderHolds(self.storage.unit_of_work, self.clock, self.shared_clock),
             give_back=ReturnOrders(self.storage.unit_of_work, self.clock),
+            announce_again=self.separate_orders,
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ from order_aggregator.adapters.vendors.directory import VendorGateways
 from order_aggregator.domain.errors import VendorUnavailable
 from order_aggregator.domain.ports.identity_provider import IdentityProvider
 from order_aggregator.domain.stock import Vendor
+from order_aggregator.domain.use_cases.check_health import CheckHealth
 from order_aggregator.domain.use_cases.keep_audit import RecordChange
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.vendor_sync import Snapshot, VendorTerms
@@ -21,6 +23,7 @@ from order_aggregator.entrypoints.api.app import close, create_app
 from order_aggregator.entrypoints.api.gate import Gate
 from order_aggregator.entrypoints.api.scheduling import Scheduler, ThreadScheduler
 from order_aggregator.entrypoints.api.services import ApiServices, Limits
+from order_aggregator.entrypoints.dashboard import blueprint as dashboard
 from order_aggregator.testing.shop import Feed, Shop, snapshot
 
 PREFIX = "/v1/api"
@@ -63,6 +66,9 @@ class ApiUnderTest:
             is_open=is_open,
             identity_provider=identity_provider,
         )
+        self.check_health = CheckHealth(
+            self.shop.storage, self.shop.bus, self.shop.clock, timedelta(minutes=5)
+        )
         self.services = ApiServices(
             read_model=self.shop.storage.read_model,
             event_feed=self.shop.storage.event_feed,
@@ -74,6 +80,7 @@ class ApiUnderTest:
             gate=self.gate,
             record_change=RecordChange(self.shop.storage.unit_of_work, self.shop.clock),
             audit_trail=self.shop.storage.audit_trail,
+            check_health=self.check_health,
             gateways=VendorGateways(self.shop.storage.unit_of_work, lambda: self.gateways),
             dead_letter_actions=self.shop.dead_letter_actions,
             carry_out_once=self.shop.carry_out_once,
@@ -84,7 +91,7 @@ class ApiUnderTest:
             limits=limits or Limits(),
             scheduler=scheduler or ThreadScheduler(),
         )
-        self.app = create_app(self.services)
+        self.app = create_app(self.services, dashboard)
         self.client: FlaskClient = self.app.test_client()
 
     def close(self) -> None:

@@ -54,6 +54,15 @@ class MemoryReadModel:
             levels = [self._stock_level(tables, key) for key in wanted[offset : offset + limit]]
         return Page(items=tuple(levels), total=len(wanted))
 
+    def scarce_stock(self, offset: int, limit: int, search: str | None = None) -> Page[StockLevel]:
+        """Sort them all."""
+        sought = (search or "").lower()
+        with self._database.committed() as tables:
+            levels = [self._stock_level(tables, key) for key in tables.products]
+        found = [x for x in levels if sought in x.product_id.lower() or sought in x.name.lower()]
+        found.sort(key=lambda x: (x.available > (x.low_at or 0), x.available, x.product_id))
+        return _page(found, offset, limit)
+
     def product(self, product_id: str) -> ProductStock | None:
         """By a scan over vendor stock."""
         with self._database.committed() as tables:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    or_,
     select,
     true,
 )
@@ -156,11 +157,37 @@ class SqlReadModel:
         )
 
     def stock(self, offset: int, limit: int, product_id: str | None = None) -> Page[StockLevel]:
-        """The page is cut before its vendors are counted."""
+        """By the primary key."""
         levels = select(*central_stock.c)
         if product_id is not None:
             levels = levels.where(central_stock.c.product_id == product_id)
-        page = _cut(levels.order_by(central_stock.c.product_id), offset, limit)
+        return self._stock_page(levels, ("product_id",), offset, limit)
+
+    def scarce_stock(self, offset: int, limit: int, search: str | None = None) -> Page[StockLevel]:
+        """By a scan over central stock."""
+        level = central_stock.c
+        available = level.on_hand - level.stale - _reserved(level) - level.backordered
+        levels = select(
+            *level,
+            case((available <= func.coalesce(level.low_at, 0), 0), else_=1).label("is_plenty"),
+            case((available > 0, available), else_=0).label("available"),
+        )
+        if search is not None:
+            levels = levels.join(products).where(
+                or_(
+                    level.product_id.icontains(search, autoescape=True),
+                    products.c.name.icontains(search, autoescape=True),
+                )
+            )
+        return self._stock_page(levels, ("is_plenty", "available", "product_id"), offset, limit)
+
+    def _stock_page(
+        self, levels: Select[Any], order: Sequence[str], offset: int, limit: int
+    ) -> Page[StockLevel]:
+        """The page is cut before its vendors are counted."""
+        page = _cut(
+            levels.order_by(*(levels.selected_columns[name] for name in order)), offset, limit
+        )
         vendor_count = (
             select(func.count())
             .where(vendor_stock.c.product_id == page.c.product_id, vendor_stock.c.available > 0)
@@ -186,7 +213,7 @@ class SqlReadModel:
                     products, products.c.id == page.c.product_id
                 )
             )
-            .order_by(page.c.product_id),
+            .order_by(*(page.c[name] for name in order)),
             **self._now(),
         )
         items = tuple(_stock_level(row) for row in rows if row.product_id is not None)

@@ -209,6 +209,12 @@ class ReadModel(Protocol):
     def stock(self, offset: int, limit: int, product_id: str | None = None) -> Page[StockLevel]:
         """Products by id."""
 
+    def scarce_stock(self, offset: int, limit: int, search: str | None = None) -> Page[StockLevel]:
+        """Products, those that are out or low before others, then by what is available.
+
+        `search`: those with this in their id or name; the case of ASCII letters does not count.
+        """
+
     def product(self, product_id: str) -> ProductStock | None:
         """One product, with its vendors."""
 

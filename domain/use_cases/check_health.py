@@ -53,6 +53,9 @@ class Finding:
 
     problem: str
     advice: str
+    # What it is about, such as "vendor", and of several which: its id.
+    about: str
+    subject: str | None = None
 
     def __str__(self) -> str:
         return f"{self.problem}: {self.advice}"
@@ -60,76 +63,87 @@ class Finding:
 
 def findings(observed: Observed, backlog_limit: timedelta) -> list[Finding]:
     """What is wrong, the worst first."""
-    found = [
+    return [
         *_work(observed, backlog_limit),
         *_given_up(observed),
         *_vendors(observed.vendors),
         *_webhooks(observed.webhooks),
     ]
-    return [Finding(problem=problem, advice=advice) for problem, advice in found]
 
 
-Told = Iterator[tuple[str, str]]
-
-
-def _work(observed: Observed, backlog_limit: timedelta) -> Told:
+def _work(observed: Observed, backlog_limit: timedelta) -> Iterator[Finding]:
     workers = [each for each in observed.processes if each.kind is ProcessKind.WORKER]
     if not any(map(observed.is_alive, workers)):
-        yield "no worker is alive", "start `order-aggregator worker`"
+        yield Finding(
+            problem="no worker is alive",
+            advice="start `order-aggregator worker`",
+            about="process",
+        )
     since, count = observed.workload.untried.since, observed.workload.untried.count
     if since is not None and observed.now - since > backlog_limit:
         age = int((observed.now - since).total_seconds())
-        yield (
-            f"orders wait to be fulfilled, {count} of them, the oldest for {age} seconds",
-            "start more workers, and see in their log and the relay's what they wait for",
+        yield Finding(
+            problem=f"orders wait to be fulfilled, {count} of them, the oldest for {age} seconds",
+            advice="start more workers, and see in their log and the relay's what they wait for",
+            about="order",
         )
 
 
-def _given_up(observed: Observed) -> Told:
+def _given_up(observed: Observed) -> Iterator[Finding]:
     if observed.bus_problem is not None:
-        yield (
-            f"the broker is away ({observed.bus_problem})",
-            "orders are accepted, and wait; see `order-aggregator doctor`",
+        yield Finding(
+            problem=f"the broker is away ({observed.bus_problem})",
+            advice="orders are accepted, and wait; see `order-aggregator doctor`",
+            about="broker",
         )
     if observed.dead_letters:
-        yield (
-            f"messages were given up, {observed.dead_letters} of them",
-            "see `order-aggregator dead-letters list`, and replay or discard them",
+        yield Finding(
+            problem=f"messages were given up, {observed.dead_letters} of them",
+            advice="see `order-aggregator dead-letters list`, and replay or discard them",
+            about="dead-letter",
         )
     retried = observed.retried()
     if retried:
         order_id, progress = next(iter(retried.items()))
-        yield (
-            f"orders fail and are tried again, {len(retried)} of the oldest",
-            f"the first is {order_id}: {progress.problem}",
+        yield Finding(
+            problem=f"orders fail and are tried again, {len(retried)} of the oldest",
+            advice=f"the first is {order_id}: {progress.problem}",
+            about="order",
+            subject=str(order_id),
         )
 
 
-def _vendors(vendors: Sequence[VendorStatus]) -> Told:
+def _vendors(vendors: Sequence[VendorStatus]) -> Iterator[Finding]:
     for each in vendors:
-        if each.retired or not each.enabled:
-            continue
-        name = each.vendor_id
-        if each.quarantined_at is not None:
-            yield (
-                f"vendor {name} waits for approval",
-                "look at its feed, then `order-aggregator vendor approve` it",
-            )
-        elif each.breaker == "open":
-            yield f"vendor {name} failed {each.failures} times in a row", str(each.problem)
-        elif each.stale:
-            yield (
-                f"vendor {name} is stale",
-                "see `order-aggregator vendor show`; its next report mends it",
+        if not each.retired and each.enabled and (told := _vendor(each)):
+            problem, advice = told
+            yield Finding(
+                problem=f"vendor {each.vendor_id} {problem}",
+                advice=advice,
+                about="vendor",
+                subject=each.vendor_id,
             )
 
 
-def _webhooks(webhooks: Sequence[WebhookStatus]) -> Told:
+def _vendor(vendor: VendorStatus) -> tuple[str, str] | None:
+    if vendor.quarantined_at is not None:
+        approve = "look at its feed, then `order-aggregator vendor approve` it"
+        return "waits for approval", approve
+    if vendor.breaker == "open":
+        return f"failed {vendor.failures} times in a row", str(vendor.problem)
+    if vendor.stale:
+        return "is stale", "see `order-aggregator vendor show`; its next report mends it"
+    return None
+
+
+def _webhooks(webhooks: Sequence[WebhookStatus]) -> Iterator[Finding]:
     for each in webhooks:
         if each.dead:
-            yield (
-                f"webhook {each.webhook.id} has {each.dead} dead deliveries",
-                "mend what listens there, then `order-aggregator webhook replay` it",
+            yield Finding(
+                problem=f"webhook {each.webhook.id} has {each.dead} dead deliveries",
+                advice="mend what listens there, then `order-aggregator webhook replay` it",
+                about="webhook",
+                subject=each.webhook.id,
             )
 
 
@@ -146,7 +160,7 @@ class CheckHealth:
         """`clock` is the one that all processes share, where there is one."""
         self._storage = storage
         self._dead_letters = dead_letters
-        self._clock = clock
+        self.clock = clock
         self.backlog_limit = backlog_limit
 
     def __call__(self) -> Observed:
@@ -175,7 +189,7 @@ class CheckHealth:
 
     def _work(self) -> Observed:
         return Observed(
-            now=self._clock.now(),
+            now=self.clock.now(),
             processes=self._storage.processes.all(),
             workload=self._storage.read_model.workload(),
         )

@@ -8,6 +8,7 @@ from .cancel_orders import CancelOrders
 from .hold_actions import HoldActions
 from .order_holds import OrderHolds
 from .return_orders import ReturnOrders
+from .separate_orders import RequeueIndividually
 
 
 @attrs.frozen(kw_only=True)
@@ -18,3 +19,4 @@ class OrderActions:
     hold: HoldActions
     order_holds: OrderHolds
     give_back: ReturnOrders
+    announce_again: RequeueIndividually

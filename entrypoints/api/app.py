@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from flask import Flask, Request, Response
+from flask import Blueprint, Flask, Request, Response
 from flask.json.provider import DefaultJSONProvider
 from flask.sessions import NullSession, SessionInterface
 from structlog.contextvars import bound_contextvars
@@ -43,6 +43,9 @@ from .reports import Report
 from .request_ids import ENVIRON_KEY, HEADER, request_id
 from .services import EXTENSION, ApiServices, AppState, app_state, current_request
 from .stored_metrics import KEEP_VENDORS, MAX_VENDORS, Source, StoredMetrics
+
+# Seconds that a look at everything is good for, however many people look.
+KEEP_HEALTH = 2.0
 
 View = TypeVar("View", bound=Callable[..., Any])
 log = Log()
@@ -122,8 +125,11 @@ _MODULES = (
 )
 
 
-def create_app(services: ApiServices) -> Flask:
-    """The application. It does no I/O and starts no thread before the first order."""
+def create_app(services: ApiServices, *pages: Blueprint) -> Flask:
+    """The application, and pages beside it.
+
+    It does no I/O and starts no thread before the first order.
+    """
     app = _Application(__name__, static_folder=None)
     # One more than allowed: a body of undeclared length is cut off there, without a word.
     app.config["MAX_CONTENT_LENGTH"] = services.limits.max_body_bytes + 1
@@ -138,12 +144,15 @@ def create_app(services: ApiServices) -> Flask:
         batcher=_batcher(services),
         readiness=Readiness(services.readiness_checks),
         stored_metrics=_stored_metrics(services),
+        health=Source("health", services.check_health, keep=KEEP_HEALTH),
     )
     api = documentation.document(app)
     for module in _MODULES:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(routing.blueprint)
     app.register_blueprint(probes.blueprint)
+    for blueprint in pages:
+        app.register_blueprint(blueprint)
     if services.cors_origins:
         let_ask(app, services.cors_origins)
     if trusted := services.trusted_proxies:

@@ -38,10 +38,11 @@ _INLINE = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 def protect(response: Response) -> None:
-    """Have a browser do no more with the answer than it is for."""
-    response.headers.extend(HEADERS)
-    if response.mimetype == "text/html":
+    """Have a browser do no more with the answer than it is for, unless that was said already."""
+    if response.mimetype == "text/html" and POLICY not in response.headers:
         response.headers[POLICY] = _policy_of_page(response.get_data())
+    for name, value in HEADERS:
+        response.headers.setdefault(name, value)
 
 
 def _policy_of_page(page: bytes) -> str:

@@ -79,7 +79,12 @@ class OrderFeed:
     after: int
 
 
-Subscription = Feed | OrderFeed
+@attrs.frozen
+class Pulse:
+    """A stream that says that something happened, once a second at most, and not what."""
+
+
+Subscription = Feed | OrderFeed | Pulse
 
 
 @blueprint.operation(
@@ -112,7 +117,7 @@ def stream_events(query: dict[str, Any]) -> Response:
     if batches:
         subscription = attrs.evolve(subscription, after=(batches[-1].position, 2**31))
     request.environ[ENVIRON_KEY] = subscription
-    return Response(_begin() + body, headers=_HEADERS)
+    return begin_stream(body)
 
 
 @blueprint.operation(
@@ -139,7 +144,7 @@ def stream_order(order_id: UUID) -> Response:
     last = max((event.sequence or 0 for event in events), default=0)
     after = _sequence(request, last)
     request.environ[ENVIRON_KEY] = OrderFeed(order_id=order_id, after=max(after, last))
-    return Response(_begin() + b"".join(order_lines(events, after)), headers=_HEADERS)
+    return begin_stream(b"".join(order_lines(events, after)))
 
 
 def order_lines(events: Iterable[Event], after: int) -> Iterator[bytes]:
@@ -171,8 +176,9 @@ def missed_of_order(read_model: ReadModel, subscription: OrderFeed) -> list[byte
     return [*order_lines(read_model.order_events(subscription.order_id) or (), subscription.after)]
 
 
-def _begin() -> bytes:
-    return f"retry: {RETRY}\n\n".encode()
+def begin_stream(body: bytes = b"") -> Response:
+    """What a stream begins with, and then this."""
+    return Response(f"retry: {RETRY}\n\n".encode() + body, headers=_HEADERS)
 
 
 def _place(request: Request, feed: EventFeed) -> Place:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from threading import Event, Thread
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from ..relay import Relay
 from .app import close, create_app
@@ -15,13 +15,17 @@ from .services import ApiServices
 
 @contextmanager
 def running_api(
-    services: ApiServices, relay: Relay, stop: Event, database_watch: AbstractContextManager[None]
+    services: ApiServices,
+    relay: Relay,
+    stop: Event,
+    database_watch: AbstractContextManager[None],
+    *pages: Blueprint,
 ) -> Iterator[Flask]:
     """The application, with the relay beside it in a thread.
 
     On leaving, orders that wait are placed and the relay is stopped, by `stop`.
     """
-    app = create_app(services)
+    app = create_app(services, *pages)
     thread = Thread(target=relay.run, name="relay", daemon=True)
     thread.start()
     try:

@@ -14,6 +14,7 @@ from ...domain.ports.event_log import EventFeed
 from ...domain.ports.message_bus import QueueDepth
 from ...domain.ports.read_model import ReadModel
 from ...domain.ports.vendor_gateway import VendorGateway
+from ...domain.use_cases.check_health import CheckHealth, Observed
 from ...domain.use_cases.dead_letter_actions import DeadLetterActions
 from ...domain.use_cases.idempotency import CarryOutOnce
 from ...domain.use_cases.keep_audit import RecordChange
@@ -25,7 +26,7 @@ from .gate import Gate
 from .order_batcher import OrderBatcher, PlaceBatch
 from .readiness import Readiness
 from .scheduling import Scheduler, ThreadScheduler
-from .stored_metrics import StoredMetrics
+from .stored_metrics import Source, StoredMetrics
 
 EXTENSION = "order_aggregator"
 
@@ -73,6 +74,7 @@ class ApiServices:
     gate: Gate
     record_change: RecordChange
     audit_trail: AuditTrail
+    check_health: CheckHealth
     # A new UUIDv7 each time.
     new_order_id: Callable[[], UUID]
     # By name; each returns, or raises Unavailable or NotWell.
@@ -95,6 +97,7 @@ class AppState:
     batcher: OrderBatcher
     readiness: Readiness
     stored_metrics: StoredMetrics
+    health: Source[Observed]
 
 
 def app_state(app: Flask | None = None) -> AppState:

@@ -19,6 +19,7 @@ from ..api.events import (
     BATCHES,
     Feed,
     OrderFeed,
+    Pulse,
     Subscription,
     as_message,
     missed,
@@ -35,6 +36,9 @@ BACKOFF = 1.0
 # Seconds after which a stream without news says that it is there.
 HEARTBEAT = 15.0
 STILL_HERE = b": still here\n\n"
+# What a listener is told that only wants to know that something happened, and how often.
+CHANGED = b"data: changed\n\n"
+PULSE = 1.0
 # Events that a listener may have unread. It then has to come back for what it missed.
 MAX_UNREAD = 1000
 
@@ -95,7 +99,11 @@ class EventHub:
         await self._begin()
         with self._listening(subscription) as listener:
             since = self._position
-            if isinstance(subscription, OrderFeed):
+            if isinstance(subscription, Pulse):
+                while True:
+                    yield await listener.lines()
+                    await asyncio.sleep(PULSE)
+            elif isinstance(subscription, OrderFeed):
                 lines = await self._call(lambda: missed_of_order(self._read_model, subscription))
                 if lines:
                     yield b"".join(lines)
@@ -170,7 +178,10 @@ class EventHub:
         by_place = by_sequence = b""
         for listener in listeners:
             subscription = listener.subscription
-            if isinstance(subscription, OrderFeed):
+            if isinstance(subscription, Pulse):
+                if not listener.unread:
+                    listener.tell(CHANGED)
+            elif isinstance(subscription, OrderFeed):
                 is_its = event.subject == str(subscription.order_id)
                 if is_its and (event.sequence or 0) > subscription.after:
                     by_sequence = by_sequence or as_message(event, str(event.sequence), place)
@@ -194,9 +205,13 @@ class EventHub:
 
 def _key(subscription: Subscription) -> str:
     """By what its listener is found; empty for one that may want anything."""
-    if isinstance(subscription, OrderFeed):
-        return str(subscription.order_id)
-    return subscription.wanted.product_id or ""
+    match subscription:
+        case OrderFeed():
+            return str(subscription.order_id)
+        case Feed():
+            return subscription.wanted.product_id or ""
+        case Pulse():
+            return ""
 
 
 def _forget_read(listener: _Listener) -> None:
