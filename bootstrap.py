@@ -425,12 +425,14 @@ def _api(  # noqa: PLR0913 - its parts, by name
     from uuid_utils.compat import uuid7
 
     from .entrypoints.api.lifespan import running_api
+    from .entrypoints.api.rate_limit import RateLimiter
     from .entrypoints.api.scheduling import ThreadScheduler
     from .entrypoints.api.services import ApiServices
 
     stop = Event()
     scheduler = scheduler or ThreadScheduler()
     its_relay = relay(stop=stop, scheduler=scheduler)
+    rate = settings.rate_limit
     services = ApiServices(
         read_model=storage.read_model,
         event_feed=storage.event_feed,
@@ -455,6 +457,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         wake_relay=its_relay.wake,
         scheduler=scheduler,
         trusted_proxies=settings.trusted_proxies,
+        rate_limiter=None if rate is None else RateLimiter(rate, settings.api_processes),
         cors_origins=settings.cors_origins,
     )
     return running_api(services, its_relay, stop, _database_watch(storage))

@@ -38,6 +38,7 @@ from ...domain.errors import (
     VendorUnavailable,
 )
 from .order_batcher import Overloaded
+from .rate_limit import RateLimited
 from .responses import json_response
 from .strict_json import MalformedJson
 
@@ -111,6 +112,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     IdentityProviderUnavailable: Problem(
         status=503, slug="identity-provider-unavailable", title="Identity provider unavailable"
     ),
+    RateLimited: Problem(status=429, slug="too-many-requests", title="Too many requests"),
     MalformedJson: Problem(status=400, slug="malformed-json", title="Malformed JSON"),
     InvalidRequest: Problem(status=422, slug="validation-error", title="Invalid request"),
     UnknownProductFields: Problem(status=422, slug="unknown-product", title="Unknown product"),
@@ -249,8 +251,10 @@ def _extensions(error: OrderAggregatorError) -> dict[str, Any]:
 
 
 def _headers(error: OrderAggregatorError) -> dict[str, str]:
-    """As RFC 6750, 3 has them."""
     match error:
+        case RateLimited():
+            return {"Retry_After": str(error.retry_after)}
+        # As RFC 6750, 3 has them.
         case Unauthenticated():
             return {"WWW_Authenticate": 'Bearer error="invalid_token"' if error.given else "Bearer"}
         case InsufficientScope():

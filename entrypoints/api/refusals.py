@@ -40,6 +40,7 @@ from ...domain.errors import (
 )
 from .order_batcher import Overloaded
 from .problems import InvalidRequest, SyncInterrupted, UnknownProductFields
+from .rate_limit import RateLimited
 from .strict_json import MalformedJson
 
 ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -81,6 +82,8 @@ FORBIDDEN = InsufficientScope([OPERATE])
 IDENTITY_PROVIDER_UNAVAILABLE = IdentityProviderUnavailable(
     "the identity provider's keys cannot be fetched"
 )
+
+RATE_LIMITED = RateLimited(3)
 
 UNKNOWN_ORDER = NotFound(f"no order {ORDER_ID}")
 NO_SUCH_VENDOR = NotFound("no vendor acme has reported anything")
