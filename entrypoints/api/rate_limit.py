@@ -59,18 +59,17 @@ class RateLimiter:
 
     def take(self, caller: str) -> Allowance:
         """Count one request, if it is admitted."""
-        now = self._clock()
+        now, interval = self._clock(), self._interval
         with self._lock:
-            known = self._full_at.get(caller, 0)
-            used = (known - now if known > now else 0) + self._interval
-            over = used - self._window
-            if over <= 0:
-                self._full_at[caller] = now + used
-                if len(self._full_at) > self._max_callers:
-                    self._forget(now)
-        if over > 0:
-            return Allowance(0, _seconds(used - self._interval), _seconds(over))
-        return Allowance(-over // self._interval, _seconds(used), 0)
+            full_at = self._full_at.get(caller, now)
+            full_at = (full_at if full_at > now else now) + interval
+            left = now + self._window - full_at
+            if left < 0:
+                return Allowance(0, _seconds(full_at - interval - now), _seconds(-left))
+            self._full_at[caller] = full_at
+            if len(self._full_at) > self._max_callers:
+                self._forget(now)
+        return Allowance(left // interval, _seconds(full_at - now), 0)
 
     def _forget(self, now: int) -> None:
         self._full_at = {caller: at for caller, at in self._full_at.items() if at > now}
