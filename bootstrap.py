@@ -52,6 +52,7 @@ from .domain.use_cases.keep_audit import ForgetAudit, RecordChange
 from .domain.use_cases.note_process import NoteProcess
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.order_holds import OrderHolds
+from .domain.use_cases.order_limits import OrderLimits
 from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.prune_orders import PruneOrders
 from .domain.use_cases.publish_events import PublishEvents
@@ -483,14 +484,21 @@ class Container(containers.DeclarativeContainer):
     seed_gateways = providers.Singleton(_seed_gateways)
     policy = providers.Singleton(_policy, settings, gateways.provider)
 
-    place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock, shared_clock)
+    order_limits = providers.Singleton(
+        OrderLimits,
+        max_units=settings.provided.max_order_units,
+        max_open_per_reference=settings.provided.max_open_per_reference,
+    )
+    place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock, shared_clock, order_limits)
     fulfil_orders = providers.Singleton(FulfilOrders, unit_of_work, clock, policy)
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
     order_actions = providers.Singleton(
         OrderActions,
         cancel=providers.Singleton(CancelOrders, unit_of_work, clock),
         hold=providers.Singleton(HoldActions, unit_of_work, clock, shared_clock),
-        order_holds=providers.Singleton(OrderHolds, unit_of_work, clock, shared_clock),
+        order_holds=providers.Singleton(
+            OrderHolds, unit_of_work, clock, shared_clock, order_limits
+        ),
         give_back=providers.Singleton(ReturnOrders, unit_of_work, clock),
     )
     record_failures = providers.Singleton(RecordFailures, unit_of_work, clock)

@@ -13,6 +13,7 @@ import attrs
 
 from ...domain.allocation import AllocationPolicy, highest_then_even, parse_policy
 from ...domain.errors import InvalidValue
+from ...domain.values import MAX_QUANTITY
 from .plugins import (
     BUS_PLUGINS,
     POLICY_PLUGINS,
@@ -279,6 +280,14 @@ class Settings:
     cors_origins: tuple[str, ...] = _setting("CORS_ORIGINS", (), _check_origins, _listed)
     # How often each caller may ask the API, all its processes together; None: as it likes.
     rate_limit: Rate | None = _setting("RATE_LIMIT", None, _check_rate, rate, optional=True)
+    # Of one order, all its lines together; None: as many as there are.
+    max_order_units: int | None = _setting(
+        "MAX_ORDER_UNITS", None, _between(1, MAX_QUANTITY), _whole_number, optional=True
+    )
+    # Held, waiting or reserved orders with one reference; None: as many as there are.
+    max_open_per_reference: int | None = _setting(
+        "MAX_OPEN_PER_REFERENCE", None, _between(1, MAX_QUANTITY), _whole_number, optional=True
+    )
     # Whether the case of ids counts. To be set before the first sync.
     id_case: str = _setting("ID_CASE", "keep", _check_id_case, str.lower)
     # Whether webhooks may be at addresses that only we can reach.

@@ -32,6 +32,7 @@ from ...domain.errors import (
     ReturnRefused,
     StockChanged,
     StorageUnavailable,
+    TooManyOpenOrders,
     Unavailable,
     UnknownVendor,
     VendorInUse,
@@ -120,6 +121,9 @@ PROBLEMS: dict[type[Exception], Problem] = {
         status=422, slug="idempotency-key-reused", title="Idempotency key reused"
     ),
     InsufficientStock: Problem(status=409, slug="insufficient-stock", title="Insufficient stock"),
+    TooManyOpenOrders: Problem(
+        status=409, slug="too-many-open-orders", title="Too many open orders"
+    ),
     UnknownVendor: Problem(status=404, slug="unknown-vendor", title="Unknown vendor"),
     VendorUnavailable: Problem(status=502, slug="vendor-unavailable", title="Vendor unavailable"),
     InvalidSnapshot: Problem(status=502, slug="invalid-snapshot", title="Vendor feed unreadable"),

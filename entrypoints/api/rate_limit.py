@@ -62,7 +62,7 @@ class RateLimiter:
         now, interval = self._clock(), self._interval
         with self._lock:
             full_at = self._full_at.get(caller, now)
-            full_at = (full_at if full_at > now else now) + interval
+            full_at = max(full_at, now) + interval
             left = now + self._window - full_at
             if left < 0:
                 return Allowance(0, _seconds(full_at - interval - now), _seconds(-left))

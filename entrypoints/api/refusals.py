@@ -34,6 +34,7 @@ from ...domain.errors import (
     StockChanged,
     StockConflict,
     StorageUnavailable,
+    TooManyOpenOrders,
     UnknownVendor,
     VendorInUse,
     VendorUnavailable,
@@ -55,6 +56,7 @@ KEY_REUSED = IdempotencyKeyReused("checkout-4711", ORDER_ID)
 INSUFFICIENT_STOCK = InsufficientStock(
     [Shortage(product_id="sku-espresso-beans", requested=9, available=4)]
 )
+TOO_MANY_OPEN_ORDERS = TooManyOpenOrders("PO-4711", 20)
 UNKNOWN_VENDOR = UnknownVendor("acme")
 VENDOR_UNAVAILABLE = VendorUnavailable("acme", "HTTP status 500")
 INVALID_SNAPSHOT = InvalidSnapshot("acme", "row 3: quantity: must be a whole number")
@@ -104,6 +106,7 @@ PLACE = (
     *BODY,
     REQUEST_TIMEOUT,
     INSUFFICIENT_STOCK,
+    TOO_MANY_OPEN_ORDERS,
     UNKNOWN_PRODUCT,
     KEY_REUSED,
     OVERLOADED,

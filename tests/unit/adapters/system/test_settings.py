@@ -91,6 +91,8 @@ def test_values_are_converted() -> None:
         ("SYNC_INTERVAL", "-1e300", "number of seconds"),
         ("SYNC_INTERVAL", "86400.1", "number of seconds above 0, up to 86400"),
         ("SYNC_INTERVAL", "soon", "number of seconds"),
+        ("MAX_ORDER_UNITS", "0", "whole number from 1 to 1000000000"),
+        ("MAX_OPEN_PER_REFERENCE", "many", "whole number from 1 to 1000000000"),
         ("RATE_LIMIT", "0", "must be <requests> or <requests>/<seconds>: 1 to 1000000 requests"),
         ("RATE_LIMIT", "5/0", "in 1 to 86400 seconds"),
         ("RATE_LIMIT", "5/", "must be <requests>"),
