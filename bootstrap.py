@@ -52,6 +52,7 @@ from .domain.use_cases.keep_audit import ForgetAudit, RecordChange
 from .domain.use_cases.note_process import NoteProcess
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.order_holds import OrderHolds
+from .domain.use_cases.order_limits import OrderLimits
 from .domain.use_cases.place_orders import PlaceOrders
 from .domain.use_cases.prune_orders import PruneOrders
 from .domain.use_cases.publish_events import PublishEvents
@@ -439,6 +440,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
     from uuid_utils.compat import uuid7
 
     from .entrypoints.api.lifespan import running_api
+    from .entrypoints.api.rate_limit import RateLimiter
     from .entrypoints.api.scheduling import ThreadScheduler
     from .entrypoints.api.services import ApiServices
     from .entrypoints.dashboard import blueprint as dashboard
@@ -446,6 +448,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
     stop = Event()
     scheduler = scheduler or ThreadScheduler()
     its_relay = relay(stop=stop, scheduler=scheduler)
+    rate = settings.rate_limit
     services = ApiServices(
         read_model=storage.read_model,
         event_feed=storage.event_feed,
@@ -471,6 +474,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         wake_relay=its_relay.wake,
         scheduler=scheduler,
         trusted_proxies=settings.trusted_proxies,
+        rate_limiter=None if rate is None else RateLimiter(rate, settings.api_processes),
         cors_origins=settings.cors_origins,
     )
     return running_api(services, its_relay, stop, _database_watch(storage), dashboard)
@@ -496,7 +500,12 @@ class Container(containers.DeclarativeContainer):
     seed_gateways = providers.Singleton(_seed_gateways)
     policy = providers.Singleton(_policy, settings, gateways.provider)
 
-    place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock, shared_clock)
+    order_limits = providers.Singleton(
+        OrderLimits,
+        max_units=settings.provided.max_order_units,
+        max_open_per_reference=settings.provided.max_open_per_reference,
+    )
+    place_orders = providers.Singleton(PlaceOrders, unit_of_work, clock, shared_clock, order_limits)
     fulfil_orders = providers.Singleton(FulfilOrders, unit_of_work, clock, policy)
     fail_orders = providers.Singleton(FailOrders, unit_of_work, clock)
     requeue_individually = providers.Singleton(RequeueIndividually, unit_of_work, clock)
@@ -504,7 +513,9 @@ class Container(containers.DeclarativeContainer):
         OrderActions,
         cancel=providers.Singleton(CancelOrders, unit_of_work, clock),
         hold=providers.Singleton(HoldActions, unit_of_work, clock, shared_clock),
-        order_holds=providers.Singleton(OrderHolds, unit_of_work, clock, shared_clock),
+        order_holds=providers.Singleton(
+            OrderHolds, unit_of_work, clock, shared_clock, order_limits
+        ),
         give_back=providers.Singleton(ReturnOrders, unit_of_work, clock),
         announce_again=requeue_individually,
     )

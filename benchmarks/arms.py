@@ -10,6 +10,7 @@ from baselines import echo, pgbench_fulfil, pgbench_order, pgbench_order_alone
 from latency import latency
 from market import EMBEDDED, HOT, UNIFORM, VENDORS_300, Bench, Figures, Market, large
 from plan import Plan
+from steps import STEPS, listeners, step, webhooks
 from throughput import accept, accept_alone, drain, overload, path, sold_out
 
 Arm = Callable[[Bench], Figures]
@@ -50,4 +51,8 @@ def arms(plan: Plan) -> Mapping[str, Arm]:
     for name, market in {"hot": HOT, "uniform": UNIFORM}.items():
         found[f"drain-{name}"] = partial(drain, market=market)
         found[f"latency-{name}"] = partial(latency, market=market, peak=NEEDS[f"latency-{name}"])
+    for name, prepare in STEPS.items():
+        found[name] = partial(step, prepare=prepare)
+    found["events-heard"] = listeners
+    found["webhooks-delivered"] = webhooks
     return found

@@ -18,6 +18,7 @@ from market import Bench
 from plan import Plan
 from results import Results, Round
 from stage import stage
+from steps import LISTENERS
 
 SPARE_FILES = 1_000
 
@@ -26,7 +27,7 @@ def measure(plan: Plan, names: Sequence[str]) -> Results:
     """These arms, else all; each round begins with another."""
     find_wrk()
     find_pgbench()
-    _allow_files(plan.overload_clients + SPARE_FILES)
+    _allow_files(plan.overload_clients + LISTENERS + SPARE_FILES)
     names = _with_needs(names or tuple(arms(plan)), tuple(arms(plan)))
     with stage() as servers:
         bench = Bench(stage=servers, plan=plan)

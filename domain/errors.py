@@ -51,6 +51,21 @@ class UnknownProducts(OrderRefused):
         self.product_ids = tuple(product_ids)
 
 
+class OrderTooLarge(OrderRefused):
+    """The order is for more units than one order may be for."""
+
+    def __init__(self, units: int, most: int) -> None:
+        super().__init__(f"{units} units in one order, which may be for {most} at most")
+        self.most = most
+
+
+class TooManyOpenOrders(OrderRefused):
+    """As many orders with the same reference are open as may be."""
+
+    def __init__(self, reference: str, most: int) -> None:
+        super().__init__(f"no more than {most} orders with reference {reference!r} may be open")
+
+
 class IdempotencyKeyReused(OrderRefused):
     """The idempotency key belongs to an earlier request, which asked for something else.
 

@@ -21,6 +21,7 @@ from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.vendor_sync import Snapshot, VendorTerms
 from order_aggregator.entrypoints.api.app import close, create_app
 from order_aggregator.entrypoints.api.gate import Gate
+from order_aggregator.entrypoints.api.rate_limit import RateLimiter
 from order_aggregator.entrypoints.api.scheduling import Scheduler, ThreadScheduler
 from order_aggregator.entrypoints.api.services import ApiServices, Limits
 from order_aggregator.entrypoints.dashboard import blueprint as dashboard
@@ -52,6 +53,7 @@ class ApiUnderTest:
         *,
         is_open: bool = True,
         identity_provider: IdentityProvider | None = None,
+        rate_limiter: RateLimiter | None = None,
     ) -> None:
         self.shop = Shop()
         self.wakes = 0
@@ -90,6 +92,7 @@ class ApiUnderTest:
             wake_relay=self._wake,
             limits=limits or Limits(),
             scheduler=scheduler or ThreadScheduler(),
+            rate_limiter=rate_limiter,
         )
         self.app = create_app(self.services, dashboard)
         self.client: FlaskClient = self.app.test_client()

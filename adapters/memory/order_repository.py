@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from heapq import nsmallest
@@ -12,7 +13,7 @@ import attrs
 
 from ...domain.errors import Conflict, ConstraintViolated
 from ...domain.events import order_event
-from ...domain.order import ENDED, STEPS, Order, OrderStatus
+from ...domain.order import ENDED, OPEN, STEPS, Order, OrderStatus
 from ...domain.ports.order_repository import Attempt, Waiting
 from .database import Database
 from .event_log import MemoryEventLog
@@ -45,6 +46,14 @@ class MemoryOrders:
         keys = self._tables.keys
         wanted = {*ids, *(keys[key] for key in idempotency_keys if key in keys)}
         return [self._tables.steps[key][0] for key in self.lock(wanted)]
+
+    def count_open(self, references: Collection[str]) -> Mapping[str, int]:
+        """By a scan over all orders."""
+        return Counter(
+            order.reference
+            for order in self._tables.orders.values()
+            if order.reference in references and order.status in OPEN
+        )
 
     def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:
         """The unit of work holds the one lock already."""

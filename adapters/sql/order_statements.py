@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Dialect,
     Integer,
+    Select,
     Text,
     Uuid,
     bindparam,
@@ -22,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from ...domain.order import ENDED
+from ...domain.order import ENDED, OPEN, OrderStatus
 from .bulk import bulk_keys, bulk_rows
 from .order_rows import LINE_COLUMNS, ORDER_COLUMNS, select_allocations, select_backorders
 from .schema import (
@@ -37,6 +41,9 @@ from .schema import (
     order_lines,
     orders,
 )
+
+# The seed of the hashes by which references are locked, apart from what others lock.
+REFERENCE_LOCKS = literal_column("7077888")
 
 
 class OrderStatements:
@@ -67,6 +74,7 @@ class OrderStatements:
         )
         self.allocations = select_allocations(self.ids)
         self.backorders = select_backorders(self.ids)
+        self._build_references(dialect)
         self._build_inserts(dialect)
         self._build_save(dialect)
         self._build_lines(dialect)
@@ -74,6 +82,26 @@ class OrderStatements:
         self._build_record_failures(dialect)
         self._build_take_unsettled()
         self._build_removal()
+
+    def _build_references(self, dialect: Dialect) -> None:
+        self.references = bulk_rows(dialect, reference=Text())
+        # Of names, as the first order has no row to lock yet. SQLite has one writer at a time.
+        self.lock_references: Select[Any] | None = None
+        if dialect.name == "postgresql":
+            name = func.hashtextextended(self.references.c.reference, REFERENCE_LOCKS)
+            # In the order of their hashes: the function is called as rows come.
+            names = select(name.label("name")).distinct().order_by("name").cte("names")
+            names = names.prefix_with("MATERIALIZED")
+            self.lock_references = select(func.pg_advisory_xact_lock(names.c.name))
+        self.count_open = (
+            select(orders.c.reference, func.count())
+            .where(
+                orders.c.reference.is_not(None),
+                self.keys.contain(orders.c.reference),
+                _is_one_of(OPEN),
+            )
+            .group_by(orders.c.reference)
+        )
 
     def _build_inserts(self, dialect: Dialect) -> None:
         columns = (*ORDER_COLUMNS, orders.c.history)
@@ -253,8 +281,7 @@ class OrderStatements:
         )
 
     def _build_removal(self) -> None:
-        # Written into the statement, as PostgreSQL's way round SQLAlchemy takes no lists.
-        ended = orders.c.status.in_([literal_column(f"'{status}'") for status in ENDED])
+        ended = _is_one_of(ENDED)
         old = orders.c.updated_at < bindparam("moment", type_=TIMESTAMP)
         self.ended_before = (
             select(orders.c.id)
@@ -269,6 +296,11 @@ class OrderStatements:
             for table in (allocations, order_lines)
         ]
         self.remove = delete(orders).where(self.ids.contain(orders.c.id))
+
+
+def _is_one_of(statuses: Iterable[OrderStatus]) -> ColumnElement[bool]:
+    # Written into the statement, as PostgreSQL's way round SQLAlchemy takes no lists.
+    return orders.c.status.in_([literal_column(f"'{status}'") for status in statuses])
 
 
 def _is_reserved() -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ import attrs
 
 from ...domain.allocation import AllocationPolicy, highest_then_even, parse_policy
 from ...domain.errors import InvalidValue
+from ...domain.values import MAX_QUANTITY
 from .plugins import (
     BUS_PLUGINS,
     POLICY_PLUGINS,
@@ -24,6 +25,7 @@ from .plugins import (
 )
 
 SECONDS_PER_DAY = 86_400
+MAX_REQUESTS = 1_000_000
 # Of a name, in AMQP.
 MAX_NAME_BYTES = 255
 # As a browser sends it (RFC 6454, 6.2).
@@ -44,6 +46,28 @@ def seconds(text: str) -> timedelta:
         span = timedelta()
     _check_span(span)
     return span
+
+
+@attrs.frozen
+class Rate:
+    """So many requests in so many seconds. Raises ValueError."""
+
+    requests: int = attrs.field()
+    seconds: int = attrs.field(default=1)
+
+    def __attrs_post_init__(self) -> None:
+        for value, most in ((self.requests, MAX_REQUESTS), (self.seconds, SECONDS_PER_DAY)):
+            if type(value) is not int or not 1 <= value <= most:
+                raise ValueError(
+                    f"must be <requests> or <requests>/<seconds>: 1 to {MAX_REQUESTS} requests "
+                    f"in 1 to {SECONDS_PER_DAY} seconds"
+                )
+
+
+def rate(text: str) -> Rate:
+    """A rate such as 50 (a second) or 100/60; raises ValueError."""
+    requests, slash, span = text.partition("/")
+    return Rate(_whole_number(requests), _whole_number(span) if slash else 1)
 
 
 def policy(text: str) -> AllocationPolicy:
@@ -76,6 +100,11 @@ def _between(minimum: int, maximum: int) -> Callable[[Any], None]:
             raise ValueError(f"must be a whole number from {minimum} to {maximum}")
 
     return check
+
+
+def _check_rate(value: Any) -> None:
+    if not isinstance(value, Rate):
+        raise ValueError("must be a Rate")  # noqa: TRY004 - as every other complaint
 
 
 def _check_span(value: Any) -> None:
@@ -249,6 +278,16 @@ class Settings:
     open_to_everybody: bool = _setting("OPEN_TO_EVERYBODY", False, _check_flag, _flag)
     # The sites whose scripts may ask from a browser; none: those of no other site.
     cors_origins: tuple[str, ...] = _setting("CORS_ORIGINS", (), _check_origins, _listed)
+    # How often each caller may ask the API, all its processes together; None: as it likes.
+    rate_limit: Rate | None = _setting("RATE_LIMIT", None, _check_rate, rate, optional=True)
+    # Of one order, all its lines together; None: as many as there are.
+    max_order_units: int | None = _setting(
+        "MAX_ORDER_UNITS", None, _between(1, MAX_QUANTITY), _whole_number, optional=True
+    )
+    # Held, waiting or reserved orders with one reference; None: as many as there are.
+    max_open_per_reference: int | None = _setting(
+        "MAX_OPEN_PER_REFERENCE", None, _between(1, MAX_QUANTITY), _whole_number, optional=True
+    )
     # Whether the case of ids counts. To be set before the first sync.
     id_case: str = _setting("ID_CASE", "keep", _check_id_case, str.lower)
     # Whether webhooks may be at addresses that only we can reach.

@@ -36,7 +36,10 @@ def _rows(line: str) -> Iterator[tuple[str, Row]]:
         return
     names, default, meaning = (cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1])
     variables = _CODE.findall(names)
-    defaults = _CODE.findall(default) if len(variables) > 1 else [_CODE_ALONE.sub(r"\1", default)]
+    defaults = _CODE.findall(default)
+    if len(variables) == 1 or not defaults:
+        # In words, for all of them.
+        defaults = [_CODE_ALONE.sub(r"\1", default)] * len(variables)
     for variable, each in zip(variables, defaults, strict=True):
         yield variable, Row(each, meaning)
 
@@ -47,6 +50,8 @@ def written(value: Any) -> str:
         return f"{value.total_seconds():g}"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
     return getattr(value, "__name__", str(value))
 
 

@@ -38,6 +38,13 @@ class OrderRepository(Protocol):
     def find_placed(self, ids: Collection[UUID], idempotency_keys: Collection[str]) -> list[Order]:
         """The orders with one of these ids or keys as they were when they were placed."""
 
+    def count_open(self, references: Collection[str]) -> Mapping[str, int]:
+        """How many orders with each of these references are held, wait or are reserved.
+
+        References without any are left out. Whoever else counts one of them waits until the unit
+        of work ends.
+        """
+
     def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:
         """These orders, locked until the unit of work ends; unknown ones are left out."""
 

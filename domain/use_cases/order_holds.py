@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from ..errors import HoldExpired, InsufficientStock, UnknownOrder
+from ..errors import HoldExpired, InsufficientStock, TooManyOpenOrders, UnknownOrder
 from ..order import Order, OrderStatus
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import CentralStock, Reservations
 from .attempts import despite_conflicts
 from .idempotency import Answer, RequestKey, find_answer, remember_answer
+from .order_limits import OpenOrders, OrderLimits
 from .stock_changes import change_stock
 
-Ordered = Order | HoldExpired | InsufficientStock | UnknownOrder
+Ordered = Order | HoldExpired | InsufficientStock | TooManyOpenOrders | UnknownOrder
 
 
 class OrderHolds:
@@ -24,11 +25,18 @@ class OrderHolds:
     After its time the stock of a hold is taken again, if it is there.
     """
 
-    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock, shared_clock: Clock) -> None:
+    def __init__(
+        self,
+        unit_of_work: UnitOfWorkFactory,
+        clock: Clock,
+        shared_clock: Clock,
+        limits: OrderLimits | None = None,
+    ) -> None:
         """`shared_clock`: the one by which holds expire in all processes."""
         self._unit_of_work = unit_of_work
         self._clock = clock
         self._shared_clock = shared_clock
+        self._limits = limits or OrderLimits()
 
     def __call__(self, order_ids: Sequence[UUID]) -> Mapping[UUID, Ordered]:
         """For each hold its order, or why there is none; in one transaction.
@@ -47,8 +55,9 @@ class OrderHolds:
         """Order one hold, once for a request with a key.
 
         Raises UnknownOrder for what was never held, HoldExpired where it was given up, or is over
-        and others have reserved what it held, InsufficientStock likewise, IdempotencyKeyReused,
-        Unavailable, or Conflict when others keep getting in the way.
+        and others have reserved what it held, InsufficientStock likewise, TooManyOpenOrders where
+        it would be open again, IdempotencyKeyReused, Unavailable, or Conflict when others keep
+        getting in the way.
         """
         return despite_conflicts(lambda: self._order_once(order_id, answer, request))
 
@@ -78,8 +87,10 @@ class OrderHolds:
     ) -> Mapping[UUID, Ordered]:
         now = self._clock.now()
         late = [hold for hold in holds.values() if _is_late(hold, shared_now)]
+        ended = [hold for hold in late if hold.status is OrderStatus.EXPIRED]
+        open_orders = self._limits.open_orders(uow, (hold.reference for hold in ended))
         stock = uow.stock.lock({line.product_id for hold in late for line in hold.lines})
-        batch = _Batch(stock, shared_now, now)
+        batch = _Batch(stock, open_orders, shared_now, now)
         outcomes = {key: batch.order(key, holds.get(key)) for key in order_ids}
         ordered = [
             outcome
@@ -97,9 +108,14 @@ class _Batch:
     """Orders one hold after the other; the stock of those that are late is locked."""
 
     def __init__(
-        self, stock: Mapping[str, CentralStock], shared_now: datetime, now: datetime
+        self,
+        stock: Mapping[str, CentralStock],
+        open_orders: OpenOrders,
+        shared_now: datetime,
+        now: datetime,
     ) -> None:
         self._stock = stock
+        self._open_orders = open_orders
         self._shared_now = shared_now
         self._now = now
         self.reservations = Reservations(stock)
@@ -119,9 +135,11 @@ class _Batch:
 
     def _order_again(self, hold: Order) -> Ordered:
         try:
+            self._open_orders.require_room(hold.reference)
             self.reservations.reserve([line for line in hold.lines if line.units])
-        except InsufficientStock as shortage:
-            return shortage
+        except (InsufficientStock, TooManyOpenOrders) as refusal:
+            return refusal
+        self._open_orders.add(hold.reference)
         return hold.confirm(self._now)
 
     def _is_still_there(self, hold: Order) -> bool:

@@ -24,6 +24,7 @@ from ..ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from ..stock import CentralStock, Reservations
 from ..values import check_text
 from .expire_holds import ExpireHolds
+from .order_limits import OpenOrders, OrderLimits
 from .stock_changes import change_stock
 
 ATTEMPTS = 5
@@ -93,12 +94,17 @@ class PlaceOrders:
     """Accepts a batch of orders, first come, first served."""
 
     def __init__(
-        self, unit_of_work: UnitOfWorkFactory, clock: Clock, shared_clock: Clock | None = None
+        self,
+        unit_of_work: UnitOfWorkFactory,
+        clock: Clock,
+        shared_clock: Clock | None = None,
+        limits: OrderLimits | None = None,
     ) -> None:
         """`shared_clock`: the one by which holds expire in all processes, where there is one."""
         self._unit_of_work = unit_of_work
         self._clock = clock
         self._shared_clock = shared_clock or clock
+        self._limits = limits or OrderLimits()
         self._expire_holds = ExpireHolds(unit_of_work, clock, self._shared_clock)
         # Whether there may be holds to watch: else the shared clock is not asked.
         self._holds = False
@@ -125,10 +131,11 @@ class PlaceOrders:
         for rounds_left in reversed(range(EXPIRY_ROUNDS)):
             now = self._hold_time(commands)
             with self._unit_of_work() as uow:
-                stock = uow.stock.lock(product_ids)
-                due = self._due(stock, now) if rounds_left else ()
+                open_orders = self._limits.open_orders(uow, (c.reference for c in commands))
+                locked = _Locked(open_orders, uow.stock.lock(product_ids))
+                due = self._due(locked.stock, now) if rounds_left else ()
                 if not due:
-                    return self._decide(uow, stock, commands, now, recheck)
+                    return self._decide(uow, locked, commands, now, recheck)
             if now is not None:
                 self._expire_holds(due)
         raise AssertionError("the last round decides")
@@ -148,14 +155,14 @@ class PlaceOrders:
     def _decide(
         self,
         uow: UnitOfWork,
-        stock: Mapping[str, CentralStock],
+        locked: _Locked,
         commands: Sequence[PlaceOrder],
         hold_time: datetime | None,
         recheck: bool,
     ) -> list[Order | OrderRefused]:
         now = self._clock.now()
         earlier = _earlier(uow, commands, recheck)
-        batch = _Batch(now, hold_time or now, Reservations(stock), earlier)
+        batch = _Batch(now, hold_time or now, locked, self._limits, earlier)
         outcomes = [batch.place(command) for command in commands]
         waiting = [x for x in batch.accepted if x.status is OrderStatus.BACKORDERED]
         if waiting:
@@ -164,13 +171,21 @@ class PlaceOrders:
             outcomes = [told.get(x.id, x) if isinstance(x, Order) else x for x in outcomes]
         if batch.accepted:
             uow.orders.add(batch.accepted)
-            change_stock(uow, stock, batch.reservations.changes(), now)
+            change_stock(uow, locked.stock, batch.reservations.changes(), now)
             reserved = [x.id for x in batch.accepted if x.status is OrderStatus.RESERVED]
             if reserved:
                 traces = {c.order_id: c.trace for c in commands if c.trace is not None}
                 uow.outbox.announce(reserved, now, traces)
             uow.commit()
         return outcomes
+
+
+@attrs.frozen
+class _Locked:
+    """What nobody else changes before the unit of work ends."""
+
+    open_orders: OpenOrders
+    stock: Mapping[str, CentralStock]
 
 
 class _Batch:
@@ -180,12 +195,15 @@ class _Batch:
         self,
         now: datetime,
         hold_time: datetime,
-        reservations: Reservations,
+        locked: _Locked,
+        limits: OrderLimits,
         earlier: Sequence[Order],
     ) -> None:
         self._now = now
         self._hold_time = hold_time
-        self.reservations = reservations
+        self._limits = limits
+        self._open_orders = locked.open_orders
+        self.reservations = Reservations(locked.stock)
         self.accepted: list[Order] = []
         self._by_id = {order.id: order for order in earlier}
         self._by_key = {order.idempotency_key: order for order in earlier}
@@ -200,6 +218,8 @@ class _Batch:
                 order if order.digest == command.digest() else IdempotencyKeyReused(key, order.id)
             )
         try:
+            self._limits.require_small(command.lines)
+            self._open_orders.require_room(command.reference, _orders_of(command))
             lines = self.reservations.reserve(command.lines, command.on_shortage)
         except OrderRefused as refusal:
             return refusal
@@ -223,7 +243,7 @@ class _Batch:
             updated_at=self._now,
             request_id=command.request_id,
         )
-        self.accepted.append(order)
+        self._add(order)
         return order
 
     def _accept_rest(self, command: PlaceOrder, lines: Sequence[OrderLine]) -> UUID | None:
@@ -247,8 +267,17 @@ class _Batch:
             updated_at=self._now,
             request_id=command.request_id,
         )
-        self.accepted.append(rest)
+        self._add(rest)
         return rest.id
+
+    def _add(self, order: Order) -> None:
+        self.accepted.append(order)
+        self._open_orders.add(order.reference)
+
+
+def _orders_of(command: PlaceOrder) -> int:
+    """How many orders it may become."""
+    return 1 if command.rest_order_id is None else 2
 
 
 def _first_status(command: PlaceOrder, lines: Sequence[OrderLine]) -> OrderStatus:

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 import attrs
-from flask import Request
+from flask import Request, Response
 
 from ...adapters.system.log import Log
 from ...domain.access import (
@@ -20,6 +20,8 @@ from ...domain.access import (
 )
 from ...domain.errors import Conflict, Unavailable
 from ...domain.use_cases.attempts import despite_conflicts
+from . import problems
+from .rate_limit import POLICY_HEADER, REMAINING_HEADER, Allowance, RateLimited
 from .request_ids import ENVIRON_KEY as REQUEST_ID
 from .services import app_state, current_request
 
@@ -30,6 +32,7 @@ AUTHORIZATION = "HTTP_AUTHORIZATION"
 # Where they are found while a request is answered.
 PRINCIPAL = "order_aggregator.principal"
 CHANGE = "order_aggregator.change"
+ALLOWANCE = "order_aggregator.allowance"
 # Of the route's own vendor.
 ITS_VENDOR = f"{VENDOR}{{vendor_id}}"
 _AUDITED = {OPERATE, ADMIN, ITS_VENDOR}
@@ -48,8 +51,11 @@ def principal_of(request: Request) -> Principal | None:
     return cast("Principal | None", request.environ.get(PRINCIPAL))
 
 
-def guarded(*scopes: str, changes: bool = False) -> Callable[[View], View]:
-    """Let in those who have one of the scopes. `changes`: the view changes something."""
+def guarded(*scopes: str, changes: bool = False, counted: bool = True) -> Callable[[View], View]:
+    """Let in those who have one of the scopes, as often as they may ask.
+
+    `changes`: the view changes something. `counted`: asking counts.
+    """
     is_audited = changes and not _AUDITED.isdisjoint(scopes)
     by_buyers = ORDERS_WRITE in scopes
 
@@ -57,8 +63,13 @@ def guarded(*scopes: str, changes: bool = False) -> Callable[[View], View]:
         @wraps(view)
         def guard(*args: Any, **path: Any) -> Any:
             environ = current_request().environ
-            gate = app_state().services.gate
-            principal = environ[PRINCIPAL] = gate.principal(environ.get(AUTHORIZATION))
+            services = app_state().services
+            principal = environ[PRINCIPAL] = services.gate.principal(environ.get(AUTHORIZATION))
+            if counted and services.rate_limiter is not None:
+                allowance = environ[ALLOWANCE] = services.rate_limiter.take(principal.id)
+                if allowance.retry_after:
+                    # Not by way of Flask, which takes its time: they come in crowds.
+                    return problems.from_domain(RateLimited(allowance.retry_after))
             _require(principal, scopes, path)
             # What buyers do to orders, these and their events tell.
             if is_audited and not (by_buyers and not principal.may(OPERATE)):
@@ -77,6 +88,15 @@ def _require(principal: Principal, scopes: Collection[str], path: Mapping[str, A
     if not any(map(principal.may, wanted)):
         log.info("access.denied", principal=principal.id, scopes=wanted)
         raise InsufficientScope(wanted)
+
+
+def tell_allowance(request: Request, response: Response) -> None:
+    """Say how often the caller may still ask, if that is limited."""
+    allowance: Allowance | None = request.environ.get(ALLOWANCE)
+    limiter = app_state().services.rate_limiter
+    if allowance is not None and limiter is not None:
+        response.headers[POLICY_HEADER] = limiter.policy
+        response.headers[REMAINING_HEADER] = allowance.header()
 
 
 def record_change(request: Request, status: int) -> None:

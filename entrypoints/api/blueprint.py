@@ -19,10 +19,12 @@ from . import problems
 from .access import guarded
 from .idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER
 from .problems import InvalidRequest, Problem
+from .rate_limit import POLICY_HEADER, REMAINING_HEADER
 from .refusals import (
     CREDENTIALS,
     INVALID_QUERY,
     METHOD_NOT_ALLOWED,
+    RATE_LIMITED,
     REQUEST_KEY_REUSED,
     UNEXPECTED,
 )
@@ -98,7 +100,7 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
         status, schema = response
         scopes = (scope,) if isinstance(scope, str) else scope
         refused = [*refusals, *CREDENTIALS, InsufficientScope(scopes)]
-        refused += [METHOD_NOT_ALLOWED, UNEXPECTED]
+        refused += [RATE_LIMITED, METHOD_NOT_ALLOWED, UNEXPECTED]
         if method != "GET":
             prebuilt = True
             documentation["parameters"] = [
@@ -130,6 +132,26 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
             return registered
 
         return decorate
+
+
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds to wait before another attempt.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
+_ALLOWANCE = {
+    name: {"description": description, "required": True, "schema": {"type": "string"}}
+    for name, description in {
+        POLICY_HEADER: "How often the caller may ask: `q` requests in `w` seconds.",
+        REMAINING_HEADER: "How many are left (`r`), and in how many seconds all will be (`t`).",
+    }.items()
+}
+_HEADERS: Mapping[int, Mapping[str, Any]] = {
+    HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER | _ALLOWANCE,
+    HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,
+}
 
 
 def _path_parameters(rule: str) -> list[dict[str, Any]]:
@@ -174,14 +196,8 @@ def _response(status: int, examples: Sequence[tuple[Problem, dict[str, Any]]]) -
             }
         },
     }
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response["headers"] = {
-            "Retry-After": {
-                "description": "Seconds to wait before another attempt.",
-                "required": True,
-                "schema": {"type": "integer", "minimum": 0},
-            }
-        }
+    if headers := _HEADERS.get(status):
+        response["headers"] = headers
     return response
 
 

@@ -12,6 +12,7 @@ from flask_cors import CORS
 from flask_smorest.pagination import PaginationMixin  # type: ignore[import-untyped]
 
 from .idempotency import REPLAYED
+from .rate_limit import POLICY_HEADER, REMAINING_HEADER
 from .request_ids import HEADER as REQUEST_ID
 
 NEVER_FRAMED = "frame-ancestors 'none'"
@@ -29,6 +30,8 @@ EXPOSED = (
     "Retry-After",
     "X-Next-Cursor",
     PaginationMixin.PAGINATION_HEADER_NAME,
+    POLICY_HEADER,
+    REMAINING_HEADER,
     REPLAYED,
     REQUEST_ID,
 )

@@ -80,7 +80,7 @@ def place_hold() -> Response:
     scope=ORDERS_WRITE,
     response=(202, OrderSchema()),
     headers=LOCATION,
-    refusals=(*_STEP, refusals.INSUFFICIENT_STOCK),
+    refusals=(*_STEP, refusals.INSUFFICIENT_STOCK, refusals.TOO_MANY_OPEN_ORDERS),
 )
 def order_hold(order_id: UUID) -> Response:
     """Turn a hold into an order, of the same id, without letting go of its stock.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import attrs
 
-from ...domain.errors import InvalidValue, UnknownProducts
+from ...domain.errors import InvalidValue, OrderTooLarge, UnknownProducts
 from ...domain.order import MAX_LINES, MAX_REFERENCE_LENGTH, OnShortage, OrderLine
 from ...domain.use_cases.place_orders import DEFAULT_HOLD, MAX_HOLD, PlaceOrder
 from ...domain.values import MAX_QUANTITY, check_text
@@ -137,6 +137,11 @@ class OrderRequest:
                 if line.product_id in error.product_ids
             }
         )
+
+    def too_large(self, error: OrderTooLarge) -> InvalidRequest:
+        """Likewise, by the field that has the units."""
+        field = "quantity" if self.single else "lines"
+        return InvalidRequest({field: [f"must be for {error.most} units at most in all"]})
 
     def _prefix(self, position: int) -> str:
         return "" if self.single else f"lines.{position}."

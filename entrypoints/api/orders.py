@@ -11,7 +11,7 @@ from flask import Response
 from werkzeug.exceptions import NotFound
 
 from ...domain.access import ORDERS_READ, ORDERS_WRITE
-from ...domain.errors import OrderRefused, UnknownProducts
+from ...domain.errors import OrderRefused, OrderTooLarge, UnknownProducts
 from ...domain.order import Order, OrderLine
 from ...domain.ports.read_model import OrderFilter
 from ...domain.values import timestamp_text
@@ -77,6 +77,8 @@ def placed(wanted: OrderRequest, status: int) -> Response:
         order = app.batcher.submit(command, request_id, request.environ[PRINCIPAL].id)
     except UnknownProducts as error:
         raise wanted.unknown_products(error) from error
+    except OrderTooLarge as error:
+        raise wanted.too_large(error) from error
     except OrderRefused as error:
         # Not by way of Flask, which takes its time: on a sold-out product, refusals come in crowds.
         return problems.from_domain(error)

@@ -32,12 +32,14 @@ from ...domain.errors import (
     ReturnRefused,
     StockChanged,
     StorageUnavailable,
+    TooManyOpenOrders,
     Unavailable,
     UnknownVendor,
     VendorInUse,
     VendorUnavailable,
 )
 from .order_batcher import Overloaded
+from .rate_limit import RateLimited
 from .responses import json_response
 from .strict_json import MalformedJson
 
@@ -111,6 +113,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     IdentityProviderUnavailable: Problem(
         status=503, slug="identity-provider-unavailable", title="Identity provider unavailable"
     ),
+    RateLimited: Problem(status=429, slug="too-many-requests", title="Too many requests"),
     MalformedJson: Problem(status=400, slug="malformed-json", title="Malformed JSON"),
     InvalidRequest: Problem(status=422, slug="validation-error", title="Invalid request"),
     UnknownProductFields: Problem(status=422, slug="unknown-product", title="Unknown product"),
@@ -118,6 +121,9 @@ PROBLEMS: dict[type[Exception], Problem] = {
         status=422, slug="idempotency-key-reused", title="Idempotency key reused"
     ),
     InsufficientStock: Problem(status=409, slug="insufficient-stock", title="Insufficient stock"),
+    TooManyOpenOrders: Problem(
+        status=409, slug="too-many-open-orders", title="Too many open orders"
+    ),
     UnknownVendor: Problem(status=404, slug="unknown-vendor", title="Unknown vendor"),
     VendorUnavailable: Problem(status=502, slug="vendor-unavailable", title="Vendor unavailable"),
     InvalidSnapshot: Problem(status=502, slug="invalid-snapshot", title="Vendor feed unreadable"),
@@ -249,8 +255,10 @@ def _extensions(error: OrderAggregatorError) -> dict[str, Any]:
 
 
 def _headers(error: OrderAggregatorError) -> dict[str, str]:
-    """As RFC 6750, 3 has them."""
     match error:
+        case RateLimited():
+            return {"Retry_After": str(error.retry_after)}
+        # As RFC 6750, 3 has them.
         case Unauthenticated():
             return {"WWW_Authenticate": 'Bearer error="invalid_token"' if error.given else "Bearer"}
         case InsufficientScope():

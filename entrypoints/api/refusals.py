@@ -34,12 +34,14 @@ from ...domain.errors import (
     StockChanged,
     StockConflict,
     StorageUnavailable,
+    TooManyOpenOrders,
     UnknownVendor,
     VendorInUse,
     VendorUnavailable,
 )
 from .order_batcher import Overloaded
 from .problems import InvalidRequest, SyncInterrupted, UnknownProductFields
+from .rate_limit import RateLimited
 from .strict_json import MalformedJson
 
 ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -54,6 +56,7 @@ KEY_REUSED = IdempotencyKeyReused("checkout-4711", ORDER_ID)
 INSUFFICIENT_STOCK = InsufficientStock(
     [Shortage(product_id="sku-espresso-beans", requested=9, available=4)]
 )
+TOO_MANY_OPEN_ORDERS = TooManyOpenOrders("PO-4711", 20)
 UNKNOWN_VENDOR = UnknownVendor("acme")
 VENDOR_UNAVAILABLE = VendorUnavailable("acme", "HTTP status 500")
 INVALID_SNAPSHOT = InvalidSnapshot("acme", "row 3: quantity: must be a whole number")
@@ -82,6 +85,8 @@ IDENTITY_PROVIDER_UNAVAILABLE = IdentityProviderUnavailable(
     "the identity provider's keys cannot be fetched"
 )
 
+RATE_LIMITED = RateLimited(3)
+
 UNKNOWN_ORDER = NotFound(f"no order {ORDER_ID}")
 NO_SUCH_VENDOR = NotFound("no vendor acme has reported anything")
 UNKNOWN_DEAD_LETTER = NotFound("no dead letter 4711")
@@ -101,6 +106,7 @@ PLACE = (
     *BODY,
     REQUEST_TIMEOUT,
     INSUFFICIENT_STOCK,
+    TOO_MANY_OPEN_ORDERS,
     UNKNOWN_PRODUCT,
     KEY_REUSED,
     OVERLOADED,

@@ -8,7 +8,13 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from ...adapters.system.log import Log
-from ...domain.errors import IdempotencyKeyReused, InsufficientStock, UnknownProducts
+from ...domain.errors import (
+    IdempotencyKeyReused,
+    InsufficientStock,
+    OrderTooLarge,
+    TooManyOpenOrders,
+    UnknownProducts,
+)
 from ...domain.order import Order
 from ..monitoring.sampling import Totals, buckets_of, counted
 from . import metrics
@@ -23,6 +29,8 @@ REPEATED = "repeated"
 REFUSALS = {
     InsufficientStock: "insufficient_stock",
     UnknownProducts: "unknown_product",
+    OrderTooLarge: "order_too_large",
+    TooManyOpenOrders: "too_many_open_orders",
     IdempotencyKeyReused: "idempotency_key_reused",
 }
 

@@ -24,6 +24,7 @@ from ...domain.use_cases.vendor_actions import VendorActions
 from ...domain.use_cases.webhook_actions import WebhookActions
 from .gate import Gate
 from .order_batcher import OrderBatcher, PlaceBatch
+from .rate_limit import RateLimiter
 from .readiness import Readiness
 from .scheduling import Scheduler, ThreadScheduler
 from .stored_metrics import Source, StoredMetrics
@@ -84,6 +85,8 @@ class ApiServices:
     limits: Limits = attrs.field(factory=Limits)
     # How many proxies stand before the API, whose X-Forwarded headers are believed.
     trusted_proxies: int = 0
+    # Counts the requests of each caller; None: each asks as it likes.
+    rate_limiter: RateLimiter | None = None
     # The sites whose scripts may ask from a browser; ["*"]: all.
     cors_origins: Sequence[str] = ()
     scheduler: Scheduler = attrs.field(factory=ThreadScheduler)

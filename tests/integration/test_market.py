@@ -21,7 +21,7 @@ from order_aggregator.entrypoints.demo.mock_vendors import MockVendors
 from order_aggregator.entrypoints.demo.trade import Trade
 from service import Service, eventually
 
-SECONDS = 100
+SECONDS = 45
 BUYERS = 4
 # What others buy between two reports, we may have sold: so they buy only where there is more than
 # we can sell until the next report, however many attempts at it fail. Else a shelf below 0 would

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,9 +15,11 @@ from installed import install
 from order_aggregator import InvalidValue, ManualClock, MemoryMessageBus, MemoryStorage, even_split
 from order_aggregator.adapters.memory.event_publisher import MemoryEventPublisher
 from order_aggregator.adapters.sql import SqlStorage
-from order_aggregator.adapters.system.settings import InvalidSetting, Settings
+from order_aggregator.adapters.system.settings import InvalidSetting, Rate, Settings
 from order_aggregator.bootstrap import Container, bootstrap
-from order_aggregator.testing.shop import Shop
+from order_aggregator.domain.errors import OrderTooLarge, TooManyOpenOrders
+from order_aggregator.domain.order import Order
+from order_aggregator.testing.shop import Shop, wish
 from order_aggregator.testing.shop_work import NOW
 
 
@@ -110,3 +113,24 @@ def test_a_publisher_of_ones_own_needs_no_broker(settings: Settings) -> None:
     Shop(storage).sync("acme", {"apple": 1})
     publish()
     assert [document["type"] for document in publisher.published] == ["stock.back"]
+
+
+def test_orders_have_the_limits_of_the_settings(settings: Settings) -> None:
+    chosen = attrs.evolve(settings, max_order_units=3, max_open_per_reference=1)
+    storage = MemoryStorage()
+    Shop(storage).sync("acme", {"apple": 9})
+    container = bootstrap(chosen, storage=storage, bus=MemoryMessageBus())
+    commands = [
+        attrs.evolve(wish(apple=units), reference="mine", hold_for=timedelta(seconds=9))
+        for units in (4, 1, 1)
+    ]
+    outcomes = container.place_orders()(commands)
+    assert [type(outcome) for outcome in outcomes] == [OrderTooLarge, Order, TooManyOpenOrders]
+
+
+def test_each_process_of_the_api_has_its_share_of_the_rate(settings: Settings) -> None:
+    chosen = attrs.evolve(settings, rate_limit=Rate(6), api_processes=3)
+    with bootstrap(chosen, storage=MemoryStorage(), bus=MemoryMessageBus()).api() as app:
+        client = app.test_client()
+        statuses = [client.get("/v1/api/stock").status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]

@@ -14,6 +14,8 @@ from order_aggregator.adapters.sql import SqlStorage, connection
 from order_aggregator.adapters.sql.connection import Step, compile_for_driver
 from order_aggregator.domain.order import OnShortage, Order, OrderStatus
 from order_aggregator.domain.stock import ProductLimits
+from order_aggregator.domain.use_cases.order_limits import OrderLimits
+from order_aggregator.domain.use_cases.place_orders import PlaceOrders
 from order_aggregator.testing.shop import Shop, next_order_id, wish
 from order_aggregator.testing.shop_work import NOW
 
@@ -78,6 +80,19 @@ def test_a_batch_of_any_size_takes_as_few_statements(
     assert len(batch) == orders
     assert all(isinstance(outcome, Order) for outcome in outcomes)
     assert (len(placing), len(fulfilling)) == (7, 9)
+
+
+def test_a_limit_of_open_orders_takes_one_question_for_a_batch(engine: Engine, shop: Shop) -> None:
+    commands = [attrs.evolve(wish(p001=1), reference=f"buyer {n % 7}") for n in range(50)]
+    limits = OrderLimits(max_open_per_reference=9, max_units=5)
+    place = PlaceOrders(shop.storage.unit_of_work, shop.clock, shop.shared_clock, limits)
+    with recorded(engine) as unlimited:
+        shop.place(*commands[:25])
+    with recorded(engine) as limited:
+        place(commands[25:])
+    # And PostgreSQL locks the references, in the same trip.
+    expected = 1 if engine.dialect.name == "sqlite" else 2
+    assert len(limited) - len(unlimited) == expected
 
 
 def test_only_orders_that_wait_ask_when_more_is_expected(engine: Engine, shop: Shop) -> None:

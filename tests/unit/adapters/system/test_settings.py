@@ -11,7 +11,12 @@ import pytest
 
 from installed import install
 from order_aggregator import even_split, highest_first, highest_then_even
-from order_aggregator.adapters.system.settings import InvalidSetting, Settings, read_settings
+from order_aggregator.adapters.system.settings import (
+    InvalidSetting,
+    Rate,
+    Settings,
+    read_settings,
+)
 from settings_table import readme_rows, written
 
 
@@ -44,6 +49,7 @@ def test_values_are_converted() -> None:
             "RETRY_DELAY": "0.25",
             "ALLOCATION_POLICY": "even_split",
             "LOG_LEVEL": "DEBUG",
+            "RATE_LIMIT": "100/60",
         }
     )
     assert settings.broker_url == "amqp://localhost"
@@ -51,6 +57,8 @@ def test_values_are_converted() -> None:
     assert settings.retry_delay == timedelta(milliseconds=250)
     assert settings.allocation_policy is even_split
     assert settings.log_level == "debug"
+    assert settings.rate_limit == Rate(100, 60)
+    assert read_settings({"RATE_LIMIT": "50"}).rate_limit == Rate(50)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +91,13 @@ def test_values_are_converted() -> None:
         ("SYNC_INTERVAL", "-1e300", "number of seconds"),
         ("SYNC_INTERVAL", "86400.1", "number of seconds above 0, up to 86400"),
         ("SYNC_INTERVAL", "soon", "number of seconds"),
+        ("MAX_ORDER_UNITS", "0", "whole number from 1 to 1000000000"),
+        ("MAX_OPEN_PER_REFERENCE", "many", "whole number from 1 to 1000000000"),
+        ("RATE_LIMIT", "0", "must be <requests> or <requests>/<seconds>: 1 to 1000000 requests"),
+        ("RATE_LIMIT", "5/0", "in 1 to 86400 seconds"),
+        ("RATE_LIMIT", "5/", "must be <requests>"),
+        ("RATE_LIMIT", "1.5", "must be <requests>"),
+        ("RATE_LIMIT", "5/1/1", "must be <requests>"),
         ("MAX_ATTEMPTS", "21", "from 1 to 20"),
     ],
 )
@@ -115,6 +130,7 @@ def test_settings_are_made_in_code_from_real_values() -> None:
         ({"retry_delay": timedelta()}, "RETRY_DELAY: must be a number of seconds"),
         ({"allocation_policy": "even_split"}, "ALLOCATION_POLICY: must be a policy"),
         ({"database_url": "x"}, "DATABASE_URL: must be sqlite"),
+        ({"rate_limit": 5}, "RATE_LIMIT: must be a Rate"),
         ({"host": None}, "HOST: must be text"),
     ],
 )

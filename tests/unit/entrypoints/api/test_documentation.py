@@ -83,7 +83,7 @@ def test_every_error_is_documented_as_a_problem(document: Any) -> None:
                     continue
                 kind = "application/json" if status < "300" else "application/problem+json"
                 assert list(response["content"]) == [kind], (path, method, status)
-                assert ("Retry-After" in response.get("headers", {})) == (status == "503")
+                assert ("Retry-After" in response.get("headers", {})) == (status in ("429", "503"))
 
 
 def test_every_error_has_an_example_that_its_schema_allows(document: Any) -> None:
@@ -170,6 +170,7 @@ def test_an_order_is_one_of_two_closed_forms(document: Any) -> None:
         "413",
         "415",
         "422",
+        "429",
         "500",
         "503",
     }

@@ -19,6 +19,8 @@ from order_aggregator.domain.errors import (
     StorageUnavailable,
 )
 from order_aggregator.domain.order import MAX_LINES
+from order_aggregator.domain.use_cases.order_limits import OrderLimits
+from order_aggregator.domain.use_cases.place_orders import PlaceOrders
 from order_aggregator.domain.values import MAX_QUANTITY
 from order_aggregator.entrypoints.api.services import Limits
 
@@ -415,3 +417,48 @@ def test_a_key_is_not_for_another_reference(api: ApiUnderTest) -> None:
     first = api.order(ONE_BOLT | {"reference": "a"}, key="k")
     assert api.order(ONE_BOLT | {"reference": "a"}, key="k").get_json() == first.get_json()
     assert api.order(ONE_BOLT | {"reference": "b"}, key="k").status_code == 422
+
+
+def limit(api: ApiUnderTest, **limits: int) -> None:
+    shop = api.shop
+    unit_of_work = shop.storage.unit_of_work
+    api.place_orders = PlaceOrders(
+        unit_of_work, shop.clock, shop.shared_clock, OrderLimits(**limits)
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"product_id": "BOLT", "quantity": 4}, "quantity"),
+        (
+            {
+                "lines": [
+                    {"product_id": "BOLT", "quantity": 2},
+                    {"product_id": "NUT", "quantity": 2},
+                ]
+            },
+            "lines",
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", ["/order", "/hold"])
+def test_more_units_than_an_order_may_be_for(
+    api: ApiUnderTest, path: str, body: object, field: str
+) -> None:
+    limit(api, max_units=3)
+    answer = api.client.post("/v1/api" + path, json=body)
+    problem = assert_refused(api, answer, 422, "validation-error")
+    assert problem["errors"] == {field: ["must be for 3 units at most in all"]}
+
+
+def test_more_open_orders_than_one_reference_may_have(api: ApiUnderTest) -> None:
+    limit(api, max_open_per_reference=1)
+    hold = api.client.post("/v1/api/hold", json={**ONE_BOLT, "reference": "PO-1"})
+    assert hold.status_code == 201
+    answer = api.order({**ONE_BOLT, "reference": "PO-1"})
+    problem = assert_problem(answer, 409, "too-many-open-orders")
+    assert problem["detail"] == "no more than 1 orders with reference 'PO-1' may be open"
+    assert api.order_count() == 1
+    assert api.order({**ONE_BOLT, "reference": "PO-2"}).status_code == 202
+    assert api.order(ONE_BOLT).status_code == 202
