@@ -62,7 +62,8 @@ def action(
             return go_on(carry_out(services, key, **path), _address(back, path))
 
         name = carry_out.__name__
-        asked, done = guarded(OPERATE)(confirm), guarded(OPERATE, changes=True)(act)
+        asked = guarded(OPERATE, counted=False)(confirm)
+        done = guarded(OPERATE, changes=True, counted=False)(act)
         blueprint.add_url_rule(rule, f"ask_{name}", asked, methods=["GET"])
         blueprint.add_url_rule(rule, name, done, methods=["POST"])
         return carry_out

@@ -28,7 +28,8 @@ MAX_PAGE = 1_000_000
 # Seconds that a page waits for a look at everything.
 HEALTH_TIMEOUT = 10.0
 
-READS = guarded(OPERATE)
+# Pages refresh by themselves, and most of all somebody looks while others are refused.
+READS = guarded(OPERATE, counted=False)
 
 
 @blueprint.get("")
