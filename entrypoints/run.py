@@ -208,6 +208,7 @@ def _welcome(
 Order Aggregator is running. Data: {storage} ({queue}).
 Syncing {_vendor_count(read_model)} every {settings.sync_interval.total_seconds():g} seconds.
 
+  Dashboard   {address}/dashboard
   Swagger UI  {address}/v1/api/swagger
   See stock   curl -s {address}/v1/api/stock{order}{its_token}
 

@@ -59,8 +59,13 @@ def test_the_wheel_has_more_than_code_and_a_readme_whose_links_lead_somewhere(wh
         text = archive.read(metadata).decode()
     assert "order_aggregator/py.typed" in names
     assert "order_aggregator/entrypoints/demo/seed.json" in names
-    for migration in (ROOT / "adapters" / "sql" / "migrations").rglob("*.py"):
-        assert f"order_aggregator/{migration.relative_to(ROOT)}" in names
+    dashboard = ROOT / "entrypoints" / "dashboard"
+    for file in (
+        *(ROOT / "adapters" / "sql" / "migrations").rglob("*.py"),
+        *dashboard.rglob("*.html"),
+        *dashboard.glob("static/*"),
+    ):
+        assert f"order_aggregator/{file.relative_to(ROOT)}" in names
     assert not {"order_aggregator/setup.py", "order_aggregator/docs/conf.py"} & set(names)
     assert "License-Expression: MIT" in text
     links = re.findall(r"\]\(([^)]+)\)", text)
