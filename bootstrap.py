@@ -30,7 +30,7 @@ from .domain.ports.clock import Clock
 from .domain.ports.event_publisher import EventPublisher
 from .domain.ports.identity_provider import IdentityProvider
 from .domain.ports.message_bus import MessageBus
-from .domain.ports.process_registry import ProcessKind
+from .domain.ports.process_registry import Figures, ProcessKind
 from .domain.ports.storage import Storage
 from .domain.ports.unit_of_work import UnitOfWorkFactory
 from .domain.ports.vendor_gateway import VendorGateway
@@ -352,6 +352,19 @@ def _database_watch(storage: Storage) -> AbstractContextManager[None]:
     return pool_watched(storage.engine) if isinstance(storage, SqlStorage) else nullcontext()
 
 
+def _sampler(kind: ProcessKind) -> Callable[[], Figures | None]:
+    """What a process of this kind says of its orders, if it has any."""
+    from .entrypoints.monitoring.sampling import Sampler
+
+    if kind is ProcessKind.API:
+        from .entrypoints.api.reports import totals
+    elif kind is ProcessKind.WORKER:
+        from .entrypoints.monitoring.worker import totals
+    else:
+        return lambda: None
+    return Sampler(totals)
+
+
 def _heartbeat(
     kind: ProcessKind,
     stop: Event,
@@ -372,6 +385,7 @@ def _heartbeat(
         host=socket.gethostname(),
         pid=os.getpid(),
         version=version("order-aggregator"),
+        measure=_sampler(kind),
     )
     return Heartbeat(note_process, stop, poke)
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import attrs
 
-from ..domain.ports.process_registry import Process, ProcessKind
+from ..domain.ports.process_registry import Figures, Process, ProcessKind, Sample
 from ..domain.ports.storage import Storage
 from .shop_work import NOW
 
@@ -60,3 +60,28 @@ def test_one_that_ends_is_forgotten_at_once(storage: Storage) -> None:
     storage.processes.remove("a")
     storage.processes.remove("stranger")
     assert [each.id for each in storage.processes.all()] == ["b"]
+
+
+def test_figures_are_kept_when_their_process_has_ended(storage: Storage) -> None:
+    first, last = Figures(done=3, refused=1), Figures(done=2**40, refused=2, p50=0.25, p99=1.5)
+    process = make_process("a", ProcessKind.API)
+    storage.processes.note(process, LONG_AGO, first)
+    seen = attrs.evolve(process, last_seen=NOW + MINUTE)
+    storage.processes.note(seen, LONG_AGO, last)
+    storage.processes.note(make_process("b"), LONG_AGO)
+    storage.processes.remove("a")
+    samples = [
+        Sample(process_id="a", kind=ProcessKind.API, at=at, figures=figures)
+        for at, figures in ((NOW, first), (NOW + MINUTE, last))
+    ]
+    assert list(storage.processes.samples(NOW)) == samples
+    assert list(storage.processes.samples(NOW + MINUTE)) == samples[1:]
+
+
+def test_old_figures_are_forgotten(storage: Storage) -> None:
+    process = make_process("a")
+    for minutes in range(3):
+        seen = attrs.evolve(process, last_seen=NOW + minutes * MINUTE)
+        storage.processes.note(seen, NOW + MINUTE, Figures(done=minutes, refused=0))
+    kept = storage.processes.samples(LONG_AGO)
+    assert [each.figures.done for each in kept] == [1, 2]

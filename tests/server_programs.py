@@ -62,6 +62,12 @@ def find_promtool() -> str | None:
     return shutil.which("promtool", path=PATH)
 
 
+def find_chromium() -> str | None:
+    """Return the path of a browser that Playwright can drive."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, (shutil.which(name, path=PATH) for name in names)), None)
+
+
 def find_docker() -> str | None:
     """Return the path of `docker` if an engine answers it."""
     docker = shutil.which("docker", path=PATH)

@@ -5,16 +5,27 @@ from __future__ import annotations
 from datetime import datetime
 
 import attrs
-from sqlalchemy import Engine, bindparam, delete, select
+from sqlalchemy import Engine, bindparam, delete, insert, select
 
-from ...domain.ports.process_registry import Process, ProcessKind
+from ...domain.ports.process_registry import Figures, Process, ProcessKind, Sample
 from .bulk import upsert
 from .errors import read_errors_translated
-from .schema import TEXT_ID, TIMESTAMP, processes
+from .schema import TEXT_ID, TIMESTAMP, process_samples, processes
 from .transaction import Transaction
 
 _FORGET = delete(processes).where(processes.c.last_seen < bindparam("before", type_=TIMESTAMP))
 _REMOVE = delete(processes).where(processes.c.id == bindparam("process_id", type_=TEXT_ID))
+_TAKE = insert(process_samples).values(
+    {column.name: bindparam(column.name, type_=column.type) for column in process_samples.c}
+)
+_FORGET_SAMPLES = delete(process_samples).where(
+    process_samples.c.at < bindparam("before", type_=TIMESTAMP)
+)
+_SAMPLES = (
+    select(process_samples)
+    .where(process_samples.c.at >= bindparam("since", type_=TIMESTAMP))
+    .order_by(process_samples.c.at, process_samples.c.process_id)
+)
 _ALL = select(processes).order_by(processes.c.kind, processes.c.started_at, processes.c.id)
 
 
@@ -31,11 +42,22 @@ class SqlProcessRegistry:
             index_elements=["id"], set_={"last_seen": note.excluded.last_seen}
         )
 
-    def note(self, process: Process, forget_before: datetime) -> None:
-        """One transaction of two statements."""
+    def note(
+        self, process: Process, forget_before: datetime, figures: Figures | None = None
+    ) -> None:
+        """One transaction."""
         with Transaction(self._engine) as transaction:
             transaction.enqueue(self._note, attrs.asdict(process) | {"kind": process.kind.value})
-            transaction.enqueue(_FORGET, {"before": forget_before})
+            if figures is not None:
+                sample = {
+                    "at": process.last_seen,
+                    "process_id": process.id,
+                    "kind": process.kind.value,
+                    **attrs.asdict(figures),
+                }
+                transaction.enqueue(_TAKE, sample)
+            for forget in (_FORGET, _FORGET_SAMPLES):
+                transaction.enqueue(forget, {"before": forget_before})
             transaction.commit()
 
     def remove(self, process_id: str) -> None:
@@ -49,3 +71,17 @@ class SqlProcessRegistry:
         with read_errors_translated(), self._reader.connect() as connection:
             rows = connection.execute(_ALL).mappings().all()
         return tuple(Process(**{**row, "kind": ProcessKind(row["kind"])}) for row in rows)
+
+    def samples(self, since: datetime) -> tuple[Sample, ...]:
+        """By the primary key."""
+        with read_errors_translated(), self._reader.connect() as connection:
+            rows = connection.execute(_SAMPLES, {"since": since}).all()
+        return tuple(
+            Sample(
+                process_id=row.process_id,
+                kind=ProcessKind(row.kind),
+                at=row.at,
+                figures=Figures(done=row.done, refused=row.refused, p50=row.p50, p99=row.p99),
+            )
+            for row in rows
+        )

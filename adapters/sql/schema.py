@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -541,6 +542,22 @@ processes = Table(
     Column("started_at", TIMESTAMP, nullable=False),
     Column("last_seen", TIMESTAMP, nullable=False),
     CheckConstraint("kind IN ('api', 'worker', 'relay', 'sync')", name="kind_known"),
+    sqlite_with_rowid=False,
+)
+
+# What each process has done since it started, for an hour.
+process_samples = Table(
+    "process_samples",
+    metadata,
+    Column("at", TIMESTAMP, primary_key=True),
+    Column("process_id", TEXT_ID, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("p50", Double),
+    Column("p99", Double),
+    CheckConstraint("kind IN ('api', 'worker', 'relay', 'sync')", name="kind_known"),
+    CheckConstraint("done >= 0 AND refused >= 0", name="figures_counted"),
     sqlite_with_rowid=False,
 )
 

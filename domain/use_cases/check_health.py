@@ -11,13 +11,14 @@ import attrs
 from ..errors import BrokerUnavailable
 from ..ports.clock import Clock
 from ..ports.message_bus import DeadLetters
-from ..ports.process_registry import Process, ProcessKind
+from ..ports.process_registry import Process, ProcessKind, Sample
 from ..ports.read_model import Progress, ReadModel, VendorStatus, Workload
 from ..ports.storage import Storage
 from ..ports.webhooks import WebhookStatus
 
 # A process says that it is at work every 5 seconds.
 DEAD_AFTER = timedelta(seconds=20)
+SAMPLED = timedelta(hours=1)
 # Of each kind, so many are looked at.
 LOOKED_AT = 1000
 ORDERS_LOOKED_AT = 20
@@ -35,6 +36,8 @@ class Observed:
     vendors: Sequence[VendorStatus] = ()
     webhooks: Sequence[WebhookStatus] = ()
     dead_letters: int = 0
+    # What processes have done in the last hour.
+    samples: Sequence[Sample] = ()
     # Why the bus could not be asked; None: it was, or was not to be.
     bus_problem: str | None = None
 
@@ -167,8 +170,10 @@ class CheckHealth:
         """Everything, as far as the bus answers. Raises StorageUnavailable."""
         count, problem = self._count_dead_letters()
         read_model: ReadModel = self._storage.read_model
+        work = self._work()
         return attrs.evolve(
-            self._work(),
+            work,
+            samples=self._storage.processes.samples(work.now - SAMPLED),
             oldest=read_model.oldest_reserved(ORDERS_LOOKED_AT),
             vendors=read_model.vendors(0, LOOKED_AT).items,
             webhooks=self._storage.webhooks.page(0, LOOKED_AT).items,

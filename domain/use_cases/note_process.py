@@ -1,20 +1,21 @@
-"""Say that a process is at work."""
+"""Say that a process is at work, and what it has done."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ..ports.clock import Clock
-from ..ports.process_registry import Process, ProcessKind, ProcessRegistry
+from ..ports.process_registry import Figures, Process, ProcessKind, ProcessRegistry
 
-# So long those that died are shown.
+# So long those that died are shown, and what was done.
 KEEP_DEAD = timedelta(hours=1)
 
 
 class NoteProcess:
     """One process, from its first call on."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of it, by name
         self,
         registry: ProcessRegistry,
         clock: Clock,
@@ -24,8 +25,12 @@ class NoteProcess:
         host: str,
         pid: int,
         version: str,
+        measure: Callable[[], Figures | None] = lambda: None,
     ) -> None:
-        """`clock` is the one that all processes share, where there is one."""
+        """`clock` is the one that all processes share, where there is one.
+
+        `measure`: what the process has done.
+        """
         self._registry = registry
         self._clock = clock
         self._process_id = process_id
@@ -33,6 +38,7 @@ class NoteProcess:
         self._host = host
         self._pid = pid
         self._version = version
+        self._measure = measure
         self._started_at: datetime | None = None
 
     def __call__(self) -> None:
@@ -48,7 +54,7 @@ class NoteProcess:
             started_at=self._started_at,
             last_seen=now,
         )
-        self._registry.note(process, now - KEEP_DEAD)
+        self._registry.note(process, now - KEEP_DEAD, self._measure())
 
     def leave(self) -> None:
         """Note that it ends. Raises StorageUnavailable or Conflict."""

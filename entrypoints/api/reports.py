@@ -16,8 +16,10 @@ from ...domain.errors import (
     UnknownProducts,
 )
 from ...domain.order import Order
+from ..monitoring.sampling import Totals, buckets_of, counted
 from . import metrics
 from .order_batcher import Decision
+from .routing import PREFIX
 
 log = Log()
 
@@ -74,3 +76,12 @@ def _kind(decision: Decision) -> str:
     if isinstance(outcome, Order):
         return ACCEPTED if outcome.id == command.order_id else REPEATED
     return REFUSALS.get(type(outcome), "refused")
+
+
+def totals() -> Totals:
+    """Orders accepted and refused by this process, and how long it took to answer."""
+    outcomes = {outcome: count for (outcome,), count in counted(metrics.ORDERS).items()}
+    accepted = outcomes.pop(ACCEPTED, 0)
+    outcomes.pop(REPEATED, None)
+    seconds = buckets_of(metrics.SECONDS, method="POST", route=f"{PREFIX}/order")
+    return Totals(done=accepted, refused=sum(outcomes.values()), seconds=seconds)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, unquote
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, url_for
+from markupsafe import Markup, escape
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as AnyResponse
@@ -156,3 +158,9 @@ def age_of(moment: datetime | None) -> str:
 def stamp(moment: datetime) -> str:
     """A moment as everywhere in the API."""
     return timestamp_text(moment)
+
+
+@blueprint.app_template_filter("code")
+def code(text: str) -> Markup:
+    """The text with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704

@@ -20,6 +20,7 @@ from ..api.dead_letters import order_ids
 from ..api.events import ENVIRON_KEY, Pulse, begin_stream
 from ..api.problems import InvalidRequest
 from ..api.services import app_state, current_request
+from .charts import paces, plots
 from .frame import blueprint, page
 
 PAGE_SIZE = 50
@@ -38,7 +39,14 @@ def home() -> Response:
     state = app_state()
     observed = state.health.begin().result(HEALTH_TIMEOUT)
     found = findings(observed, state.services.check_health.backlog_limit)
-    return page("home.html", observed=observed, findings=found, OrderStatus=OrderStatus)
+    return page(
+        "home.html",
+        observed=observed,
+        findings=found,
+        plots=plots(observed),
+        paces=paces(observed.samples),
+        OrderStatus=OrderStatus,
+    )
 
 
 @blueprint.get("/vendors")

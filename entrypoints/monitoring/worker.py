@@ -9,6 +9,7 @@ from prometheus_client import Counter, Histogram
 from ...domain.errors import InvalidPlan, UnknownOrder, VendorShortage
 from ...domain.order import Order
 from .histograms import BulkHistogram
+from .sampling import Totals, buckets_of, counted
 
 RETRIED = "retried"
 FAILED = "failed"
@@ -52,3 +53,11 @@ def observe_fulfilled(orders: Iterable[Order]) -> None:
 def observe_failure(error: Exception, action: str) -> None:
     """Count a failed attempt."""
     FAILURES.labels(REASONS.get(type(error), UNEXPECTED), action).inc()
+
+
+def totals() -> Totals:
+    """Orders fulfilled, and attempts at others that were the last."""
+    failed = (n for (_, action), n in counted(FAILURES).items() if action != RETRIED)
+    return Totals(
+        done=sum(counted(FULFILLED).values()), refused=sum(failed), seconds=buckets_of(SECONDS)
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server_programs import find_promtool, install
+from server_programs import find_chromium, find_promtool, install
 from service import Service
 
 
@@ -19,6 +19,17 @@ def promtool() -> str:
         found = find_promtool()
     if found is None:
         pytest.fail("tests need promtool: install it (package prometheus)", pytrace=False)
+    return found
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the browser."""
+    found = find_chromium()
+    if found is None and install("chromium"):
+        found = find_chromium()
+    if found is None:
+        pytest.fail("tests need Chromium: install it (package chromium)", pytrace=False)
     return found
 
 

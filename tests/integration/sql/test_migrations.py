@@ -207,7 +207,7 @@ def test_ids_sort_byte_by_byte(postgresql: Engine) -> None:
         for table in metadata.sorted_tables
         for column in table.columns
         if (table.name in ("products", "vendors", "webhooks", "processes") and column.name == "id")
-        or column.name in ("product_id", "vendor_id", "webhook_id", "message_id")
+        or column.name in ("product_id", "vendor_id", "webhook_id", "message_id", "process_id")
     }
 
 

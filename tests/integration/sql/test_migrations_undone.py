@@ -20,6 +20,7 @@ from order_aggregator.domain.access import ADMIN, ORDERS_WRITE, Principal, permi
 from order_aggregator.domain.counting import CountsOrders
 from order_aggregator.domain.errors import Conflict, InvalidValue, Rejection, Unavailable
 from order_aggregator.domain.order import OnShortage, Order, ReturnLine
+from order_aggregator.domain.ports.process_registry import Figures
 from order_aggregator.domain.ports.vendor_directory import DeclaredVendor
 from order_aggregator.domain.stock import ProductLimits, Vendor
 from order_aggregator.domain.use_cases.cancel_orders import CancelOrder
@@ -51,7 +52,7 @@ def _fill(engine: Engine) -> Shop:
     _sell(shop)
     shop.set_product("apple", "Apples", ProductLimits(low_at=3, backorder_limit=50))
     _tell(shop, engine)
-    storage.processes.note(make_process("a"), NOW)
+    storage.processes.note(make_process("a"), NOW, Figures(done=1, refused=0))
     shop.token_actions.create("till", [ORDERS_WRITE])
     operator = Principal(id="cli:root", permitted=permitted_by([ADMIN]))
     RecordChange(storage.unit_of_work, shop.clock)(operator, "vendor retire", status=0)

@@ -26,3 +26,20 @@ def closed() -> Iterator[ApiUnderTest]:
     under_test = ApiUnderTest(is_open=False)
     yield under_test
     under_test.close()
+
+
+@pytest.fixture(scope="module")
+def untouched() -> Iterator[ApiUnderTest]:
+    """An open API that nobody changes."""
+    under_test = ApiUnderTest()
+    yield under_test
+    under_test.close()
+
+
+@pytest.fixture(scope="module")
+def locked() -> Iterator[ApiUnderTest]:
+    """One that asks who calls, likewise, and keeps nobody signed in."""
+    under_test = ApiUnderTest(is_open=False)
+    under_test.client = under_test.app.test_client(use_cookies=False)
+    yield under_test
+    under_test.close()

@@ -48,8 +48,8 @@ def test_an_order_is_cancelled_once_however_often_the_form_comes(api: ApiUnderTe
     ]
 
 
-def test_each_form_has_a_key_of_its_own(api: ApiUnderTest) -> None:
-    pages = [api.client.get("/dashboard/vendors/acme/sync").text for _ in range(2)]
+def test_each_form_has_a_key_of_its_own(untouched: ApiUnderTest) -> None:
+    pages = [untouched.client.get("/dashboard/vendors/acme/sync").text for _ in range(2)]
     assert key_of(pages[0]) != key_of(pages[1])
 
 
@@ -60,8 +60,8 @@ def test_a_key_of_another_action_is_refused(api: ApiUnderTest) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x", "g" * 32, "a" * 33])
-def test_a_key_that_no_form_has_is_refused(api: ApiUnderTest, key: str) -> None:
-    answer = send(api.client, "/dashboard/vendors/acme/disable", key)
+def test_a_key_that_no_form_has_is_refused(untouched: ApiUnderTest, key: str) -> None:
+    answer = send(untouched.client, "/dashboard/vendors/acme/disable", key)
     assert (answer.status_code, answer.mimetype) == (422, "text/html")
 
 
@@ -161,12 +161,12 @@ def test_dead_deliveries_are_sent_again(api: ApiUnderTest) -> None:
         f"/webhooks/{NOBODY}/replay",
     ],
 )
-def test_nothing_is_done_to_what_is_not_there(api: ApiUnderTest, path: str) -> None:
-    answer = act(api.client, f"/dashboard{path}")
+def test_nothing_is_done_to_what_is_not_there(untouched: ApiUnderTest, path: str) -> None:
+    answer = act(untouched.client, f"/dashboard{path}")
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
 
 
-def test_a_form_that_is_too_large_is_refused(api: ApiUnderTest) -> None:
+def test_a_form_that_is_too_large_is_refused(untouched: ApiUnderTest) -> None:
     big = {"key": "a" * 2_000_000}
-    answer = api.client.post("/dashboard/vendors/acme/sync", data=big, headers=OWN)
+    answer = untouched.client.post("/dashboard/vendors/acme/sync", data=big, headers=OWN)
     assert answer.status_code == 413

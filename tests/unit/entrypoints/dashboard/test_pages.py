@@ -40,8 +40,8 @@ def listed(text: str) -> list[str]:
 @pytest.mark.parametrize(
     "path", ["", "/orders", "/login", "/nowhere", "/static/style.css", "/events", "/orders/x"]
 )
-def test_nothing_may_run_but_our_own_script(api: ApiUnderTest, path: str) -> None:
-    with api.client.get(f"/dashboard{path}") as answer:
+def test_nothing_may_run_but_our_own_script(untouched: ApiUnderTest, path: str) -> None:
+    with untouched.client.get(f"/dashboard{path}") as answer:
         assert answer.headers.getlist("Content-Security-Policy") == [POLICY]
         assert answer.headers.getlist("Referrer-Policy") == ["same-origin"]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -68,9 +68,9 @@ def test_all_is_well_where_nothing_is_wrong(api: ApiUnderTest) -> None:
     assert "Everything is well." in show(api)
 
 
-def test_vendors_and_their_rejections_are_shown(api: ApiUnderTest) -> None:
-    assert listed(show(api, "/vendors")) == ["Vendor acme", "Vendor bits/co"]
-    assert "Vendor bits/co" in show(api, "/vendors/bits/co")
+def test_vendors_and_their_rejections_are_shown(untouched: ApiUnderTest) -> None:
+    assert listed(show(untouched, "/vendors")) == ["Vendor acme", "Vendor bits/co"]
+    assert "Vendor bits/co" in show(untouched, "/vendors/bits/co")
 
 
 def test_products_are_listed_by_what_is_missing_and_searched(api: ApiUnderTest) -> None:
@@ -81,11 +81,13 @@ def test_products_are_listed_by_what_is_missing_and_searched(api: ApiUnderTest) 
     assert "No product is like that." in show(api, "/products", q="nothing")
 
 
-def test_a_product_has_its_vendors_and_its_movements(api: ApiUnderTest) -> None:
-    text = show(api, "/products/BOLT")
+def test_a_product_has_its_vendors_and_its_movements(untouched: ApiUnderTest) -> None:
+    text = show(untouched, "/products/BOLT")
     assert "Vendor bits/co" in text
     assert "+10" in text
-    assert "Product a/b" in api.client.get("/dashboard/products/a/b//c%20%3F%23%2541%C3%BC").text
+    assert (
+        "Product a/b" in untouched.client.get("/dashboard/products/a/b//c%20%3F%23%2541%C3%BC").text
+    )
 
 
 def test_orders_are_found_by_status_id_reference_and_key(api: ApiUnderTest) -> None:
@@ -176,9 +178,9 @@ def test_what_others_name_is_text(api: ApiUnderTest) -> None:
     ],
 )
 def test_what_is_not_there_or_wrong_has_a_page_of_its_own(
-    api: ApiUnderTest, path: str, status: int
+    untouched: ApiUnderTest, path: str, status: int
 ) -> None:
-    answer = api.client.get(f"/dashboard{path}")
+    answer = untouched.client.get(f"/dashboard{path}")
     assert (answer.status_code, answer.mimetype) == (status, "text/html")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import httpx
 import pytest
@@ -77,17 +78,51 @@ def test_while_the_tokens_cannot_be_read_orders_are_to_come_again(
     assert served.order(token) == 503
 
 
-def test_a_stream_ends_with_the_token(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def by_cookie(token: str) -> dict[str, str]:
+    return {"Cookie": f"order_aggregator_token={token}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"), [(f"{PREFIX}/events", bearer), ("/dashboard/events", by_cookie)]
+)
+def test_a_stream_ends_with_the_token(
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    shown: Callable[[str], dict[str, str]],
+) -> None:
     monkeypatch.setattr(asgi, "RECHECK_AFTER", 0.0)
+    monkeypatch.setattr(event_hub, "PULSE", 0.0)
     monkeypatch.setattr(event_hub, "HEARTBEAT", 0.05)
     for name in ("REFRESH_AFTER", "FRESH_FOR"):
         monkeypatch.setattr(gate, name, 0.0)
-    headers = bearer(served.api.token("events:read"))
-    with served.client.stream("GET", f"{PREFIX}/events", headers=headers) as answer:
+    headers = shown(served.api.token("operate"))
+    with served.client.stream("GET", path, headers=headers) as answer:
         assert answer.status_code == 200
         lines = answer.iter_lines()
         assert [line for line, _ in zip(lines, range(6), strict=False) if "still here" in line]
         served.revoke_all()
         for _ in lines:
             pass
-    assert served.client.get(f"{PREFIX}/events", headers=headers).status_code == 401
+    assert served.client.get(path, headers=headers).status_code == 401
+
+
+def test_a_page_is_told_once_of_all_that_happens_meanwhile(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_hub, "PULSE", 0.5)
+    monkeypatch.setattr(event_hub, "HEARTBEAT", 0.05)
+    headers = by_cookie(served.api.token("operate"))
+    with served.client.stream("GET", "/dashboard/events", headers=headers) as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        lines = (line for line in answer.iter_lines() if line.startswith((":", "data")))
+        assert next(lines) == ": still here"
+        lines = (line for line in lines if line.startswith("data"))
+        for _ in range(4):
+            served.api.shop.accepted(BOLT=1)
+        assert next(lines) == "data: changed"
+        for _ in range(4):
+            served.api.shop.accepted(BOLT=1)
+        before = monotonic()
+        assert next(lines) == "data: changed"
+        assert monotonic() - before > 0.1

@@ -1,0 +1,80 @@
+"""What a process has done, read from what it tells Prometheus anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from math import inf
+
+import attrs
+from prometheus_client.registry import Collector
+
+from ...domain.ports.process_registry import Figures
+
+# How many took no longer than so many seconds.
+Buckets = Mapping[float, float]
+
+
+@attrs.frozen(kw_only=True)
+class Totals:
+    """Orders since the start, and how long they took."""
+
+    done: int
+    refused: int
+    seconds: Buckets
+
+
+class Sampler:
+    """Reads the totals of this process; how long orders took, since it was last called."""
+
+    def __init__(self, read: Callable[[], Totals]) -> None:
+        self._read = read
+        self._before: Buckets = {}
+
+    def __call__(self) -> Figures:
+        """What is to be kept of this moment."""
+        totals = self._read()
+        since = {key: n - self._before.get(key, 0) for key, n in totals.seconds.items()}
+        self._before = totals.seconds
+        return Figures(
+            done=totals.done,
+            refused=totals.refused,
+            p50=quantile(since, 0.5),
+            p99=quantile(since, 0.99),
+        )
+
+
+def counted(counter: Collector) -> dict[tuple[str, ...], int]:
+    """A counter's values by their labels' values."""
+    return {
+        tuple(sample.labels.values()): int(sample.value)
+        for family in counter.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+
+
+def buckets_of(histogram: Collector, **labels: str) -> Buckets:
+    """A histogram's buckets with these labels."""
+    return {
+        float(sample.labels["le"]): sample.value
+        for family in histogram.collect()
+        for sample in family.samples
+        if sample.name.endswith("_bucket") and labels.items() <= sample.labels.items()
+    }
+
+
+def quantile(buckets: Buckets, share: float) -> float | None:
+    """In seconds, interpolated within its bucket as Prometheus' `histogram_quantile` does it.
+
+    The last bound where it lies beyond; None where nothing was observed.
+    """
+    bounds = sorted(buckets.items())
+    total = bounds[-1][1] if bounds else 0
+    if total <= 0:
+        return None
+    rank = share * total
+    for (low, before), (high, count) in pairwise([(0.0, 0.0), *bounds]):
+        if count >= rank:
+            return low if high == inf else low + (high - low) * (rank - before) / (count - before)
+    return None
