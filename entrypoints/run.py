@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
+from ssl import SSLContext
 from threading import Event
 from time import monotonic
 
@@ -26,6 +27,7 @@ from ..domain.use_cases.token_actions import TokenActions
 from .demo.serving import mock_vendors
 from .runtime.retry import retry_until_available
 from .runtime.signals import PARENT
+from .runtime.tls import own_address, own_trust
 
 log = Log()
 
@@ -138,7 +140,7 @@ def run(
     `options`: by variable, what was set on the command line, for the other processes, too.
     Orders are accepted at once, while the vendors are synced.
     """
-    address = f"http://{_reachable(settings.host)}:{settings.port}"
+    address = own_address(settings)
     is_demo = settings.vendors_file is None
     with (
         _demo_token(tokens, stop) if is_demo else nullcontext() as token,
@@ -146,7 +148,7 @@ def run(
         children(["api", "worker"], options) as processes,
         sync_loop,
     ):
-        _wait_until_ready(address, processes, stop)
+        _wait_until_ready(address, own_trust(settings), processes, stop)
         if not stop.is_set():
             example = _first_stock(read_model, stop)
             click.echo(_welcome(address, settings, read_model, example, token))
@@ -156,22 +158,20 @@ def run(
     click.echo("Stopped.")
 
 
-def _wait_until_ready(address: str, processes: Iterable[ChildProcess], stop: Event) -> None:
+def _wait_until_ready(
+    address: str, trust: SSLContext | None, processes: Iterable[ChildProcess], stop: Event
+) -> None:
     end = monotonic() + READY_WITHIN
     while not stop.wait(STOP_CHECK):
         for process in processes:
             process.require_alive()
         try:
-            with urllib.request.urlopen(f"{address}/readyz", timeout=5):  # noqa: S310 - http
-                return
+            urllib.request.urlopen(f"{address}/readyz", timeout=5, context=trust).close()  # noqa: S310
         except OSError as error:
             if monotonic() > end:
                 raise StartFailed(f"the API at {address} is not ready: {error}") from error
-
-
-def _reachable(host: str) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - listens nowhere
-    return f"[{host}]" if ":" in host else host
+        else:
+            return
 
 
 def _first_stock(read_model: ReadModel, stop: Event) -> StockLevel | None:

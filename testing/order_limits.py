@@ -31,7 +31,7 @@ def _limited(shop: Shop, limits: OrderLimits) -> PlaceOrders:
 
 
 def _of(reference: str | None, **quantities: int) -> PlaceOrder:
-    return attrs.evolve(wish(**quantities), reference=reference)
+    return attrs.evolve(wish(None, **quantities), reference=reference)
 
 
 def _kinds(outcomes: Collection[Order | OrderRefused]) -> list[type]:

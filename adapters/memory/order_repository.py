@@ -52,7 +52,9 @@ class MemoryOrders:
         return Counter(
             order.reference
             for order in self._tables.orders.values()
-            if order.reference in references and order.status in OPEN
+            if order.reference is not None
+            and order.reference in references
+            and order.status in OPEN
         )
 
     def lock(self, ids: Collection[UUID]) -> dict[UUID, Order]:

@@ -43,7 +43,7 @@ from .schema import (
 )
 
 # The seed of the hashes by which references are locked, apart from what others lock.
-REFERENCE_LOCKS = literal_column("7077888")
+REFERENCE_LOCKS: ColumnElement[int] = literal_column("7077888")
 
 
 class OrderStatements:

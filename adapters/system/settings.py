@@ -240,6 +240,9 @@ class Settings:
     events_exchange: str | None = _setting("EVENTS_EXCHANGE", None, _check_exchange, optional=True)
     host: str = _setting("HOST", "127.0.0.1", _check_text)
     port: int = _setting("PORT", 3000, _between(1, 65535), _whole_number)
+    # Files in PEM, which go together; None: without TLS.
+    tls_cert: str | None = _setting("TLS_CERT", None, _check_text, optional=True)
+    tls_key: str | None = _setting("TLS_KEY", None, _check_text, optional=True)
     log_level: str = _setting("LOG_LEVEL", "info", _check_level, str.lower)
     # None: for people on a terminal, else for programs.
     log_format: str | None = _setting("LOG_FORMAT", None, _check_format, str.lower, optional=True)

@@ -20,6 +20,7 @@ from ..runtime.listening import is_loopback, require_free_port
 from ..runtime.logs import configure_logs
 from ..runtime.retry import retry_until_available
 from ..runtime.signals import exit_with_parent, stop_on_signals
+from ..runtime.tls import server_context
 from ..runtime.tracing import tracing
 from .base import YES, chosen_settings, cli, options_here, recorded, set_up, settings_options, start
 from .database import migrate_up
@@ -55,6 +56,7 @@ def _preflight(container: Container) -> None:
     container.vendor_gateways()
     container.policy()
     container.identity_provider()
+    server_context(container.settings())
 
 
 def _is_open(settings: Settings, container: Container) -> bool:
@@ -148,7 +150,17 @@ def _refuse_taken_mock_ports(settings: Settings, host: str, host_setting: str) -
 
 
 @cli.command()
-@settings_options("host", "port", "log_level", "api_processes", "sync_interval", "vendors_file")
+@settings_options(
+    "host",
+    "port",
+    "tls_cert",
+    "tls_key",
+    "log_level",
+    "api_processes",
+    "rate_limit",
+    "sync_interval",
+    "vendors_file",
+)
 def run() -> None:
     """Run everything: mock vendors, sync, API, relay and worker."""
     from ..run import run
@@ -178,9 +190,12 @@ def run() -> None:
 @settings_options(
     "host",
     "port",
+    "tls_cert",
+    "tls_key",
     "log_level",
     "api_processes",
     "api_threads",
+    "rate_limit",
     "metrics_dir",
     "trusted_proxies",
     "backlog_limit",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ssl import SSLContext
 from threading import Event, Thread
 from typing import Any
 
@@ -23,10 +24,19 @@ OVERLAP = timedelta(minutes=2)
 class Learning:
     """Asks for each vendor's orders, again and again, in a thread."""
 
-    def __init__(self, vendors: MockVendors, api: str, token: str | None = None) -> None:
-        """`api` is its address with the prefix, `token` what it asks for."""
+    def __init__(
+        self,
+        vendors: MockVendors,
+        api: str,
+        token: str | None = None,
+        trust: SSLContext | None = None,
+    ) -> None:
+        """`api` is its address with the prefix, `token` what it asks for.
+
+        `trust`: what knows its certificate, if it has one of its own.
+        """
         self._vendors = vendors
-        self._client = httpx.Client(base_url=api, timeout=10, trust_env=False)
+        self._client = httpx.Client(base_url=api, timeout=10, trust_env=False, verify=trust or True)
         if token is not None:
             self._client.headers["Authorization"] = f"Bearer {token}"
         self._seen_to: dict[str, datetime] = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from ...adapters.system.settings import Settings
+from ..runtime.tls import own_trust
 from .learning import Learning
 from .mock_vendors import MockVendors
 from .trade import Trade
@@ -23,7 +24,8 @@ def mock_vendors(
     """Serve them, on `host` instead of that of the settings if it is given. CannotListen.
 
     They learn of our orders at the address of the settings, else at `api` if they are lively; they
-    call with the token of the settings, else with `token`.
+    call with the token of the settings, else with `token`, and trust the certificate of the
+    settings, if there is one. InvalidSetting.
     """
     with ExitStack() as stack:
         vendors = stack.enter_context(
@@ -32,7 +34,10 @@ def mock_vendors(
         learns_at = settings.mock_vendors_api or (api if settings.mock_vendors_lively else None)
         if learns_at is not None:
             learning = Learning(
-                vendors, learns_at.rstrip("/") + PREFIX, settings.mock_vendors_token or token
+                vendors,
+                learns_at.rstrip("/") + PREFIX,
+                settings.mock_vendors_token or token,
+                own_trust(settings),
             )
             learning.start()
             stack.callback(learning.stop)

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -19,6 +20,7 @@ from ..runtime.gc_tuning import reduce_gc
 from ..runtime.listening import BACKLOG, listen
 from ..runtime.logs import configure_logs
 from ..runtime.signals import on_parent_exit
+from ..runtime.tls import server_context
 from ..runtime.tracing import tracing
 from .http_protocol import HttpProtocol
 from .metrics_folder import reserve_room, shared_metrics
@@ -50,6 +52,8 @@ UVICORN: dict[str, Any] = {
     "timeout_graceful_shutdown": STOP_WITHIN,
     "timeout_notify": 1,
 }
+# What browsers are told where there is TLS: to come by TLS alone, for a year.
+HSTS = ("Strict-Transport-Security", "max-age=31536000")
 # For databases, brokers, logs and the like.
 OTHER_FILES = 150
 
@@ -69,20 +73,24 @@ def serve(settings: Settings, build: Build = api) -> None:
     """Serve until SIGTERM or SIGINT; requests that are being answered are finished.
 
     `build` makes the application, in each process its own. Raises InvalidSetting where
-    nobody can listen.
+    nobody can listen, or the certificate cannot be used.
     """
+    tls = server_context(settings)
     # gunicorn closes it.
     listener = listen(settings.host, settings.port).detach()
     with shared_metrics(settings), on_parent_exit(partial(log.info, "api.stopped")):
-        log.info("api.started", host=settings.host, port=settings.port)
-        _Processes(settings, build, listener).run()
+        log.info("api.started", host=settings.host, port=settings.port, tls=tls is not None)
+        _Processes(settings, build, listener, tls).run()
 
 
 class _Processes(BaseApplication):
     """The settings in gunicorn's words, and what each of its workers loads."""
 
-    def __init__(self, settings: Settings, build: Build, listener: int) -> None:
+    def __init__(
+        self, settings: Settings, build: Build, listener: int, tls: SSLContext | None
+    ) -> None:
         self._settings = settings
+        self._tls = tls
         self._build = build
         self._listener = listener
         super().__init__()
@@ -92,7 +100,7 @@ class _Processes(BaseApplication):
         options = {
             "bind": [f"fd://{self._listener}"],
             "workers": self._settings.api_processes,
-            "worker_class": _Process,
+            "worker_class": _Process if self._tls is None else _with_tls(self._tls),
             "graceful_timeout": STOP_WITHIN,
             "keepalive": KEEP_ALIVE,
             "backlog": BACKLOG,
@@ -141,6 +149,18 @@ class _Process(UvicornWorker):  # type: ignore[misc]
         await super().callback_notify()
         if os.getppid() != self.ppid:
             signal.raise_signal(signal.SIGTERM)
+
+
+def _with_tls(context: SSLContext) -> type[_Process]:
+    """One process with TLS. All have one context, and so resume each other's sessions."""
+
+    class Process(_Process):
+        CONFIG_KWARGS = UVICORN | {
+            "ssl_context_factory": lambda _config, _default: context,
+            "headers": [HSTS],
+        }
+
+    return Process
 
 
 def _allow_connections() -> None:
