@@ -265,8 +265,15 @@ def _gate(
     from .entrypoints.api.gate import Gate
     from .entrypoints.runtime.listening import is_loopback
 
-    is_open = settings.open_to_everybody or is_loopback(settings.host)
-    return Gate(token_actions, clock, is_open=is_open, identity_provider=identity_provider)
+    is_open = settings.open_to_everybody
+    is_local = not is_open and is_loopback(settings.host)
+    return Gate(
+        token_actions,
+        clock,
+        is_open=is_open or is_local,
+        is_local=is_local,
+        identity_provider=identity_provider,
+    )
 
 
 def _seed_gateways() -> dict[str, VendorGateway]:

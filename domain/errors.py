@@ -73,7 +73,7 @@ class IdempotencyKeyReused(OrderRefused):
     """
 
     def __init__(self, key: str, order_id: UUID | None = None) -> None:
-        whose = f"order {order_id} with other lines" if order_id else "another request"
+        whose = f"order {order_id}, which asked for other" if order_id else "another request"
         super().__init__(f"idempotency key {key!r} belongs to {whose}")
         self.key = key
         self.order_id = order_id
@@ -249,10 +249,10 @@ class UnknownToken(OrderAggregatorError):
 
 
 class VendorInUse(OrderAggregatorError):
-    """The vendor is declared by a vendors file, or comes with the program."""
+    """A vendors file declares the vendor, or the program brings it."""
 
     def __init__(self, vendor_id: str) -> None:
-        super().__init__(f"vendor {vendor_id} is still in the vendors file")
+        super().__init__(f"vendor {vendor_id} is in the vendors file, or the program's own")
         self.vendor_id = vendor_id
 
 

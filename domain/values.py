@@ -17,7 +17,7 @@ MAX_QUANTITY = 1_000_000_000
 
 # They look like nothing, and would make another id of the same: controls, soft hyphens, and what
 # joins, parts or directs letters without being one.
-_INVISIBLE = re.compile("[\u0080-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+_INVISIBLE = re.compile("[\u0080-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 # Spaces of any width (Unicode's category Zs).
 _SPACES = " \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
 # One rule for every id of the process, whoever gives it: see `fold_ids`.
@@ -62,6 +62,11 @@ def check_id(value: object, field: str) -> None:
 def sanitize(text: str) -> str:
     """The text with a replacement character for each one that `check_text` refuses."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def printable(text: str) -> str:
+    """The text, with nothing in it that a terminal obeys or does not show."""
+    return _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", sanitize(text))
 
 
 def check_quantity(value: object, field: str, minimum: int = 1) -> None:

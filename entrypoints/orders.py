@@ -11,13 +11,13 @@ from uuid import UUID
 
 from ..domain.errors import InvalidValue, OrderRefused, UnknownOrder
 from ..domain.events import Event
-from ..domain.order import ENDED, OnShortage, Order, OrderLine, ReturnLine
+from ..domain.order import ENDED, OnShortage, Order, OrderLine, OrderStatus, ReturnLine
 from ..domain.ports.read_model import OrderFilter, ReadModel
 from ..domain.use_cases.cancel_orders import CancelOrder
 from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders, check_hold
 from ..domain.use_cases.return_orders import ReturnOrder
-from ..domain.values import timestamp_text
+from ..domain.values import printable, timestamp_text
 from .api.orders import order_document
 from .runtime.tables import aligned
 
@@ -156,10 +156,10 @@ def details(order: Order) -> Iterator[str]:
     yield f"order {order.id}: {order.status}"
     yield f"  placed {timestamp_text(order.created_at)}, changed {timestamp_text(order.updated_at)}"
     if order.reference:
-        yield f"  reference {order.reference}"
+        yield f"  reference {printable(order.reference)}"
     if order.failure:
         yield f"  why it failed: {order.failure}"
-    if order.expires_at:
+    if order.expires_at and order.status in (OrderStatus.HELD, OrderStatus.EXPIRED):
         yield f"  held until {timestamp_text(order.expires_at)}"
     if order.rest_id:
         yield f"  the rest waits as order {order.rest_id}"

@@ -66,6 +66,7 @@ class ApiUnderTest:
             self.shop.token_actions,
             self.shop.clock,
             is_open=is_open,
+            is_local=is_open,
             identity_provider=identity_provider,
         )
         self.check_health = CheckHealth(

@@ -276,7 +276,9 @@ class Settings:
     # Who vouches for callers by JWTs; None: nobody. The three go together.
     jwt_issuer: str | None = _setting("JWT_ISSUER", None, _check_text, optional=True)
     jwt_audience: str | None = _setting("JWT_AUDIENCE", None, _check_text, optional=True)
-    jwt_jwks_url: str | None = _setting("JWT_JWKS_URL", None, _check_http_url, optional=True)
+    jwt_jwks_url: str | None = _setting(
+        "JWT_JWKS_URL", None, _check_http_url, optional=True, secret=True
+    )
     # Whether anyone may call from other machines, too, while no token was made and nobody vouches.
     open_to_everybody: bool = _setting("OPEN_TO_EVERYBODY", False, _check_flag, _flag)
     # The sites whose scripts may ask from a browser; none: those of no other site.
@@ -309,7 +311,7 @@ class Settings:
     )
     # What they show there; None: in `run` the demo's own, else nothing.
     mock_vendors_token: str | None = _setting(
-        "MOCK_VENDORS_TOKEN", None, _check_text, optional=True
+        "MOCK_VENDORS_TOKEN", None, _check_text, optional=True, secret=True
     )
     mock_vendors_port: int = _setting("MOCK_VENDORS_PORT", 4001, _between(1, 65533), _whole_number)
 
@@ -408,5 +410,7 @@ _PASSWORD_OPTION = re.compile(r"((?:password|passfile|secret|token)[^=&]*=)[^&]*
 
 
 def masked(url: str) -> str:
-    """The URL without its passwords."""
+    """The URL without its passwords; a secret that is none, not at all."""
+    if "://" not in url:
+        return "***"
     return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))

@@ -58,6 +58,8 @@ class PlaceOrder:
     request_id: str | None = None
     # What names the trace of the request, if it is traced.
     trace: str | None = None
+    # Who asks: with the same key, another asks for other.
+    caller: str | None = None
 
     @lines.validator
     def _valid_lines(self, _attribute: object, lines: Sequence[OrderLine]) -> None:
@@ -86,7 +88,14 @@ class PlaceOrder:
     def digest(self) -> str:
         """The same for all commands that ask for the same."""
         lines = sorted((line.product_id, line.quantity) for line in self.lines)
-        asked = (lines, self.reference, self.on_shortage.value, self.hold_for)
+        asked: tuple[object, ...] = (
+            lines,
+            self.reference,
+            self.on_shortage.value,
+            self.hold_for,
+        )
+        if self.caller is not None:
+            asked += (self.caller,)
         return hashlib.sha256(repr(asked).encode()).hexdigest()
 
 

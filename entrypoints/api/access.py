@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
+from ipaddress import ip_address
 from typing import Any, TypeVar, cast
 
 import attrs
 from flask import Request, Response
+from werkzeug.exceptions import Forbidden
 
 from ...adapters.system.log import Log
 from ...domain.access import (
     ADMIN,
+    ANYONE,
     OPERATE,
     ORDERS_WRITE,
     VENDOR,
@@ -21,6 +24,7 @@ from ...domain.access import (
 from ...domain.errors import Conflict, Unavailable
 from ...domain.use_cases.attempts import despite_conflicts
 from . import problems
+from .gate import Gate
 from .rate_limit import POLICY_HEADER, REMAINING_HEADER, Allowance, RateLimited
 from .request_ids import ENVIRON_KEY as REQUEST_ID
 from .services import app_state, current_request
@@ -33,6 +37,8 @@ AUTHORIZATION = "HTTP_AUTHORIZATION"
 PRINCIPAL = "order_aggregator.principal"
 CHANGE = "order_aggregator.change"
 ALLOWANCE = "order_aggregator.allowance"
+# Of what an audit entry says it is about.
+MAX_TARGET = 255
 # Of the route's own vendor.
 ITS_VENDOR = f"{VENDOR}{{vendor_id}}"
 _AUDITED = {OPERATE, ADMIN, ITS_VENDOR}
@@ -70,16 +76,43 @@ def guarded(*scopes: str, changes: bool = False, counted: bool = True) -> Callab
                 if allowance.retry_after:
                     # Not by way of Flask, which takes its time: they come in crowds.
                     return problems.from_domain(RateLimited(allowance.retry_after))
+            if principal.id == ANYONE.id:
+                _require_near(current_request(), services.gate, changes=changes)
             _require(principal, scopes, path)
             # What buyers do to orders, these and their events tell.
             if is_audited and not (by_buyers and not principal.may(OPERATE)):
-                target = next((str(value) for value in path.values()), None)
+                target = next((str(value)[:MAX_TARGET] for value in path.values()), None)
                 environ[CHANGE] = Change(operation=view.__name__, target=target)
             return view(*args, **path)
 
         return cast(View, guard)
 
     return decorate
+
+
+def _require_near(request: Request, gate: Gate, *, changes: bool) -> None:
+    """Raise Forbidden where a page of somebody else's has a browser ask an open API.
+
+    A page may give its own name any address, this machine's included (DNS rebinding): so where
+    only this machine may call, the API goes by no other name.
+    """
+    if gate.is_local and not _is_local(request.host):
+        raise Forbidden("without a token this API is asked as localhost, or by its address")
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    allowed = {f"http://{request.host}", f"https://{request.host}"}
+    allowed.update(app_state().services.cors_origins)
+    is_foreign = site in ("cross-site", "same-site") if origin is None else origin not in allowed
+    if changes and is_foreign and "*" not in allowed:
+        raise Forbidden("without a token, no page of another site changes anything")
+
+
+def _is_local(host: str) -> bool:
+    name = host.rsplit(":", 1)[0] if host.count(":") == 1 else host.partition("]")[0].strip("[")
+    try:
+        ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+    return True
 
 
 def _require(principal: Principal, scopes: Collection[str], path: Mapping[str, Any]) -> None:

@@ -60,9 +60,14 @@ class Gate:
         clock: Clock,
         *,
         is_open: bool,
+        is_local: bool = False,
         identity_provider: IdentityProvider | None = None,
     ) -> None:
-        """`is_open`: anyone may call, as long as no token was made and nobody vouches."""
+        """`is_open`: anyone may call, as long as no token was made and nobody vouches.
+
+        `is_local`: because only this machine can.
+        """
+        self.is_local = is_local
         self._tokens = tokens
         self._clock = clock
         self._is_open = is_open and identity_provider is None

@@ -8,8 +8,10 @@ from http import HTTPStatus
 
 from flask import Request, Response
 
-from ...domain.use_cases.idempotency import Answer, RequestKey
+from ...domain.access import ANYONE
+from ...domain.use_cases.idempotency import CLIENTS, Answer, RequestKey
 from ...domain.use_cases.place_orders import MAX_KEY_LENGTH
+from .access import principal_of
 from .problems import InvalidRequest
 from .responses import json_text_response
 
@@ -57,7 +59,15 @@ def request_key(request: Request) -> RequestKey | None:
     if key is None:
         return None
     asked = f"{request.method} {request.path}\n".encode() + request.get_data()
-    return RequestKey(key=key, digest=hashlib.sha256(asked).hexdigest())
+    caller = caller_of(request)
+    scope = CLIENTS if caller is None else f"{CLIENTS}:{caller}"
+    return RequestKey(key=key, digest=hashlib.sha256(asked).hexdigest(), scope=scope)
+
+
+def caller_of(request: Request) -> str | None:
+    """Whose key it is; None where anyone may call."""
+    principal = principal_of(request)
+    return None if principal is None or principal.id == ANYONE.id else principal.id
 
 
 def answered(answer: Answer, status: int = 200) -> Response:

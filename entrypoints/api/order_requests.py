@@ -111,6 +111,7 @@ class OrderRequest:
         new_id: Callable[[], UUID],
         idempotency_key: str | None,
         request_id: str | None = None,
+        caller: str | None = None,
     ) -> PlaceOrder:
         """The wish to hand on; raises InvalidRequest where the lines do not go together."""
         try:
@@ -123,6 +124,7 @@ class OrderRequest:
                 rest_order_id=new_id() if self.on_shortage is OnShortage.SPLIT else None,
                 hold_for=self.hold_for,
                 request_id=request_id,
+                caller=caller,
                 trace=traceparent(),
             )
         except InvalidValue as error:

@@ -21,6 +21,7 @@ from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import (
     REPLAYED,
+    caller_of,
     idempotency_key,
 )
 from .order_requests import REQUEST_BODY, OrderRequest, parse_order
@@ -72,7 +73,9 @@ def placed(wanted: OrderRequest, status: int) -> Response:
     """The order or hold, once it is durable, or why it was refused."""
     app, request = app_state(), current_request()
     request_id = request.environ[ENVIRON_KEY]
-    command = wanted.command(app.services.new_order_id, idempotency_key(request), request_id)
+    command = wanted.command(
+        app.services.new_order_id, idempotency_key(request), request_id, caller_of(request)
+    )
     try:
         order = app.batcher.submit(command, request_id, request.environ[PRINCIPAL].id)
     except UnknownProducts as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
@@ -11,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from ...domain.errors import InvalidValue
 from ...domain.order import MAX_REFERENCE_LENGTH, OrderStatus
 from ...domain.use_cases.place_orders import MAX_KEY_LENGTH
-from ...domain.values import MAX_ID_LENGTH, check_id, clean_id, timestamp_text, to_utc
+from ...domain.values import MAX_ID_LENGTH, check_id, clean_id, timestamp_text
 
 MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 100
@@ -83,7 +84,12 @@ class Timestamp(fields.AwareDateTime):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> Any:
-        return to_utc(super()._deserialize(value, attr, data, **kwargs))
+        told = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return told.astimezone(UTC)
+        except OverflowError as error:
+            # Of the years 1 and 9999, some moments are none in UTC.
+            raise self.make_error("invalid") from error
 
 
 class Cursor(fields.UUID):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from flask import Request, Response, redirect, url_for
 from werkzeug.exceptions import Forbidden
@@ -66,7 +65,10 @@ def require_own_form(request: Request) -> None:
     if site is not None:
         is_own = site == "same-origin"
     else:
-        is_own = urlsplit(request.headers.get("Origin", "")).netloc == request.host
+        is_own = request.headers.get("Origin") in (
+            f"http://{request.host}",
+            f"https://{request.host}",
+        )
     if not is_own:
         raise Forbidden("this form was not sent by a page of the dashboard")
 

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from api_under_test import PREFIX, ApiUnderTest
+from order_aggregator.domain.access import ORDERS_WRITE
 from order_aggregator.domain.errors import StorageUnavailable
 from order_aggregator.entrypoints.api import gate
 from order_aggregator.entrypoints.api.access import principal_of
@@ -239,3 +240,35 @@ def test_the_audit_log_is_listed_for_administrators(closed: ApiUnderTest) -> Non
     assert answer.status_code == 200
     [entry] = answer.get_json()
     assert (entry["operation"], entry["target"], entry["status"]) == ("disable_vendor", "acme", 200)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),
+        ({"Host": "127.0.0.1:3000"}, 200),
+        ({"Host": "[::1]:3000"}, 200),
+    ],
+)
+def test_no_page_of_another_site_changes_anything_of_an_open_api(
+    api: ApiUnderTest, headers: dict[str, str], status: int
+) -> None:
+    assert api.client.post(PREFIX + "/sync", headers=headers).status_code == status
+
+
+def test_the_key_of_one_caller_is_none_of_another(closed: ApiUnderTest) -> None:
+    tokens = [closed.shop.token_actions.create(name, [ORDERS_WRITE])[1] for name in ("a", "b")]
+    answers = [
+        closed.client.post(
+            PREFIX + "/order",
+            json=BOLT,
+            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "order-1"},
+        )
+        for token in (*tokens, tokens[0])
+    ]
+    assert [answer.status_code for answer in answers] == [202, 422, 202]
+    assert answers[2].get_json() == answers[0].get_json()

@@ -80,6 +80,11 @@ def _quarantined(api: ApiUnderTest) -> dict[str, str]:
     return {}
 
 
+def _former(api: ApiUnderTest) -> dict[str, str]:
+    api.shop.sync("former", {"BOLT": 3})
+    return {}
+
+
 CALLS: dict[str, tuple[Callable[[ApiUnderTest], dict[str, str]], Call]] = {
     "release": (_hold, Call(method="DELETE", path="/hold/{id}")),
     "product": (
@@ -92,7 +97,7 @@ CALLS: dict[str, tuple[Callable[[ApiUnderTest], dict[str, str]], Call]] = {
     "put vendor": (_nothing, Call(method="PUT", path="/vendor/new", body=VENDOR)),
     "disable": (_nothing, Call(method="POST", path="/vendor/acme/disable")),
     "enable": (_nothing, Call(method="POST", path="/vendor/acme/enable")),
-    "retire": (_nothing, Call(method="POST", path="/vendor/acme/retire")),
+    "retire": (_former, Call(method="POST", path="/vendor/former/retire")),
     "approve": (_quarantined, Call(method="POST", path="/vendor/acme/approve")),
     "sync": (_news, Call(method="POST", path="/vendor/acme/sync")),
     "sync all": (_news, Call(method="POST", path="/sync")),
@@ -153,13 +158,14 @@ def test_what_is_refused_is_not_remembered(api: ApiUnderTest) -> None:
         ("put vendor", "/vendor/new"),
         ("disable", "/vendor/acme"),
         ("enable", "/vendor/acme"),
-        ("retire", "/vendor/acme"),
+        ("retire", "/vendor/former"),
     ],
 )
 def test_what_is_set_is_answered_as_it_is_read_later(
     api: ApiUnderTest, name: str, path: str
 ) -> None:
-    _, call = CALLS[name]
+    prepare, call = CALLS[name]
+    prepare(api)
     api.shop.pass_time(minutes=1)
     assert call.send(api).get_json() == api.get(path).get_json()
 
