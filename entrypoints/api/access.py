@@ -57,10 +57,13 @@ def principal_of(request: Request) -> Principal | None:
     return cast("Principal | None", request.environ.get(PRINCIPAL))
 
 
-def guarded(*scopes: str, changes: bool = False, counted: bool = True) -> Callable[[View], View]:
+def guarded(
+    *scopes: str, changes: bool = False, counted: bool = True, may_be_old: bool = False
+) -> Callable[[View], View]:
     """Let in those who have one of the scopes, as often as they may ask.
 
-    `changes`: the view changes something. `counted`: asking counts.
+    `changes`: the view changes something. `counted`: asking counts. `may_be_old`: who has one is
+    told by what was known last, while the database is away.
     """
     is_audited = changes and not _AUDITED.isdisjoint(scopes)
     by_buyers = ORDERS_WRITE in scopes
@@ -70,7 +73,9 @@ def guarded(*scopes: str, changes: bool = False, counted: bool = True) -> Callab
         def guard(*args: Any, **path: Any) -> Any:
             environ = current_request().environ
             services = app_state().services
-            principal = environ[PRINCIPAL] = services.gate.principal(environ.get(AUTHORIZATION))
+            principal = environ[PRINCIPAL] = services.gate.principal(
+                environ.get(AUTHORIZATION), may_be_old=may_be_old
+            )
             if counted and services.rate_limiter is not None:
                 allowance = environ[ALLOWANCE] = services.rate_limiter.take(principal.id)
                 if allowance.retry_after:

@@ -86,15 +86,18 @@ class Gate:
         """Return when all uses that were to be noted are."""
         self._writer.submit(lambda: None).result()
 
-    def principal(self, authorization: str | None) -> Principal:
-        """Who calls with this header. Raises Unauthenticated or Unavailable."""
+    def principal(self, authorization: str | None, *, may_be_old: bool = False) -> Principal:
+        """Who calls with this header. Raises Unauthenticated or Unavailable.
+
+        `may_be_old`: while the database is away, by what was known last.
+        """
         scheme, _, credentials = (authorization or "").partition(" ")
         given = credentials.strip(" ") if scheme.lower() == _BEARER else ""
         if given.startswith(TOKEN_PREFIX):
-            return self._by_token(given)
+            return self._by_token(given, may_be_old=may_be_old)
         if given and self._identity_provider is not None:
             return self._by_jwt(given, self._identity_provider)
-        if self._is_open and not self._current().is_closed:
+        if self._is_open and not self._current(may_be_old=may_be_old).is_closed:
             return ANYONE
         if authorization is None:
             raise Unauthenticated("a bearer token is needed", given=False)
@@ -105,8 +108,8 @@ class Gate:
         if self.principal(authorization).id != principal.id:
             raise Unauthenticated("the credentials have changed")
 
-    def _by_token(self, token: str) -> Principal:
-        found = self._find(token)
+    def _by_token(self, token: str, *, may_be_old: bool) -> Principal:
+        found = self._find(token, may_be_old=may_be_old)
         if found is None:
             raise Unauthenticated("the token is unknown, or revoked")
         token_id, principal = found
@@ -118,8 +121,8 @@ class Gate:
             self._writer.submit(self._note_use, token_id)
         return principal
 
-    def _find(self, token: str) -> tuple[str, Principal] | None:
-        digest, known = digest_of(token), self._current()
+    def _find(self, token: str, *, may_be_old: bool) -> tuple[str, Principal] | None:
+        digest, known = digest_of(token), self._current(may_be_old=may_be_old)
         found = known.tokens.get(digest)
         if found is not None or not is_token(token):
             return found
@@ -139,13 +142,13 @@ class Gate:
             raise Unauthenticated("the JWT has expired")
         return principal
 
-    def _current(self) -> _Known:
+    def _current(self, *, may_be_old: bool) -> _Known:
         """The tokens as of a few seconds ago at most. Raises StorageUnavailable."""
         known = self._known
         age = monotonic() - known.read_at
         if age < REFRESH_AFTER:
             return known
-        if age < FRESH_FOR:
+        if age < FRESH_FOR or (may_be_old and known.read_at > 0):
             self._read()
             return known
         return self._read_again()

@@ -40,7 +40,7 @@ def readyz() -> ResponseReturnValue:
 
 
 @blueprint.get("/metrics")
-@guarded(STOCK_READ, counted=False)
+@guarded(STOCK_READ, counted=False, may_be_old=True)
 def get_metrics() -> Response:
     """Every figure, for Prometheus; of what is stored, what can be had in time."""
     body = metrics.exposition(app_state().stored_metrics)

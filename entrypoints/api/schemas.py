@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from ...domain.errors import InvalidValue
 from ...domain.order import MAX_REFERENCE_LENGTH, OrderStatus
 from ...domain.use_cases.place_orders import MAX_KEY_LENGTH
-from ...domain.values import MAX_ID_LENGTH, check_id, clean_id, timestamp_text
+from ...domain.values import MAX_ID_LENGTH, check_id, check_text, clean_id, timestamp_text
 
 MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 100
@@ -57,6 +57,20 @@ class TextId(fields.String):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> Any:
         return clean_id(super()._deserialize(value, attr, data, **kwargs))
+
+
+class SearchText(fields.String):
+    """Text that is looked for as it was given."""
+
+    def __init__(self, max_length: int, **options: Any) -> None:
+        def check(value: str) -> None:
+            try:
+                check_text(value, "text", max_length)
+            except InvalidValue as error:
+                raise ValidationError(error.expected) from error
+
+        length = {"minLength": 1, "maxLength": max_length, "pattern": TEXT_PATTERN}
+        super().__init__(validate=check, metadata=length | options.pop("metadata", {}))
 
 
 class Count(fields.Integer):
@@ -135,13 +149,11 @@ class OrderQuery(PageQuery):
     product_id = TextId(metadata={"description": "Orders with a line of this product."})
     vendor_id = TextId(metadata={"description": "Orders that this vendor supplies a part of."})
     updated_since = Timestamp(metadata={"description": "Orders that changed then or later."})
-    reference = fields.String(
-        validate=validate.Length(1, MAX_REFERENCE_LENGTH),
-        metadata={"description": "Orders with this reference of yours."},
+    reference = SearchText(
+        MAX_REFERENCE_LENGTH, metadata={"description": "Orders with this reference of yours."}
     )
-    idempotency_key = fields.String(
-        validate=validate.Length(1, MAX_KEY_LENGTH),
-        metadata={"description": "The order that was placed with this key."},
+    idempotency_key = SearchText(
+        MAX_KEY_LENGTH, metadata={"description": "The order that was placed with this key."}
     )
     cursor = Cursor(
         attribute="after",

@@ -169,7 +169,7 @@ def test_an_unknown_order_is_announced_alone_and_then_parked(service: Service) -
 def test_a_vendor_that_is_no_longer_configured_is_taken_off_sale_by_retiring_it(
     service: Service,
 ) -> None:
-    assert service.call("seed").returncode == 0
+    assert service.call("seed", "--yes").returncode == 0
     assert service.stock("sku-gooseneck-kettle")["available"] == 50
     for vendor_id in ("hilltop", "harbour", "northside"):
         assert service.call("sync", "--retire", vendor_id, "--yes").returncode == 0
