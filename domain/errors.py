@@ -252,7 +252,7 @@ class VendorInUse(OrderAggregatorError):
     """A vendors file declares the vendor, or the program brings it."""
 
     def __init__(self, vendor_id: str) -> None:
-        super().__init__(f"vendor {vendor_id} is in the vendors file, or the program's own")
+        super().__init__(f"vendor {vendor_id} is still in the vendors file, or the program's own")
         self.vendor_id = vendor_id
 
 

@@ -89,7 +89,8 @@ class Gate:
     def principal(self, authorization: str | None, *, may_be_old: bool = False) -> Principal:
         """Who calls with this header. Raises Unauthenticated or Unavailable.
 
-        `may_be_old`: while the database is away, by what was known last.
+        `may_be_old`: while the database is away, by what was known last; if that is nothing, and
+        only this machine can call, anyone may.
         """
         scheme, _, credentials = (authorization or "").partition(" ")
         given = credentials.strip(" ") if scheme.lower() == _BEARER else ""
@@ -151,6 +152,10 @@ class Gate:
         if age < FRESH_FOR or (may_be_old and known.read_at > 0):
             self._read()
             return known
+        if may_be_old and self.is_local and self._is_open:
+            # The database was away from the start.
+            self._read()
+            return attrs.evolve(known, is_closed=False)
         return self._read_again()
 
     def _read_again(self) -> _Known:
