@@ -96,8 +96,7 @@ def test_a_vendor_that_stalls_delays_nobody(embedded: Service) -> None:
         file = embedded.folder / "vendors.json"
         url = f"http://127.0.0.1:{never_accepts.getsockname()[1]}/"
         stalled = {"id": "slow", "name": "Slow", "type": "http", "format": "json", "url": url}
-        stalled["timeout"] = 60
-        file.write_text(json.dumps([stalled, *json.loads(file.read_text())]))
+        file.write_text(json.dumps([stalled | {"timeout": 60}, *json.loads(file.read_text())]))
         started_at = time.monotonic()
         service = embedded.start("run")
         embedded.wait_until_said("Ctrl-C stops it.")
