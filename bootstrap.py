@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from dependency_injector import containers, providers
 from sqlalchemy import Engine
 
+from . import __version__
 from .adapters.sql import SqlMessageBus, SqlStorage, create_engine
 from .adapters.sql.engine import SCHEMES
 from .adapters.system.clock import SystemClock
@@ -391,7 +391,7 @@ def _heartbeat(
         kind=kind,
         host=socket.gethostname(),
         pid=os.getpid(),
-        version=version("order-aggregator"),
+        version=__version__,
         measure=_sampler(kind),
     )
     return Heartbeat(note_process, stop, poke)

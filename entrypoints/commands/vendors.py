@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def take_off_sale(container: Container, vendor_id: str, hint: str, *, yes: bool) -> None:
     """Retire a former vendor, which `hint` names, unless somebody who is asked does not agree."""
-    if vendor_id in container.gateways():
+    if container.vendor_gateways().is_own(vendor_id):
         raise click.BadParameter("is one of the program's own", param_hint=hint)
     for vendor in container.read_model().vendors(0, 1, vendor_id).items:
         confirm(f"Take what {vendor_id} has of {vendor.products} products off sale?", yes=yes)
