@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -44,11 +45,11 @@ from .domain.use_cases.expire_holds import ExpireHolds
 from .domain.use_cases.fail_orders import FailOrders
 from .domain.use_cases.fill_backorders import FillBackorders
 from .domain.use_cases.find_suspects import FindSuspects
-from .domain.use_cases.forget_events import ForgetEvents
+from .domain.use_cases.forget_old import ForgetOld
 from .domain.use_cases.fulfil_orders import FulfilOrders
 from .domain.use_cases.hold_actions import HoldActions
-from .domain.use_cases.idempotency import CarryOutOnce, ForgetKeys
-from .domain.use_cases.keep_audit import ForgetAudit, RecordChange
+from .domain.use_cases.idempotency import CarryOutOnce
+from .domain.use_cases.keep_audit import RecordChange
 from .domain.use_cases.note_process import NoteProcess
 from .domain.use_cases.order_actions import OrderActions
 from .domain.use_cases.order_holds import OrderHolds
@@ -210,18 +211,20 @@ def _vendors_of_file(settings: Settings) -> list[str]:
     return [each.vendor.id for each in declared]
 
 
-def _forget_keys(settings: Settings, unit_of_work: UnitOfWorkFactory, clock: Clock) -> ForgetKeys:
-    return ForgetKeys(unit_of_work, clock, timedelta(days=settings.idempotency_days))
+def _forget_keys(settings: Settings, unit_of_work: UnitOfWorkFactory, clock: Clock) -> ForgetOld:
+    keep = timedelta(days=settings.idempotency_days)
+    return ForgetOld(unit_of_work, clock, keep, attrgetter("idempotency_keys"))
 
 
-def _forget_events(
-    settings: Settings, unit_of_work: UnitOfWorkFactory, clock: Clock
-) -> ForgetEvents:
-    return ForgetEvents(unit_of_work, clock, timedelta(days=settings.events_days))
+def _forget_events(settings: Settings, unit_of_work: UnitOfWorkFactory, clock: Clock) -> ForgetOld:
+    """An order keeps its own; a late reader is told."""
+    keep = timedelta(days=settings.events_days)
+    return ForgetOld(unit_of_work, clock, keep, attrgetter("events"))
 
 
-def _forget_audit(settings: Settings, unit_of_work: UnitOfWorkFactory, clock: Clock) -> ForgetAudit:
-    return ForgetAudit(unit_of_work, clock, timedelta(days=settings.audit_days))
+def _forget_audit(settings: Settings, unit_of_work: UnitOfWorkFactory, clock: Clock) -> ForgetOld:
+    keep = timedelta(days=settings.audit_days)
+    return ForgetOld(unit_of_work, clock, keep, attrgetter("audit_log"))
 
 
 def _identity_provider(settings: Settings) -> IdentityProvider | None:

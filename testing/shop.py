@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import count
+from operator import attrgetter
 from uuid import UUID
 
 import attrs
@@ -33,9 +34,10 @@ from ..domain.use_cases.expire_holds import ExpireHolds
 from ..domain.use_cases.fail_orders import FailOrders
 from ..domain.use_cases.fill_backorders import FillBackorders
 from ..domain.use_cases.find_suspects import FindSuspects
+from ..domain.use_cases.forget_old import ForgetOld
 from ..domain.use_cases.fulfil_orders import FulfilOrders, Outcome
 from ..domain.use_cases.hold_actions import HoldActions
-from ..domain.use_cases.idempotency import CarryOutOnce, ForgetKeys
+from ..domain.use_cases.idempotency import CarryOutOnce
 from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.order_holds import OrderHolds
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
@@ -161,7 +163,9 @@ class Shop:
         """Removes old orders, and keys."""
         unit_of_work = self.storage.unit_of_work
         return PruneOrders(
-            unit_of_work, self.clock, ForgetKeys(unit_of_work, self.clock, KEEP_KEYS)
+            unit_of_work,
+            self.clock,
+            ForgetOld(unit_of_work, self.clock, KEEP_KEYS, attrgetter("idempotency_keys")),
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import attrs
 
@@ -15,8 +15,6 @@ from .attempts import despite_conflicts
 
 # Of HTTP clients.
 CLIENTS = "http"
-# Keys that are forgotten in one transaction.
-BITE = 500
 
 
 @attrs.frozen(kw_only=True)
@@ -129,20 +127,3 @@ def _recall(unit_of_work: UnitOfWorkFactory, request: RequestKey | None) -> Answ
         return None
     with unit_of_work() as uow:
         return find_answer(uow, request)
-
-
-class ForgetKeys:
-    """Forgets requests that nobody will repeat any more, a few at a time."""
-
-    def __init__(self, unit_of_work: UnitOfWorkFactory, clock: Clock, keep: timedelta) -> None:
-        self._unit_of_work = unit_of_work
-        self._clock = clock
-        self._keep = keep
-
-    def __call__(self) -> int:
-        """How many were forgotten. Raises StorageUnavailable or Conflict."""
-        before = self._clock.now() - self._keep
-        with self._unit_of_work() as uow:
-            forgotten = uow.idempotency_keys.forget(before, BITE)
-            uow.commit()
-        return forgotten

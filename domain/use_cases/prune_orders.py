@@ -16,7 +16,7 @@ from ..ports.stock_repository import StockRepository
 from ..ports.unit_of_work import UnitOfWorkFactory
 from ..vendor_sync import StockAdjustment
 from .attempts import despite_conflicts
-from .idempotency import ForgetKeys
+from .forget_old import ForgetOld
 
 # Orders that are removed in one transaction.
 BITE = 500
@@ -39,7 +39,7 @@ class PruneOrders:
     """
 
     def __init__(
-        self, unit_of_work: UnitOfWorkFactory, clock: Clock, forget_keys: ForgetKeys
+        self, unit_of_work: UnitOfWorkFactory, clock: Clock, forget_keys: ForgetOld
     ) -> None:
         self._unit_of_work = unit_of_work
         self._clock = clock

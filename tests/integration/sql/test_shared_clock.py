@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from operator import attrgetter
 from time import monotonic
 
 import pytest
@@ -18,7 +19,7 @@ from order_aggregator.domain.ports.unit_of_work import UnitOfWorkFactory
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.stock_updates import StockUpdate
 from order_aggregator.domain.use_cases.declare_vendors import PlanSync
-from order_aggregator.domain.use_cases.idempotency import ForgetKeys
+from order_aggregator.domain.use_cases.forget_old import ForgetOld
 from order_aggregator.domain.use_cases.sync_once import SyncOnce
 from order_aggregator.domain.use_cases.sync_vendor import SyncVendor
 from order_aggregator.domain.use_cases.update_vendor_stock import UpdateVendorStock
@@ -33,7 +34,9 @@ UPDATE = StockUpdate(product_id="apple", quantity=1)
 FEED = Feed(snapshot("acme", {"apple": 1}, NOW))
 
 FIRST: dict[str, Callable[[UnitOfWorkFactory, Clock], object]] = {
-    "forget": lambda work, clock: ForgetKeys(work, clock, timedelta(1))(),
+    "forget": lambda work, clock: ForgetOld(
+        work, clock, timedelta(1), attrgetter("idempotency_keys")
+    )(),
     "plan": lambda work, clock: PlanSync(work, clock)("acme", timedelta(1)),
     "sync": lambda work, clock: SyncVendor(work, clock)(FEED),
     "withhold": lambda work, clock: WithholdStaleStock(work, clock)(),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from operator import attrgetter
 
-from order_aggregator.domain.use_cases.forget_events import ForgetEvents
+from order_aggregator.domain.use_cases.forget_old import ForgetOld
 from order_aggregator.testing.shop import Shop
 
 
@@ -12,7 +13,9 @@ def test_old_events_are_forgotten_and_orders_keep_theirs() -> None:
     shop = Shop()
     shop.sync("acme", {"apple": 5})
     old = shop.accepted(apple=1)
-    forget = ForgetEvents(shop.storage.unit_of_work, shop.clock, timedelta(days=7))
+    forget = ForgetOld(
+        shop.storage.unit_of_work, shop.clock, timedelta(days=7), attrgetter("events")
+    )
     shop.pass_time(days=7)
     new = shop.accepted(apple=1)
     assert forget() == 0
