@@ -18,7 +18,7 @@ from service import Service, eventually, nobody_writes
 
 ORDER = b'{"product_id": "%s", "quantity": 1}'
 HEAD = (
-    b"POST /v1/api/order HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    b"POST /v1/api/order HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 )
 MEBIBYTE = 1024 * 1024
@@ -161,7 +161,7 @@ def test_a_client_that_hangs_up_in_the_middle_orders_nothing(running: Service) -
 )
 def test_no_target_is_a_fault_of_the_server(running: Service, target: bytes) -> None:
     status, body = exchange(
-        running, b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        running, b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     assert 300 <= status < 500, body
     assert "unexpected" not in running.said()
