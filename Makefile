@@ -5,8 +5,12 @@
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$python && break; done)
 ARGS ?=
-# What an install before has linked is of no use to the next, whose version may be another.
-INSTALL = rm -rf build/__editable__.* && .venv/bin/python -m pip install --disable-pip-version-check
+comma = ,
+# What an install before has linked is of no use to the next, whose version may be another. Compiled
+# now, it is not compiled by each process where Python may keep nothing.
+install = rm -rf build/__editable__.* \
+	&& .venv/bin/python -m pip install --disable-pip-version-check $(2) --editable '.[$(1)]' \
+	&& .venv/bin/python -m compileall -q build/__editable__.*
 # Warnings are errors. What is generated from code has to be read anew each time.
 SPHINX = .venv/bin/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -d build/doctrees
 
@@ -59,27 +63,27 @@ clean:
 
 .venv/service: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service needs"
-	@$(INSTALL) --editable '.[service]'
+	@$(call install,service)
 	@touch $@
 
 .venv/development: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service, its tests and its checks need"
-	@$(INSTALL) --quiet --editable '.[service,test,bench,docs,dist,dev]'
+	@$(call install,service$(comma)test$(comma)bench$(comma)docs$(comma)dist$(comma)dev,--quiet)
 	@touch $@ .venv/service .venv/benchmarks .venv/docs .venv/dist
 
 .venv/benchmarks: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service and its benchmarks need"
-	@$(INSTALL) --quiet --editable '.[service,bench]'
+	@$(call install,service$(comma)bench,--quiet)
 	@touch $@ .venv/service
 
 .venv/docs: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service and its documentation need"
-	@$(INSTALL) --quiet --editable '.[service,docs]'
+	@$(call install,service$(comma)docs,--quiet)
 	@touch $@ .venv/service
 
 .venv/dist: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what makes a release"
-	@$(INSTALL) --quiet --editable '.[dist]'
+	@$(call install,dist,--quiet)
 	@touch $@
 
 # An editable install links the files that are there when it is made, from where they lie then. So this

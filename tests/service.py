@@ -18,9 +18,12 @@ from typing import Any, Self
 
 import httpx
 
+import forks
+from forks import Fork
 from ports import free_ports
 
 COMMAND = [sys.executable, "-m", "order_aggregator.entrypoints.cli"]
+Process = Fork | subprocess.Popen[bytes]
 
 
 def eventually(check: Callable[[], bool], within: float = 20.0, what: str = "") -> None:
@@ -49,7 +52,7 @@ class Service:
             **settings,
         }
         self.log = folder / "service.log"
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Process] = []
         # More threads than connections that may stay open would have httpx close one in use.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         self._client = httpx.Client(base_url=self.api, timeout=30, limits=limits)
@@ -88,9 +91,14 @@ class Service:
         """Wait until one of the processes has written it."""
         eventually(lambda: text in self.said(), within, text)
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str) -> Fork:
         """Start a command and leave it running."""
-        return self.start_program(*COMMAND, *command)
+        environment = self.environment
+        process = Fork(
+            command, folder=self.folder, environment=environment, out=self.log, err=self.log
+        )
+        self._processes.append(process)
+        return process
 
     def start_program(self, *command: str) -> subprocess.Popen[bytes]:
         """Start any program with the service's settings and leave it running."""
@@ -106,11 +114,11 @@ class Service:
         self._processes.append(process)
         return process
 
-    def running(self) -> list[subprocess.Popen[bytes]]:
+    def running(self) -> list[Process]:
         """The processes that were started and have not ended."""
         return [process for process in self._processes if process.poll() is None]
 
-    def kill_with_descendants(self, process: subprocess.Popen[bytes]) -> None:
+    def kill_with_descendants(self, process: Process) -> None:
         """SIGKILL a process and all that it started."""
         for pid in [process.pid, *descendants(process.pid)]:
             os.kill(pid, signal.SIGKILL)
@@ -118,15 +126,7 @@ class Service:
 
     def call(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
-            [*COMMAND, *command],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return forks.run(command, self.folder, self.environment, timeout)
 
     def wait_until_ready(self, within: float = 30.0) -> None:
         """Wait until the API says that it is."""
@@ -183,7 +183,7 @@ class Service:
         assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+def stop(process: Process, number: int = signal.SIGTERM) -> int:
     """Signal a process and wait for its end; its exit status."""
     process.send_signal(number)
     return process.wait(30)

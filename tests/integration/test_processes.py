@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from forks import Fork
 from service import Service, alive, children, eventually, nobody_writes, stop
 
 PRODUCT = "sku-espresso-beans"
@@ -29,7 +29,7 @@ def service(embedded: Service) -> Service:
 
 
 @pytest.fixture
-def api(service: Service) -> subprocess.Popen[bytes]:
+def api(service: Service) -> Fork:
     """The API, with two processes that serve."""
     api = service.start("api")
     service.wait_until_ready()
@@ -44,9 +44,7 @@ def connected(service: Service) -> socket.socket:
 
 # The latter is what a process gets that has stood still too long.
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
-def test_a_process_that_is_killed_is_replaced(
-    service: Service, api: subprocess.Popen[bytes], number: int
-) -> None:
+def test_a_process_that_is_killed_is_replaced(service: Service, api: Fork, number: int) -> None:
     before = children(api.pid)
     os.kill(before[0], number)
     eventually(lambda: len(set(children(api.pid)) - set(before)) == 1)
@@ -58,9 +56,7 @@ def test_a_process_that_is_killed_is_replaced(
         assert httpx.get(f"{service.root}/metrics").status_code == HTTPStatus.OK
 
 
-def test_processes_share_connections_that_come_all_at_once(
-    service: Service, api: subprocess.Popen[bytes]
-) -> None:
+def test_processes_share_connections_that_come_all_at_once(service: Service, api: Fork) -> None:
     """Or one would have all the work."""
     address = urlsplit(service.root)
     time.sleep(1)  # One of them may have begun later.
@@ -85,9 +81,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_lets_requests_in_hand_finish(
-    service: Service, api: subprocess.Popen[bytes], number: int
-) -> None:
+def test_a_stop_lets_requests_in_hand_finish(service: Service, api: Fork, number: int) -> None:
     assert service.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
     with ThreadPoolExecutor(20) as pool, connected(service) as idle:
         with nobody_writes(service):
@@ -105,7 +99,7 @@ def test_a_stop_lets_requests_in_hand_finish(
 
 
 def test_a_stop_does_not_wait_for_clients_that_have_asked_nothing(
-    service: Service, api: subprocess.Popen[bytes]
+    service: Service, api: Fork
 ) -> None:
     with connected(service), connected(service) as idle:
         idle.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
@@ -116,7 +110,7 @@ def test_a_stop_does_not_wait_for_clients_that_have_asked_nothing(
 
 
 def test_a_second_api_on_the_port_fails_at_once_and_the_first_goes_on(
-    service: Service, api: subprocess.Popen[bytes]
+    service: Service, api: Fork
 ) -> None:
     before = children(api.pid)
     started_at = time.monotonic()
@@ -164,9 +158,7 @@ def test_without_a_place_for_metrics_orders_are_accepted(service: Service) -> No
     assert "api.metrics_not_shared" in service.said()
 
 
-def test_when_the_parent_is_killed_the_processes_end(
-    service: Service, api: subprocess.Popen[bytes]
-) -> None:
+def test_when_the_parent_is_killed_the_processes_end(service: Service, api: Fork) -> None:
     started = children(api.pid)
     assert len(started) == 2
     api.kill()

@@ -129,8 +129,11 @@ def test_broker_restarts_while_messages_are_consumed(bus: RabbitMessageBus, brok
             consumer.acknowledge(deliveries)
             seen |= {delivery.body for delivery in deliveries}
         unsettled = consumer.receive(100, 5)
-        time.sleep(1)  # until the broker has taken the acknowledgements down
+        time.sleep(1)  # until the acknowledgements have reached the queue
         settled = set(seen)
+        # What it confirms comes after them in the queue's log.
+        assert all(bus.publish([b"last"]))
+        bodies.add(b"last")
         broker.kill()
         broker.start()
         consumer.acknowledge(unsettled)
