@@ -5,12 +5,12 @@
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$python && break; done)
 ARGS ?=
-comma = ,
 # What an install before has linked is of no use to the next, whose version may be another. Compiled
 # now, it is not compiled by each process where Python may keep nothing.
-install = rm -rf build/__editable__.* \
-	&& .venv/bin/python -m pip install --disable-pip-version-check $(2) --editable '.[$(1)]' \
+INSTALL = rm -rf build/__editable__.* \
+	&& .venv/bin/python -m pip install --disable-pip-version-check $(QUIET) --editable '.[$(EXTRAS)]' \
 	&& .venv/bin/python -m compileall -q build/__editable__.*
+QUIET = --quiet
 # Warnings are errors. What is generated from code has to be read anew each time.
 SPHINX = .venv/bin/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -d build/doctrees
 
@@ -61,29 +61,35 @@ clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
+.venv/service: EXTRAS = service
+.venv/service: QUIET =
 .venv/service: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service needs"
-	@$(call install,service)
+	@$(INSTALL)
 	@touch $@
 
+.venv/development: EXTRAS = service,test,bench,docs,dist,dev
 .venv/development: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service, its tests and its checks need"
-	@$(call install,service$(comma)test$(comma)bench$(comma)docs$(comma)dist$(comma)dev,--quiet)
+	@$(INSTALL)
 	@touch $@ .venv/service .venv/benchmarks .venv/docs .venv/dist
 
+.venv/benchmarks: EXTRAS = service,bench
 .venv/benchmarks: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service and its benchmarks need"
-	@$(call install,service$(comma)bench,--quiet)
+	@$(INSTALL)
 	@touch $@ .venv/service
 
+.venv/docs: EXTRAS = service,docs
 .venv/docs: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what the service and its documentation need"
-	@$(call install,service$(comma)docs,--quiet)
+	@$(INSTALL)
 	@touch $@ .venv/service
 
+.venv/dist: EXTRAS = dist
 .venv/dist: .venv/files setup.cfg pyproject.toml
 	@echo "Installing what makes a release"
-	@$(call install,dist,--quiet)
+	@$(INSTALL)
 	@touch $@
 
 # An editable install links the files that are there when it is made, from where they lie then. So this
