@@ -535,11 +535,16 @@ class Container(containers.DeclarativeContainer):
     withhold_stale_stock = providers.Singleton(WithholdStaleStock, unit_of_work, shared_clock)
     sync_once = providers.Singleton(SyncOnce, unit_of_work, shared_clock, sync_vendor)
     approve_report = providers.Singleton(ApproveReport, unit_of_work, sync_once)
-    retire_vendor = providers.Singleton(
-        RetireVendor, unit_of_work, shared_clock, sync_vendor, read_model
-    )
     vendor_gateways = providers.Singleton(
         _vendor_gateways, settings, unit_of_work, gateways.provider
+    )
+    retire_vendor = providers.Singleton(
+        RetireVendor,
+        unit_of_work,
+        shared_clock,
+        sync_vendor,
+        read_model,
+        is_own=vendor_gateways.provided.is_own,
     )
     plan_sync = providers.Singleton(PlanSync, unit_of_work, shared_clock)
     vendor_actions = providers.Singleton(

@@ -70,7 +70,7 @@ class VendorGateways:
         return gateway
 
     def is_own(self, vendor_id: str) -> bool:
-        """Whether the program brings it, so that it comes back with each sync."""
+        """Whether the program brings it."""
         return vendor_id in self._own()
 
     def _find(self) -> tuple[dict[str, VendorGateway], set[str]]:

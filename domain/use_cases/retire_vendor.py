@@ -29,11 +29,14 @@ class RetireVendor:
         clock: Clock,
         sync_vendor: SyncVendor,
         read_model: ReadModel,
+        is_own: Callable[[str], bool] = lambda _vendor_id: False,
     ) -> None:
+        """`is_own`: whether the program brings a vendor, so that it would be back at once."""
         self._unit_of_work = unit_of_work
         self._clock = clock
         self._sync_vendor = sync_vendor
         self._read_model = read_model
+        self._is_own = is_own
 
     def __call__(
         self,
@@ -51,6 +54,8 @@ class RetireVendor:
     def _retire(
         self, vendor_id: str, answer: Callable[[VendorStatus], str], request: RequestKey | None
     ) -> Answer:
+        if self._is_own(vendor_id):
+            raise VendorInUse(vendor_id)
         vendor = Vendor(id=vendor_id, name=self._status(vendor_id).name)
         with self._unit_of_work() as uow:
             if any(x.from_file and x.vendor.id == vendor_id for x in uow.vendors.declared()):

@@ -55,9 +55,6 @@ class Gateways(Protocol):
     def enabled(self) -> Mapping[str, VendorGateway]:
         """Of those that are synced, by vendor id."""
 
-    def is_own(self, vendor_id: str) -> bool:
-        """Whether the program brings it, so that it comes back with each sync."""
-
 
 @attrs.frozen(kw_only=True)
 class ApiServices:

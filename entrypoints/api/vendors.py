@@ -10,7 +10,7 @@ from flask import Response
 from werkzeug.exceptions import NotFound
 
 from ...domain.access import OPERATE
-from ...domain.errors import UnknownVendor, VendorInUse
+from ...domain.errors import UnknownVendor
 from ...domain.ports.read_model import VendorStatus
 from ...domain.stock import Vendor
 from ...domain.vendor_sync import VendorTerms
@@ -145,10 +145,8 @@ def enable_vendor(vendor_id: str) -> Response:
 )
 def retire_vendor(vendor_id: str) -> Response:
     """Take all of a vendor's stock off sale, and sync it no longer."""
-    services, key = app_state().services, request_key(current_request())
-    if services.gateways.is_own(vendor_id):
-        raise VendorInUse(vendor_id)
-    return answered(services.vendor_actions.retire(vendor_id, _status_text, key))
+    retire, key = app_state().services.vendor_actions.retire, request_key(current_request())
+    return answered(retire(vendor_id, _status_text, key))
 
 
 @blueprint.operation(

@@ -261,7 +261,7 @@ def sync(
         vendors = OneVendor(vendors, vendor_id)
     if retired_id is not None:
         with recorded(retired_id):
-            take_off_sale(container, retired_id, "--retire", yes=yes)
+            take_off_sale(container, retired_id, yes=yes)
         return
     if every is not None:
         with _monitored(settings, container), _sync_loop(container, vendors, every, stop):

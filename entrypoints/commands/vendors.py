@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from ...bootstrap import Container
 
 
-def take_off_sale(container: Container, vendor_id: str, hint: str, *, yes: bool) -> None:
-    """Retire a former vendor, which `hint` names, unless somebody who is asked does not agree."""
-    if container.vendor_gateways().is_own(vendor_id):
-        raise click.BadParameter("is one of the program's own", param_hint=hint)
+def take_off_sale(container: Container, vendor_id: str, *, yes: bool) -> None:
+    """Retire a former vendor, unless somebody who is asked does not agree."""
     for vendor in container.read_model().vendors(0, 1, vendor_id).items:
         confirm(f"Take what {vendor_id} has of {vendor.products} products off sale?", yes=yes)
     # What a vendors file says now counts.
@@ -81,7 +79,7 @@ def vendor_show(vendor_id: str) -> None:
 def vendor_retire(vendor_id: str, *, yes: bool) -> None:
     """Take a former vendor's stock off sale."""
     _, container = set_up()
-    take_off_sale(container, vendor_id, "VENDOR_ID", yes=yes)
+    take_off_sale(container, vendor_id, yes=yes)
     click.echo(f"{vendor_id} has nothing any more")
 
 

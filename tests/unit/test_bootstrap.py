@@ -12,12 +12,20 @@ import pytest
 import sqlalchemy
 
 from installed import install
-from order_aggregator import InvalidValue, ManualClock, MemoryMessageBus, MemoryStorage, even_split
+from order_aggregator import (
+    InvalidValue,
+    ManualClock,
+    MemoryMessageBus,
+    MemoryStorage,
+    MemoryVendorGateway,
+    Vendor,
+    even_split,
+)
 from order_aggregator.adapters.memory.event_publisher import MemoryEventPublisher
 from order_aggregator.adapters.sql import SqlStorage
 from order_aggregator.adapters.system.settings import InvalidSetting, Rate, Settings
 from order_aggregator.bootstrap import Container, bootstrap
-from order_aggregator.domain.errors import OrderTooLarge, TooManyOpenOrders
+from order_aggregator.domain.errors import OrderTooLarge, TooManyOpenOrders, VendorInUse
 from order_aggregator.domain.order import Order
 from order_aggregator.testing.shop import Shop, wish
 from order_aggregator.testing.shop_work import NOW
@@ -126,6 +134,15 @@ def test_orders_have_the_limits_of_the_settings(settings: Settings) -> None:
     ]
     outcomes = container.place_orders()(commands)
     assert [type(outcome) for outcome in outcomes] == [OrderTooLarge, Order, TooManyOpenOrders]
+
+
+def test_vendors_that_the_program_brings_cannot_retire(settings: Settings) -> None:
+    storage = MemoryStorage()
+    Shop(storage).sync("acme", {"apple": 9})
+    own = {"acme": MemoryVendorGateway(Vendor(id="acme", name="Acme"))}
+    container = bootstrap(settings, storage=storage, bus=MemoryMessageBus(), gateways=own)
+    with pytest.raises(VendorInUse):
+        container.retire_vendor()("acme")
 
 
 def test_each_process_of_the_api_has_its_share_of_the_rate(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from order_aggregator.domain.errors import UnknownVendor, VendorInUse
 from order_aggregator.domain.ports.vendor_directory import DeclaredVendor
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.declare_vendors import DeclareVendorsFile
+from order_aggregator.domain.use_cases.retire_vendor import RetireVendor
 from order_aggregator.testing.shop import Shop
 
 
@@ -34,6 +35,22 @@ def test_a_retired_vendor_is_shown_as_such_until_it_reports(shop: Shop) -> None:
     assert (vendor.retired, vendor.products) == (True, 0)
     shop.sync("acme", {"apple": 1})
     assert not shop.storage.read_model.vendors(0, 9).items[0].retired
+
+
+def test_a_vendor_of_the_program_is_not_retired_as_its_next_sync_would_bring_it_back(
+    shop: Shop,
+) -> None:
+    shop.sync("acme", {"apple": 5})
+    retire = RetireVendor(
+        shop.storage.unit_of_work,
+        shop.clock,
+        shop.sync_vendor,
+        shop.storage.read_model,
+        is_own={"acme"}.__contains__,
+    )
+    with pytest.raises(VendorInUse):
+        retire("acme")
+    assert shop.central("apple").available == 5
 
 
 def test_a_vendor_of_the_vendors_file_cannot_retire_and_another_is_declared_no_longer(

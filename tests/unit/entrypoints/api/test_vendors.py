@@ -386,10 +386,3 @@ def test_nobody_reads_our_files_by_adding_a_vendor(
     assert (answer.status_code, list(answer.get_json()["errors"])) == (422, [field])
     assert api.get("/vendor/new").status_code == 404
     assert api.client.put("/v1/api/vendor/new", json=[]).status_code == 422
-
-
-def test_a_vendor_of_the_program_is_not_retired_as_its_next_sync_would_bring_it_back(
-    api: ApiUnderTest,
-) -> None:
-    own = next(iter(api.gateways))
-    assert api.client.post(f"/v1/api/vendor/{own}/retire").status_code == 409
