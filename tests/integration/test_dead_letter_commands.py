@@ -30,6 +30,7 @@ def service(request: pytest.FixtureRequest) -> Service:
         "VENDORS_FILE": "vendors.json",
         "MAX_ATTEMPTS": "2",
         "ALLOCATION_POLICY": "policy:choose",
+        "PYTHONPATH": str(service.folder),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     assert service.call("migrate").returncode == 0
