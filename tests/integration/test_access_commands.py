@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,29 @@ def test_the_lists_show_no_token(storage: SqlStorage) -> None:
     assert "revoked" in invoke("token", "list").output
 
 
+def test_a_token_may_have_limits_of_its_own(storage: SqlStorage) -> None:
+    made = ("token", "create", "--name", "till", "--scope", "admin", "--json")
+    shown = json.loads(invoke(*made, "--rate-limit", "100/60", "--daily-quota", "5000").output)
+    told = ("rate_limit", "daily_quota", "requests_today")
+    assert [shown[name] for name in told] == ["100/60", 5000, 0]
+    other = json.loads(invoke(*made, "--rate-limit", "7").output)
+    assert [other[name] for name in told] == ["7", None, 0]
+    with storage.unit_of_work() as uow:
+        uow.access_tokens.note_uses({shown["id"]: 42}, datetime.now(UTC))
+        uow.commit()
+    lines = invoke("token", "list", "--json").output.splitlines()
+    assert [[json.loads(line)[name] for name in told] for line in lines] == [
+        ["100/60", 5000, 42],
+        ["7", None, 0],
+    ]
+    head, *rows = (line.split() for line in invoke("token", "list").output.splitlines())
+    assert head[-4:] == ["RATE", "QUOTA", "TODAY", "SCOPES"]
+    assert [row[-4:] for row in rows] == [
+        ["100/60", "5000", "42", "admin"],
+        ["7", "-", "0", "admin"],
+    ]
+
+
 def test_what_commands_change_is_recorded(storage: SqlStorage) -> None:
     assert invoke("vendor", "disable", "nobody").exit_code == 1
     assert invoke("order", "place", "tea=1", "cup=2").exit_code == 1
@@ -118,11 +142,15 @@ def test_what_commands_change_is_recorded(storage: SqlStorage) -> None:
 
 
 def test_what_makes_no_sense_is_one_clear_line(storage: SqlStorage) -> None:
+    one = ("create", "--name", "x", "--scope", "admin")
     cases = {
         ("create", "--name", "x", "--scope", "all"): "scope: must be one of orders:read, ",
         ("create", "--name", "x", "--scope", "admin", "--expires", "x"): "--expires: must be",
         ("create", "--name", "x", "--scope", "admin", "--expires", "0d"): "expires: must be",
         ("create", "--name", "", "--scope", "admin"): "name: must have 1 to 200",
+        (*one, "--rate-limit", "5/"): "--rate-limit: must be <requests> or <requests>/<seconds>",
+        (*one, "--rate-limit", "0"): "--rate-limit: must be <requests> or",
+        (*one, "--daily-quota", "0"): "daily_quota: must be a whole number from 1 to 1000000000",
         ("revoke", "nothing"): "unknown token: nothing",
     }
     for command, expected in cases.items():
