@@ -74,7 +74,7 @@ def entries(trail: AuditTrail, limit: int) -> Iterator[AuditEntry]:
 
 def audit_table(found: Sequence[AuditEntry]) -> Iterator[str]:
     """A line an entry, in columns."""
-    rows = [("AT", "WHO", "WHAT", "TARGET", "STATUS", "REQUEST")]
+    rows = [("AT", "WHO", "WHAT", "TARGET", "STATUS", "REQUEST", "DETAIL")]
     rows += [
         (
             timestamp_text(entry.at)[:19],
@@ -83,6 +83,7 @@ def audit_table(found: Sequence[AuditEntry]) -> Iterator[str]:
             entry.target or "-",
             str(entry.status),
             entry.request_id or "-",
+            entry.detail or "-",
         )
         for entry in found
     ]

@@ -525,6 +525,7 @@ audit_log = Table(
     Column("target", Text),
     Column("status", Integer, nullable=False),
     Column("request_id", Text),
+    Column("detail", Text),
     # For forgetting the oldest.
     Index(None, "at"),
     sqlite_autoincrement=True,

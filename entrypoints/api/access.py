@@ -51,6 +51,7 @@ class Change:
 
     operation: str
     target: str | None
+    detail: str | None = None
 
 
 def principal_of(request: Request) -> Principal | None:
@@ -152,6 +153,15 @@ def tell_allowances(request: Request, response: Response) -> None:
     response.headers.update(allowance_headers(request.environ[ALLOWANCES]))
 
 
+def tell_change(request: Request, detail: str, target: str | None = None) -> None:
+    """Say more of what the request changes, if that is recorded: no secrets."""
+    change: Change | None = request.environ.get(CHANGE)
+    if change is not None:
+        request.environ[CHANGE] = attrs.evolve(
+            change, target=target or change.target, detail=detail
+        )
+
+
 def record_change(request: Request, status: int) -> None:
     """Record what the request has changed, if that is to be; the log has it if nothing else."""
     change: Change | None = request.environ.get(CHANGE)
@@ -162,6 +172,7 @@ def record_change(request: Request, status: int) -> None:
     told = {
         "path": request.path,
         "target": change.target,
+        "detail": change.detail,
         "request_id": request.environ[REQUEST_ID],
         "status": status,
     }

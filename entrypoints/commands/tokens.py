@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import click
 
-from .base import JSON, cli, recorded, set_up
+from .base import JSON, cli, recorded, set_up, tell_change
 
 _LONGEST = timedelta(days=36_500)
 
@@ -36,6 +36,7 @@ def token_create(
 
     Scopes: orders:write, orders:read, stock:read, events:read, vendor:<id>, operate, admin.
     """
+    from ...domain.audit import about_token
     from ...domain.counting import parse_duration
     from ...domain.rate import parse_rate
     from ..tokens import as_json
@@ -47,6 +48,7 @@ def token_create(
         made, text = container.token_actions().create(
             name, scopes, lifetime, rate_limit=rate, daily_quota=daily_quota
         )
+        tell_change(made.id, about_token(made))
     said = f"token {made.id} is made; it is shown this once\n  {text}"
     click.echo(as_json(made, made.created_at, secret=text) if is_json else said)
 

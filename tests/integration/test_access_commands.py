@@ -57,11 +57,12 @@ def test_a_service_is_open_until_somebody_has_a_token(service: Service) -> None:
     me = f"cli:{getpass.getuser()}"
     headers = {"Authorization": f"Bearer {admin['token']}"}
     entries = httpx.get(f"{service.api}/audit", headers=headers).json()
-    assert [(x["actor"], x["operation"], x["target"], x["status"]) for x in entries] == [
-        (me, "token revoke", shop["id"], 0),
-        (f"token:{admin['id']}", "disable_vendor", "nobody", 404),
-        (me, "token create", "boss", 0),
-        (me, "token create", "shop", 0),
+    told = ("actor", "operation", "target", "detail", "status")
+    assert [tuple(entry[field] for field in told) for entry in entries] == [
+        (me, "token revoke", shop["id"], None, 0),
+        (f"token:{admin['id']}", "disable_vendor", "nobody", None, 404),
+        (me, "token create", admin["id"], "boss; admin", 0),
+        (me, "token create", shop["id"], "shop; orders:write", 0),
     ]
     lines = said(service, "token", "list", "--json").splitlines()
     assert [json.loads(line)["last_used_at"] is not None for line in lines if "of_demo" in line]
@@ -133,12 +134,44 @@ def test_what_commands_change_is_recorded(storage: SqlStorage) -> None:
     assert invoke("product", "set", "tea").exit_code == 1
     assert invoke("order", "place", "tea=1", "cup=2").exit_code == 1
     rows = [line.split() for line in invoke("audit", "list").output.splitlines()]
-    assert [row[2:-2] for row in rows] == [
+    assert [row[2:-3] for row in rows] == [
         ["WHAT", "TARGET"],
         ["order", "place", "tea=1", "cup=2"],
         ["product", "set", "tea"],
         ["reset", "-"],
     ]
+
+
+def test_the_record_says_what_was_made_and_no_secret(storage: SqlStorage, tmp_path: Path) -> None:
+    file = tmp_path / "vendors.toml"
+    file.write_text(
+        '[[vendor]]\nid = "acme"\nname = "Acme"\ntype = "http"\nformat = "csv"\n'
+        'url = "https://me:sesame@acme.example/stock.csv?key=sesame#sesame"\n'
+        '[[vendor]]\nid = "bolt"\nname = "Bolt"\ntype = "file"\nformat = "csv"\npath = "b.csv"\n'
+    )
+    hook = ("webhook", "add", "https://a.example/in?key=sesame", "--type", "order.*")
+    made = json.loads(invoke(*hook, "--json").output)
+    assert invoke("webhook", "add", "http://me:sesame@a.example/?key=sesame").exit_code == 1
+    assert invoke("vendor", "add", str(file)).exit_code == 0
+    invoke("token", "create", "--name", "x", "--scope", "nothing")
+    limits = ("--rate-limit", "5", "--daily-quota", "9", "--expires", "1d")
+    assert invoke("token", "create", "--name", "y", "--scope", "admin", *limits).exit_code == 0
+    entries = storage.audit_trail.page(0, 9).items
+    [token] = storage.access_tokens.all()
+    assert token.expires_at is not None
+    until = token.expires_at.isoformat()[:16]
+    assert [(entry.operation, entry.target, entry.detail) for entry in reversed(entries)] == [
+        ("webhook add", made["id"], "https://a.example/in order.*"),
+        ("webhook add", "http://a.example/", None),
+        (
+            "vendor add",
+            "acme, bolt",
+            "Acme: http https://acme.example/stock.csv; Bolt: file b.csv",
+        ),
+        ("token create", "x", None),
+        ("token create", token.id, f"y; admin; rate 5; 9 a day; until {until}"),
+    ]
+    assert "sesame" not in invoke("audit", "list").output
 
 
 def test_what_makes_no_sense_is_one_clear_line(storage: SqlStorage) -> None:

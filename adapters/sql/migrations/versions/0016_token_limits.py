@@ -1,11 +1,11 @@
-"""Rates and daily quotas of single tokens."""
+"""Rates and daily quotas of single tokens, and what audit entries say more."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0016"
 down_revision = "0015"
-# It lets tokens ask as often as all others, and counts nothing.
+# It lets tokens ask as often as all others, counts nothing, and says less.
 OLD_CODE_RUNS = True
 
 TOKENS = "access_tokens"
@@ -20,9 +20,11 @@ def upgrade() -> None:
     op.add_column(
         TOKENS, sa.Column("used", sa.BigInteger, used, nullable=False, server_default="0")
     )
+    op.add_column("audit_log", sa.Column("detail", sa.Text))
 
 
 def downgrade() -> None:
-    """Forgets the rates and quotas of tokens: they then have those of all."""
+    """Forgets the rates and quotas of tokens (all have those of everybody) and audit details."""
+    op.execute("ALTER TABLE audit_log DROP COLUMN detail")
     for column in ("rate_limit", "daily_quota", "used_on", "used"):
         op.execute(f"ALTER TABLE {TOKENS} DROP COLUMN {column}")
