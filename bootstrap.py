@@ -458,7 +458,6 @@ def _api(  # noqa: PLR0913 - its parts, by name
     stop = Event()
     scheduler = scheduler or ThreadScheduler()
     its_relay = relay(stop=stop, scheduler=scheduler)
-    rate = settings.rate_limit
     services = ApiServices(
         read_model=storage.read_model,
         event_feed=storage.event_feed,
@@ -484,7 +483,7 @@ def _api(  # noqa: PLR0913 - its parts, by name
         wake_relay=its_relay.wake,
         scheduler=scheduler,
         trusted_proxies=settings.trusted_proxies,
-        rate_limiter=None if rate is None else RateLimiter(rate, settings.api_processes),
+        rate_limiter=RateLimiter(settings.rate_limit, settings.api_processes),
         cors_origins=settings.cors_origins,
     )
     return running_api(services, its_relay, stop, _database_watch(storage), dashboard)

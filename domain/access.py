@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import string
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 from zlib import crc32
 
 import attrs
 
 from .errors import InvalidValue, OrderAggregatorError
+from .rate import Rate, daily_quota
 from .values import check_id, clean_id, name, timestamp
 
 ORDERS_WRITE = "orders:write"
@@ -97,6 +98,8 @@ class Principal:
     permitted: frozenset[str]
     # None: for good.
     expires_at: datetime | None = None
+    # Its own; None: that of all.
+    rate_limit: Rate | None = None
 
     def may(self, scope: str) -> bool:
         """Whether it has this scope, or one that implies it."""
@@ -129,6 +132,13 @@ class AccessToken:
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    # In place of that of all callers.
+    rate_limit: Rate | None = None
+    # Requests in a day of UTC; None: as many as it likes.
+    daily_quota: int | None = attrs.field(default=None, validator=daily_quota)
+    # The last day on which requests were counted, and how many.
+    used_on: date | None = None
+    used: int = 0
     # Made by the demo for itself: it does not close an API that is open until there is a token.
     of_demo: bool = False
 
@@ -143,7 +153,12 @@ class AccessToken:
             name=self.name,
             permitted=permitted_by(self.scopes),
             expires_at=self.expires_at,
+            rate_limit=self.rate_limit,
         )
+
+    def requests_on(self, day: date) -> int:
+        """How many of that day are counted."""
+        return self.used if self.used_on == day else 0
 
 
 def token_text(random: str) -> str:

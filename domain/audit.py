@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime
 
 import attrs
 
-from .values import sanitize, timestamp
+from .access import AccessToken
+from .ports.vendor_directory import DeclaredVendor
+from .stock import ProductLimits
+from .values import sanitize, timestamp, timestamp_text
+from .webhooks import Webhook
 
 MAX_LENGTH = 500
+# Before a host; and what is asked of it.
+_USER_INFO = re.compile(r"(//|^)[^/]*@")
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
 
 
 def _bounded(text: str | None) -> str | None:
@@ -32,6 +41,43 @@ class AuditEntry:
     path: str | None = attrs.field(default=None, converter=_bounded)
     # What was changed: an order, a vendor, a token.
     target: str | None = attrs.field(default=None, converter=_bounded)
+    # What it is like from then on.
+    detail: str | None = attrs.field(default=None, converter=_bounded)
     # Of HTTP, or the exit status of the command.
     status: int
     request_id: str | None = None
+
+
+def without_secrets(url: str) -> str:
+    """The URL without user, password, query and fragment."""
+    return _USER_INFO.sub(r"\1", _QUERY.sub("", url))
+
+
+def about_webhook(webhook: Webhook) -> str:
+    """Where it is, and what it is told."""
+    return f"{without_secrets(webhook.url)} {','.join(webhook.types)}"
+
+
+def about_token(token: AccessToken) -> str:
+    """Whose it is, and what it may do."""
+    parts = [token.name, ",".join(token.scopes)]
+    if token.rate_limit is not None:
+        parts.append(f"rate {token.rate_limit}")
+    if token.daily_quota is not None:
+        parts.append(f"{token.daily_quota} a day")
+    if token.expires_at is not None:
+        parts.append(f"until {timestamp_text(token.expires_at)[:16]}")
+    return "; ".join(parts)
+
+
+def about_vendor(declared: DeclaredVendor) -> str:
+    """What it is called, and where its feed is."""
+    entry = json.loads(declared.entry)
+    place = without_secrets(str(entry.get("url") or entry.get("path") or ""))
+    return f"{declared.vendor.name}: {entry.get('type')} {place}".rstrip()
+
+
+def about_product(name: str | None, limits: ProductLimits) -> str:
+    """What was set of it."""
+    told = attrs.asdict(limits) | ({} if name is None else {"name": name})
+    return ", ".join(f"{field} {value}" for field, value in told.items() if value is not None)

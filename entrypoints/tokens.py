@@ -19,7 +19,7 @@ PAGE = 500
 
 def table(tokens: Sequence[AccessToken], now: datetime) -> Iterator[str]:
     """A line a token, in columns."""
-    rows = [("TOKEN", "NAME", "STATE", "LAST USED", "EXPIRES", "SCOPES")]
+    rows = [("TOKEN", "NAME", "STATE", "LAST USED", "EXPIRES", "RATE", "QUOTA", "TODAY", "SCOPES")]
     rows += [
         (
             token.id,
@@ -27,6 +27,9 @@ def table(tokens: Sequence[AccessToken], now: datetime) -> Iterator[str]:
             _state(token, now),
             _moment(token.last_used_at),
             _moment(token.expires_at),
+            str(token.rate_limit or "-"),
+            str(token.daily_quota or "-"),
+            str(token.requests_on(now.date())),
             ",".join(token.scopes),
         )
         for token in tokens
@@ -34,12 +37,15 @@ def table(tokens: Sequence[AccessToken], now: datetime) -> Iterator[str]:
     return aligned(rows)
 
 
-def as_json(token: AccessToken, secret: str | None = None) -> str:
+def as_json(token: AccessToken, now: datetime, secret: str | None = None) -> str:
     """All that is known of it, and itself where it was just made."""
     document: dict[str, Any] = {"id": token.id, "name": token.name, "scopes": token.scopes}
     for field in ("created_at", "expires_at", "last_used_at", "revoked_at"):
         moment = getattr(token, field)
         document[field] = None if moment is None else timestamp_text(moment)
+    document["rate_limit"] = None if token.rate_limit is None else str(token.rate_limit)
+    document["daily_quota"] = token.daily_quota
+    document["requests_today"] = token.requests_on(now.date())
     shown = {} if secret is None else {"token": secret}
     return json.dumps(document | {"of_demo": token.of_demo} | shown)
 
@@ -68,7 +74,7 @@ def entries(trail: AuditTrail, limit: int) -> Iterator[AuditEntry]:
 
 def audit_table(found: Sequence[AuditEntry]) -> Iterator[str]:
     """A line an entry, in columns."""
-    rows = [("AT", "WHO", "WHAT", "TARGET", "STATUS", "REQUEST")]
+    rows = [("AT", "WHO", "WHAT", "TARGET", "STATUS", "REQUEST", "DETAIL")]
     rows += [
         (
             timestamp_text(entry.at)[:19],
@@ -77,6 +83,7 @@ def audit_table(found: Sequence[AuditEntry]) -> Iterator[str]:
             entry.target or "-",
             str(entry.status),
             entry.request_id or "-",
+            entry.detail or "-",
         )
         for entry in found
     ]

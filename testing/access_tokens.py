@@ -5,16 +5,20 @@ Fixtures: `storage`: an empty storage.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from ..domain.access import AccessToken, digest_of
 from ..domain.errors import Conflict
 from ..domain.ports.storage import Storage
+from ..domain.rate import Rate
+from ..domain.use_cases.attempts import despite_conflicts
+from .race import race
 from .shop_work import NOW, work
 
 MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
 
 
 def make_token(token_id: str, **fields: object) -> AccessToken:
@@ -36,7 +40,8 @@ def _only(storage: Storage) -> AccessToken:
 def test_tokens_are_kept_as_they_are_oldest_first(storage: Storage) -> None:
     assert storage.access_tokens.all() == []
     later = make_token("a", created_at=NOW + MINUTE, expires_at=NOW + 2 * MINUTE, of_demo=True)
-    earlier = make_token("b")
+    limited = {"rate_limit": Rate(100, 60), "daily_quota": 10**9, "used_on": NOW.date(), "used": 3}
+    earlier = make_token("b", **limited)
     _add(storage, later, earlier)
     assert storage.access_tokens.all() == [earlier, later]
 
@@ -62,13 +67,40 @@ def test_a_token_is_revoked_once(storage: Storage) -> None:
     assert _only(storage).revoked_at == NOW
 
 
-def test_a_use_is_noted_unless_one_was_lately(storage: Storage) -> None:
+def _note(storage: Storage, at: datetime, **requests: int) -> dict[str, int]:
+    return work(storage, lambda uow: uow.access_tokens.note_uses(requests, at))
+
+
+def test_requests_of_a_day_add_up(storage: Storage) -> None:
+    _add(storage, make_token("a"), make_token("b"))
+    assert _note(storage, NOW, a=2) == {"a": 2}
+    later = NOW + MINUTE
+    assert _note(storage, later, b=7, a=3, unknown=1) == {"a": 5, "b": 7}
+    token = storage.access_tokens.all()[0]
+    assert (token.last_used_at, token.used_on, token.used) == (later, NOW.date(), 5)
+    assert (token.requests_on(NOW.date()), token.requests_on(NOW.date() - DAY)) == (5, 0)
+
+
+def test_a_day_begins_at_nothing_and_is_not_gone_back_from(storage: Storage) -> None:
     _add(storage, make_token("a"))
-    for seconds, noted in ((0, 0), (59, 0), (61, 61)):
-        at = NOW + timedelta(seconds=seconds)
-        work(storage, lambda uow, at=at: uow.access_tokens.note_use("a", at, at - MINUTE))  # type: ignore[misc]
-        assert _only(storage).last_used_at == NOW + timedelta(seconds=noted)
-    work(storage, lambda uow: uow.access_tokens.note_use("unknown", NOW, NOW))
+    _note(storage, NOW, a=2)
+    tomorrow = NOW + DAY
+    assert _note(storage, tomorrow, a=1) == {"a": 1}
+    # Of a process that is late, or whose clock is.
+    assert _note(storage, NOW, a=4) == {}
+    assert _only(storage).last_used_at == tomorrow
+    assert _only(storage).requests_on(tomorrow.date()) == 1
+
+
+def test_requests_that_are_noted_at_once_all_count(storage: Storage) -> None:
+    _add(storage, make_token("a"), make_token("b"))
+
+    def note() -> None:
+        for _ in range(10):
+            despite_conflicts(lambda: _note(storage, NOW, a=1, b=2))
+
+    race([note] * 4)
+    assert [token.used for token in storage.access_tokens.all()] == [40, 80]
 
 
 def test_only_those_of_the_demo_are_removed(storage: Storage) -> None:

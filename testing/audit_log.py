@@ -30,7 +30,13 @@ def _entries(storage: Storage) -> tuple[AuditEntry, ...]:
 
 def test_entries_are_kept_as_they_are_newest_first(storage: Storage) -> None:
     whole = make_entry(
-        0, actor_name="é", path="/v1/api/vendor/a c", target="a c", request_id="r-1", status=404
+        0,
+        actor_name="é",
+        path="/v1/api/vendor/a c",
+        target="a c",
+        detail="A: http https://a.example/ö",
+        request_id="r-1",
+        status=404,
     )
     bare = make_entry(1)
     _append(storage, whole, bare)

@@ -93,7 +93,7 @@ class ApiUnderTest:
             wake_relay=self._wake,
             limits=limits or Limits(),
             scheduler=scheduler or ThreadScheduler(),
-            rate_limiter=rate_limiter,
+            rate_limiter=rate_limiter or RateLimiter(),
         )
         self.app = create_app(self.services, dashboard)
         self.client: FlaskClient = self.app.test_client()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import attrs
@@ -33,11 +34,15 @@ class MemoryAccessTokens:
             self._rows[token_id] = attrs.evolve(row, revoked_at=at)
         return True
 
-    def note_use(self, token_id: str, at: datetime, unless_since: datetime) -> None:
-        """Compare and set."""
-        row = self._rows.get(token_id)
-        if row and (row.last_used_at is None or row.last_used_at < unless_since):
-            self._rows[token_id] = attrs.evolve(row, last_used_at=at)
+    def note_uses(self, requests: Mapping[str, int], at: datetime) -> dict[str, int]:
+        """Compare and replace."""
+        day, totals = at.date(), {}
+        for token_id, more in requests.items():
+            row = self._rows.get(token_id)
+            if row and (row.used_on is None or row.used_on <= day):
+                total = totals[token_id] = row.requests_on(day) + more
+                self._rows[token_id] = attrs.evolve(row, last_used_at=at, used_on=day, used=total)
+        return totals
 
     def remove_of_demo(self) -> None:
         """Leave marks for the commit to delete."""

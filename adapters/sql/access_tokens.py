@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Dialect,
     Engine,
     Text,
     bindparam,
+    case,
     delete,
     false,
     func,
@@ -23,6 +25,7 @@ from sqlalchemy import (
 )
 
 from ...domain.access import AccessToken
+from ...domain.rate import parse_rate
 from .errors import read_errors_translated
 from .schema import TIMESTAMP, access_tokens
 from .transaction import Transaction
@@ -39,7 +42,7 @@ class TokenStatements:
         column = access_tokens.c
         this = column.id == bindparam("this", type_=Text)
         at = bindparam("at_", type_=TIMESTAMP)
-        since = bindparam("since", type_=TIMESTAMP)
+        day, more = bindparam("day", type_=Text), bindparam("more", type_=BigInteger)
         told = {name: bindparam(f"_{name}", type_=column[name].type) for name in _TOLD}
         self.add = {
             of_demo: insert(access_tokens).values(**told, of_demo=true() if of_demo else false())
@@ -51,10 +54,12 @@ class TokenStatements:
             .where(this)
             .returning(column.id)
         )
-        self.note_use = (
+        earlier = case((column.used_on == day, column.used), else_=0)
+        self.note_uses = (
             update(access_tokens)
-            .values(last_used_at=at)
-            .where(this, or_(column.last_used_at.is_(None), column.last_used_at < since))
+            .values(last_used_at=at, used_on=day, used=earlier + more)
+            .where(this, or_(column.used_on.is_(None), column.used_on <= day))
+            .returning(column.used)
         )
         self.remove_of_demo = delete(access_tokens).where(column.of_demo)
 
@@ -70,6 +75,8 @@ class SqlAccessTokens:
         """Insert."""
         row = {f"_{name}": getattr(token, name) for name in _TOLD}
         row["_scopes"] = json.dumps(token.scopes)
+        row["_rate_limit"] = None if token.rate_limit is None else str(token.rate_limit)
+        row["_used_on"] = None if token.used_on is None else token.used_on.isoformat()
         self._transaction.enqueue(self._statements.add[token.of_demo], row)
 
     def revoke(self, token_id: str, at: datetime) -> bool:
@@ -77,10 +84,14 @@ class SqlAccessTokens:
         parameters = {"this": token_id, "at_": at}
         return bool(self._transaction.fetch_all(self._statements.revoke, parameters))
 
-    def note_use(self, token_id: str, at: datetime, unless_since: datetime) -> None:
-        """One statement."""
-        parameters = {"this": token_id, "at_": at, "since": unless_since}
-        self._transaction.enqueue(self._statements.note_use, parameters)
+    def note_uses(self, requests: Mapping[str, int], at: datetime) -> dict[str, int]:
+        """A statement for each, in the order of their ids: several processes do this at once."""
+        day, totals = at.date().isoformat(), {}
+        for token_id, more in sorted(requests.items()):
+            parameters = {"this": token_id, "at_": at, "day": day, "more": more}
+            for (total,) in self._transaction.fetch_all(self._statements.note_uses, parameters):
+                totals[token_id] = total
+        return totals
 
     def remove_of_demo(self) -> None:
         """One statement."""
@@ -104,5 +115,9 @@ class SqlTokenDirectory:
 def _token(row: Sequence[Any]) -> AccessToken:
     fields = dict(zip(_COLUMNS, row, strict=True))
     fields["scopes"] = json.loads(fields["scopes"])
+    if fields["rate_limit"] is not None:
+        fields["rate_limit"] = parse_rate(fields["rate_limit"], "rate_limit")
+    if fields["used_on"] is not None:
+        fields["used_on"] = date.fromisoformat(fields["used_on"])
     fields["of_demo"] = bool(fields["of_demo"])
     return AccessToken(**fields)

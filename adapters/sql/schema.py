@@ -497,6 +497,15 @@ access_tokens = Table(
     Column("last_used_at", TIMESTAMP),
     Column("revoked_at", TIMESTAMP),
     Column("of_demo", Boolean, nullable=False, server_default=false()),
+    # As in RATE_LIMIT; NULL: that one.
+    Column("rate_limit", Text),
+    # Requests in a day of UTC; NULL: any number.
+    Column("daily_quota", BigInteger),
+    # The last day on which requests were counted, as 2026-12-31, and how many.
+    Column("used_on", Text),
+    Column("used", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("daily_quota > 0", name="daily_quota_positive"),
+    CheckConstraint("used >= 0", name="used_not_negative"),
     CheckConstraint("length(digest) = 64", name="digest_not_the_token"),
     CheckConstraint("expires_at > created_at", name="expires_later"),
     Index("access_tokens_digest", "digest", unique=True),
@@ -516,6 +525,7 @@ audit_log = Table(
     Column("target", Text),
     Column("status", Integer, nullable=False),
     Column("request_id", Text),
+    Column("detail", Text),
     # For forgetting the oldest.
     Index(None, "at"),
     sqlite_autoincrement=True,

@@ -13,6 +13,7 @@ import attrs
 
 from ...domain.allocation import AllocationPolicy, highest_then_even, parse_policy
 from ...domain.errors import InvalidValue
+from ...domain.rate import Rate, parse_rate
 from ...domain.values import MAX_QUANTITY
 from .plugins import (
     BUS_PLUGINS,
@@ -25,7 +26,6 @@ from .plugins import (
 )
 
 SECONDS_PER_DAY = 86_400
-MAX_REQUESTS = 1_000_000
 # Of a name, in AMQP.
 MAX_NAME_BYTES = 255
 # As a browser sends it (RFC 6454, 6.2).
@@ -48,26 +48,12 @@ def seconds(text: str) -> timedelta:
     return span
 
 
-@attrs.frozen
-class Rate:
-    """So many requests in so many seconds. Raises ValueError."""
-
-    requests: int = attrs.field()
-    seconds: int = attrs.field(default=1)
-
-    def __attrs_post_init__(self) -> None:
-        for value, most in ((self.requests, MAX_REQUESTS), (self.seconds, SECONDS_PER_DAY)):
-            if type(value) is not int or not 1 <= value <= most:
-                raise ValueError(
-                    f"must be <requests> or <requests>/<seconds>: 1 to {MAX_REQUESTS} requests "
-                    f"in 1 to {SECONDS_PER_DAY} seconds"
-                )
-
-
 def rate(text: str) -> Rate:
     """A rate such as 50 (a second) or 100/60; raises ValueError."""
-    requests, slash, span = text.partition("/")
-    return Rate(_whole_number(requests), _whole_number(span) if slash else 1)
+    try:
+        return parse_rate(text, "rate")
+    except InvalidValue as error:
+        raise ValueError(error.expected) from error
 
 
 def policy(text: str) -> AllocationPolicy:

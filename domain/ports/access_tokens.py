@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -17,8 +18,12 @@ class AccessTokens(Protocol):
     def revoke(self, token_id: str, at: datetime) -> bool:
         """Make it invalid for good, if it is not yet; False if it is unknown."""
 
-    def note_use(self, token_id: str, at: datetime, unless_since: datetime) -> None:
-        """Note when it was used, unless a use since then is noted already."""
+    def note_uses(self, requests: Mapping[str, int], at: datetime) -> dict[str, int]:
+        """Note, by id, that they were used at that moment, and add to the requests of its day.
+
+        By id, how many of that day (UTC) there are now. One that a later day has begun for is
+        passed over.
+        """
 
     def remove_of_demo(self) -> None:
         """Delete those that the demo made for itself."""

@@ -23,6 +23,7 @@ class RecordChange:
         status: int,
         path: str | None = None,
         target: str | None = None,
+        detail: str | None = None,
         request_id: str | None = None,
     ) -> AuditEntry:
         """What was recorded. Raises StorageUnavailable or Conflict."""
@@ -33,6 +34,7 @@ class RecordChange:
             operation=operation,
             path=path,
             target=target,
+            detail=detail,
             status=status,
             request_id=request_id,
         )

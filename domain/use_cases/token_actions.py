@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ..access import AccessToken, digest_of, parse_scopes
@@ -10,9 +10,7 @@ from ..errors import InvalidValue, UnknownToken
 from ..ports.access_tokens import TokenDirectory
 from ..ports.clock import Clock
 from ..ports.unit_of_work import UnitOfWorkFactory
-
-# A use is not noted again within this time.
-NOTED_EVERY = timedelta(minutes=1)
+from ..rate import Rate
 
 
 class TokenActions:
@@ -39,6 +37,8 @@ class TokenActions:
         scopes: Sequence[str],
         lifetime: timedelta | None = None,
         *,
+        rate_limit: Rate | None = None,
+        daily_quota: int | None = None,
         of_demo: bool = False,
     ) -> tuple[AccessToken, str]:
         """A new token, and itself, which is told this once. Raises InvalidValue."""
@@ -50,6 +50,8 @@ class TokenActions:
             scopes=parse_scopes(scopes),
             created_at=now,
             expires_at=None if lifetime is None else _end(now, lifetime),
+            rate_limit=rate_limit,
+            daily_quota=daily_quota,
             of_demo=of_demo,
         )
         with self._unit_of_work() as uow:
@@ -67,12 +69,12 @@ class TokenActions:
                 raise UnknownToken(token_id)
             uow.commit()
 
-    def note_use(self, token_id: str) -> None:
-        """Note that it was used just now, unless that was noted within a minute."""
-        now = self._clock.now()
+    def note_uses(self, requests: Mapping[str, int], at: datetime) -> dict[str, int]:
+        """Add these requests to those of the day, by id; how many of that day there are now."""
         with self._unit_of_work() as uow:
-            uow.access_tokens.note_use(token_id, now, now - NOTED_EVERY)
+            totals = uow.access_tokens.note_uses(requests, at)
             uow.commit()
+        return totals
 
     def remove_of_demo(self) -> None:
         """Delete the demo's own token."""

@@ -25,9 +25,10 @@ from ...domain.errors import Conflict, Unavailable
 from ...domain.use_cases.attempts import despite_conflicts
 from . import problems
 from .gate import Gate
-from .rate_limit import POLICY_HEADER, REMAINING_HEADER, Allowance, RateLimited
+from .rate_limit import Allowance, RateLimited, allowance_headers
 from .request_ids import ENVIRON_KEY as REQUEST_ID
-from .services import app_state, current_request
+from .services import ApiServices, app_state, current_request
+from .token_uses import DAILY, DailyQuotaUsed
 
 log = Log()
 View = TypeVar("View", bound=Callable[..., Any])
@@ -36,7 +37,7 @@ AUTHORIZATION = "HTTP_AUTHORIZATION"
 # Where they are found while a request is answered.
 PRINCIPAL = "order_aggregator.principal"
 CHANGE = "order_aggregator.change"
-ALLOWANCE = "order_aggregator.allowance"
+ALLOWANCES = "order_aggregator.allowances"
 # Of what an audit entry says it is about.
 MAX_TARGET = 255
 # Of the route's own vendor.
@@ -50,6 +51,7 @@ class Change:
 
     operation: str
     target: str | None
+    detail: str | None = None
 
 
 def principal_of(request: Request) -> Principal | None:
@@ -76,11 +78,11 @@ def guarded(
             principal = environ[PRINCIPAL] = services.gate.principal(
                 environ.get(AUTHORIZATION), may_be_old=may_be_old
             )
-            if counted and services.rate_limiter is not None:
-                allowance = environ[ALLOWANCE] = services.rate_limiter.take(principal.id)
-                if allowance.retry_after:
+            if counted and (allowances := _count(services, principal)):
+                environ[ALLOWANCES] = allowances
+                if refusal := _refusal(allowances):
                     # Not by way of Flask, which takes its time: they come in crowds.
-                    return problems.from_domain(RateLimited(allowance.retry_after))
+                    return problems.from_domain(refusal)
             if principal.id == ANYONE.id:
                 _require_near(current_request(), services.gate, changes=changes)
             _require(principal, scopes, path)
@@ -128,13 +130,36 @@ def _require(principal: Principal, scopes: Collection[str], path: Mapping[str, A
         raise InsufficientScope(wanted)
 
 
-def tell_allowance(request: Request, response: Response) -> None:
-    """Say how often the caller may still ask, if that is limited."""
-    allowance: Allowance | None = request.environ.get(ALLOWANCE)
-    limiter = app_state().services.rate_limiter
-    if allowance is not None and limiter is not None:
-        response.headers[POLICY_HEADER] = limiter.policy
-        response.headers[REMAINING_HEADER] = allowance.header()
+def _count(services: ApiServices, principal: Principal) -> tuple[Allowance, ...]:
+    """Count one request, and say what is allowed after it where that is limited."""
+    rate = services.rate_limiter.take(principal.id, principal.rate_limit)
+    # What comes too soon uses up nothing of the day.
+    is_admitted = rate is None or not rate.retry_after
+    day = services.gate.uses.take(principal, counts=is_admitted)
+    return tuple(allowance for allowance in (rate, day) if allowance is not None)
+
+
+def _refusal(allowances: tuple[Allowance, ...]) -> RateLimited | None:
+    last = max(allowances, key=lambda allowance: allowance.retry_after)
+    if not last.retry_after:
+        return None
+    if last.policy.name == DAILY:
+        return DailyQuotaUsed(last.policy.quota, last.retry_after)
+    return RateLimited(last.retry_after)
+
+
+def tell_allowances(request: Request, response: Response) -> None:
+    """Say how often the caller may still ask."""
+    response.headers.update(allowance_headers(request.environ[ALLOWANCES]))
+
+
+def tell_change(request: Request, detail: str, target: str | None = None) -> None:
+    """Say more of what the request changes, if that is recorded: no secrets."""
+    change: Change | None = request.environ.get(CHANGE)
+    if change is not None:
+        request.environ[CHANGE] = attrs.evolve(
+            change, target=target or change.target, detail=detail
+        )
 
 
 def record_change(request: Request, status: int) -> None:
@@ -147,6 +172,7 @@ def record_change(request: Request, status: int) -> None:
     told = {
         "path": request.path,
         "target": change.target,
+        "detail": change.detail,
         "request_id": request.environ[REQUEST_ID],
         "status": status,
     }

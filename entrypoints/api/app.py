@@ -35,7 +35,7 @@ from . import (
     vendors,
     webhooks,
 )
-from .access import ALLOWANCE, CHANGE, record_change, tell_allowance
+from .access import ALLOWANCES, CHANGE, record_change, tell_allowances
 from .browsers import let_ask, protect
 from .order_batcher import OrderBatcher
 from .readiness import Readiness
@@ -79,8 +79,8 @@ class _Application(Flask):
             if CHANGE in request.environ:
                 record_change(request, response.status_code)
         response.headers[HEADER] = its_id
-        if ALLOWANCE in request.environ:
-            tell_allowance(request, response)
+        if ALLOWANCES in request.environ:
+            tell_allowances(request, response)
         protect(response)
         route, status = _route(), response.status_code
         metrics.observe_request(request.method, route, status, time.perf_counter() - started)

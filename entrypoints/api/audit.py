@@ -34,6 +34,11 @@ class AuditSchema(Schema):
     target = fields.String(
         required=True, allow_none=True, metadata={"description": "What was to be changed."}
     )
+    detail = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What it is like from then on, without secrets."},
+    )
     status = fields.Integer(
         required=True, metadata={"description": "Of HTTP, or a command's exit status."}
     )

@@ -144,8 +144,10 @@ _RETRY_AFTER = {
 _ALLOWANCE = {
     name: {"description": description, "required": True, "schema": {"type": "string"}}
     for name, description in {
-        POLICY_HEADER: "How often the caller may ask: `q` requests in `w` seconds.",
-        REMAINING_HEADER: "How many are left (`r`), and in how many seconds all will be (`t`).",
+        POLICY_HEADER: "How often the caller may ask, by its rate (`default`) and its quota of the "
+        "day (`daily`), if it has one: `q` requests in `w` seconds.",
+        REMAINING_HEADER: "Of each, how many are left (`r`), and in how many seconds all will be "
+        "(`t`).",
     }.items()
 }
 _HEADERS: Mapping[int, Mapping[str, Any]] = {

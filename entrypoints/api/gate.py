@@ -13,7 +13,6 @@ from time import monotonic
 import attrs
 
 from ...adapters.system.greenlets import result_of, run_in_thread
-from ...adapters.system.log import Log
 from ...domain.access import (
     ANYONE,
     TOKEN_PREFIX,
@@ -25,9 +24,8 @@ from ...domain.access import (
 from ...domain.errors import Conflict, StorageUnavailable, Unavailable
 from ...domain.ports.clock import Clock
 from ...domain.ports.identity_provider import IdentityProvider
-from ...domain.use_cases.token_actions import NOTED_EVERY, TokenActions
-
-log = Log()
+from ...domain.use_cases.token_actions import TokenActions
+from .token_uses import TokenUses
 
 # Seconds. Tokens are read again in the background after the first of them, and no request is
 # answered by what was read longer ago than the second: so soon a token is revoked. For one that is
@@ -45,7 +43,7 @@ _BEARER = "bearer"
 class _Known:
     """The tokens that were valid when they were read, by digest."""
 
-    tokens: Mapping[str, tuple[str, Principal]]
+    tokens: Mapping[str, Principal]
     # Whether somebody has ever made one: the API is open no longer.
     is_closed: bool
     read_at: float
@@ -75,16 +73,14 @@ class Gate:
         self._known = _Known(tokens={}, is_closed=True, read_at=-FRESH_FOR)
         self._reading: Future[_Known] | None = None
         self._lock = Lock()
-        # A writer that has to wait its turn holds up no reader.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="tokens")
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="token-uses")
-        # When the next use of a token is to be noted, and when a JWT was verified.
-        self._noted: dict[str, float] = {}
+        self.uses = TokenUses(tokens, clock)
+        # When a JWT was verified.
         self._verified: dict[str, tuple[Principal, float]] = {}
 
     def close(self) -> None:
         """Return when all uses that were to be noted are."""
-        self._writer.submit(lambda: None).result()
+        self.uses.close()
 
     def principal(self, authorization: str | None, *, may_be_old: bool = False) -> Principal:
         """Who calls with this header. Raises Unauthenticated or Unavailable.
@@ -110,19 +106,15 @@ class Gate:
             raise Unauthenticated("the credentials have changed")
 
     def _by_token(self, token: str, *, may_be_old: bool) -> Principal:
-        found = self._find(token, may_be_old=may_be_old)
-        if found is None:
+        principal = self._find(token, may_be_old=may_be_old)
+        if principal is None:
             raise Unauthenticated("the token is unknown, or revoked")
-        token_id, principal = found
         if principal.has_expired(self._clock.now()):
             raise Unauthenticated("the token has expired")
-        now = monotonic()
-        if now >= self._noted.get(token_id, 0.0):
-            self._noted[token_id] = now + NOTED_EVERY.total_seconds()
-            self._writer.submit(self._note_use, token_id)
+        self.uses.note(principal)
         return principal
 
-    def _find(self, token: str, *, may_be_old: bool) -> tuple[str, Principal] | None:
+    def _find(self, token: str, *, may_be_old: bool) -> Principal | None:
         digest, known = digest_of(token), self._current(may_be_old=may_be_old)
         found = known.tokens.get(digest)
         if found is not None or not is_token(token):
@@ -175,21 +167,11 @@ class Gate:
     def _load(self) -> _Known:
         read_at, now = monotonic(), self._clock.now()
         tokens = self._tokens.directory.all()
+        valid = [token for token in tokens if token.is_valid(now)]
+        self.uses.learn(valid, now.date())
         self._known = _Known(
-            tokens={
-                token.digest: (token.id, token.principal())
-                for token in tokens
-                if token.is_valid(now)
-            },
+            tokens={token.digest: token.principal() for token in valid},
             is_closed=any(not token.of_demo for token in tokens),
             read_at=read_at,
         )
         return self._known
-
-    def _note_use(self, token_id: str) -> None:
-        try:
-            self._tokens.note_use(token_id)
-        except (Unavailable, Conflict) as error:
-            log.debug("access.use_not_noted", token_id=token_id, reason=str(error))
-        except Exception:
-            log.exception("access.use_not_noted", token_id=token_id)

@@ -11,10 +11,12 @@ from flask import Response
 from werkzeug.exceptions import NotFound
 
 from ...domain.access import OPERATE
+from ...domain.audit import about_product
 from ...domain.errors import InvalidValue, UnknownProducts
 from ...domain.stock import ProductLimits
 from ...domain.values import MAX_NAME_LENGTH, MAX_QUANTITY, check_quantity, check_text
 from . import refusals
+from .access import tell_change
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import answered, request_key
@@ -78,6 +80,7 @@ def put_product(product_id: str) -> Response:
     services, request = app_state().services, current_request()
     key = request_key(request)
     name, limits = parse_product(json_body(request, services.limits.max_body_bytes))
+    tell_change(request, about_product(name, limits))
     known = product_document(product_id)
     told = attrs.asdict(limits) | ({} if name is None else {"name": name})
 

@@ -85,8 +85,7 @@ class ApiServices:
     limits: Limits = attrs.field(factory=Limits)
     # How many proxies stand before the API, whose X-Forwarded headers are believed.
     trusted_proxies: int = 0
-    # Counts the requests of each caller; None: each asks as it likes.
-    rate_limiter: RateLimiter | None = None
+    rate_limiter: RateLimiter = attrs.field(factory=RateLimiter)
     # The sites whose scripts may ask from a browser; ["*"]: all.
     cors_origins: Sequence[str] = ()
     scheduler: Scheduler = attrs.field(factory=ThreadScheduler)

@@ -10,12 +10,13 @@ from flask import Response
 from werkzeug.exceptions import NotFound
 
 from ...domain.access import OPERATE
+from ...domain.audit import about_vendor
 from ...domain.errors import UnknownVendor
 from ...domain.ports.read_model import VendorStatus
 from ...domain.stock import Vendor
 from ...domain.vendor_sync import VendorTerms
 from . import refusals
-from .access import ITS_VENDOR
+from .access import ITS_VENDOR, tell_change
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import answered, request_key
@@ -167,6 +168,7 @@ def put_vendor(vendor_id: str) -> Response:
     services, request = app_state().services, current_request()
     key = request_key(request)
     declared = parse_vendor(vendor_id, json_body(request, services.limits.max_body_bytes))
+    tell_change(request, about_vendor(declared))
     before = _find(vendor_id) or VendorStatus(vendor_id=vendor_id, name="")
     text = _status_text(attrs.evolve(before, name=declared.vendor.name))
     return answered(services.vendor_actions.declare([declared], text, key))

@@ -11,10 +11,12 @@ from marshmallow import Schema, fields
 from werkzeug.exceptions import NotFound
 
 from ...domain.access import OPERATE
+from ...domain.audit import about_webhook
 from ...domain.errors import InvalidValue, UnknownWebhook
 from ...domain.ports.webhooks import WebhookStatus
 from ...domain.webhooks import Delivery, Webhook
 from . import refusals
+from .access import tell_change
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import answered, request_key
@@ -94,10 +96,17 @@ def add_webhook() -> Response:
     services, request = app_state().services, current_request()
     key = request_key(request)
     told = parse_webhook(json_body(request, services.limits.max_body_bytes))
+    made: list[Webhook] = []
+
+    def rendered(webhook: Webhook) -> str:
+        made.append(webhook)
+        return _rendered(webhook)
+
     try:
-        answer = services.webhook_actions.add_once(**told, answer=_rendered, request=key)
+        answer = services.webhook_actions.add_once(**told, answer=rendered, request=key)
     except InvalidValue as error:
         raise InvalidRequest({error.field: [error.expected]}) from error
+    tell_change(request, about_webhook(made[0]), target=json.loads(answer.text)["id"])
     return answered(answer, 201)
 
 

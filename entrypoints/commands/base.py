@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 log = Log()
 Command = TypeVar("Command", bound=Callable[..., Any])
-# Where the values of these options are kept while a command runs.
+# Where the values of these options are kept while a command runs, and what it says it changes.
 _OPTIONS = "order_aggregator.settings"
+_CHANGE = "order_aggregator.change"
 
 JSON = click.option("--json", "is_json", is_flag=True, help="For programs: as the API has it.")
 
@@ -126,7 +127,8 @@ def set_up() -> tuple[Settings, Container]:
 def recorded(target: str | None = None) -> Iterator[None]:
     """Record that somebody called the command to change something, and how it ended.
 
-    What it changes is the `target`, or what its arguments name.
+    What it changes is what it tells by `tell_change`, else the `target`, else what its arguments
+    name.
     """
     status = 1
     try:
@@ -134,6 +136,11 @@ def recorded(target: str | None = None) -> Iterator[None]:
         status = 0
     finally:
         _record(status, target)
+
+
+def tell_change(target: str, detail: str) -> None:
+    """Say what the command has changed, and what that is like now: no secrets."""
+    click.get_current_context().meta[_CHANGE] = (target, detail)
 
 
 def _record(status: int, target: str | None) -> None:
@@ -144,8 +151,10 @@ def _record(status: int, target: str | None) -> None:
         return
     operation = context.command_path.partition(" ")[2]
     named = target or " ".join(_arguments(context)) or None
+    named, detail = context.meta.get(_CHANGE, (named, None))
+    record = container.record_change()
     try:
-        container.record_change()(_operator(), operation, status=status, target=named)
+        record(_operator(), operation, status=status, target=named, detail=detail)
     except (Unavailable, Conflict) as error:
         log.error("audit.not_recorded", operation=operation, status=status, reason=str(error))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ...domain.audit import about_product
 from ...domain.stock import ProductLimits
-from .base import JSON, cli, recorded, set_up
+from .base import JSON, cli, recorded, set_up, tell_change
 
 _LIMIT = click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many."
@@ -83,5 +84,6 @@ def product_set(
     _, container = set_up()
     limits = ProductLimits(low_at=low_at, backorder_limit=backorder_limit)
     container.set_product()(product_id, name, limits)
+    tell_change(product_id, about_product(name, limits))
     found = product(container.read_model(), product_id)
     click.echo(as_json(found) if is_json else "\n".join(details(found)))

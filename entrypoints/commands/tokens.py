@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import click
 
-from .base import JSON, cli, recorded, set_up
+from .base import JSON, cli, recorded, set_up, tell_change
 
 _LONGEST = timedelta(days=36_500)
 
@@ -20,32 +20,48 @@ def token() -> None:
 @click.option("--name", required=True, help="Whose it is, or what for.")
 @click.option("--scope", "scopes", multiple=True, required=True, help="May stand several times.")
 @click.option("--expires", metavar="DURATION", help="Such as 90d; unless told, never.")
+@click.option("--rate-limit", metavar="RATE", help="Such as 100/60, instead of RATE_LIMIT.")
+@click.option("--daily-quota", metavar="N", type=int, help="Requests a day, of UTC.")
 @JSON
-def token_create(name: str, scopes: tuple[str, ...], expires: str | None, *, is_json: bool) -> None:
+def token_create(
+    name: str,
+    scopes: tuple[str, ...],
+    expires: str | None,
+    rate_limit: str | None,
+    daily_quota: int | None,
+    *,
+    is_json: bool,
+) -> None:
     """Make a token; says it, this once.
 
     Scopes: orders:write, orders:read, stock:read, events:read, vendor:<id>, operate, admin.
     """
+    from ...domain.audit import about_token
     from ...domain.counting import parse_duration
+    from ...domain.rate import parse_rate
     from ..tokens import as_json
 
     lifetime = None if expires is None else parse_duration(expires, "--expires", longest=_LONGEST)
+    rate = None if rate_limit is None else parse_rate(rate_limit, "--rate-limit")
     _, container = set_up()
     with recorded(name):
-        made, text = container.token_actions().create(name, scopes, lifetime)
+        made, text = container.token_actions().create(
+            name, scopes, lifetime, rate_limit=rate, daily_quota=daily_quota
+        )
+        tell_change(made.id, about_token(made))
     said = f"token {made.id} is made; it is shown this once\n  {text}"
-    click.echo(as_json(made, secret=text) if is_json else said)
+    click.echo(as_json(made, made.created_at, secret=text) if is_json else said)
 
 
 @token.command("list")
 @JSON
 def token_list(*, is_json: bool) -> None:
-    """List tokens, oldest first, and when they were last used."""
+    """List tokens, oldest first: their limits, requests today and last use."""
     from ..tokens import as_json, table
 
     _, container = set_up()
-    found = container.storage().access_tokens.all()
-    for line in map(as_json, found) if is_json else table(found, container.clock().now()):
+    found, now = container.storage().access_tokens.all(), container.clock().now()
+    for line in (as_json(each, now) for each in found) if is_json else table(found, now):
         click.echo(line)
 
 

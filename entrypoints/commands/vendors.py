@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from .base import YES, cli, confirm, recorded, set_up
+from ...domain.audit import about_vendor
+from .base import YES, cli, confirm, recorded, set_up, tell_change
 
 if TYPE_CHECKING:
     from ...bootstrap import Container
@@ -99,6 +100,7 @@ def vendor_add(file: Path) -> None:
         raise click.ClickException("\n".join(mistake.expected for mistake in mistakes))
     added = [attrs.evolve(each, from_file=False) for each in declared]
     container.vendor_actions().declare(added)
+    tell_change(", ".join(each.vendor.id for each in added), "; ".join(map(about_vendor, added)))
     for each in added:
         click.echo(f"{each.vendor.id} is added")
 

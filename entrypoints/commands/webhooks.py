@@ -7,8 +7,9 @@ from uuid import UUID
 
 import click
 
+from ...domain.audit import about_webhook, without_secrets
 from ...domain.webhooks import EVERYTHING
-from .base import JSON, YES, cli, confirm, recorded, set_up
+from .base import JSON, YES, cli, confirm, recorded, set_up, tell_change
 
 if TYPE_CHECKING:
     from ...bootstrap import Container
@@ -30,13 +31,14 @@ def _show_webhook(container: Container, webhook_id: UUID, *, is_json: bool) -> N
 @click.argument("url")
 @click.option("--type", "types", multiple=True, help='Such as "order.*"; may stand several times.')
 @JSON
-@recorded()
 def webhook_add(url: str, types: tuple[str, ...], *, is_json: bool) -> None:
     """Send events to a URL from now on; says the secret, this once."""
     from ..webhooks import added_as_json
 
     _, container = set_up()
-    added = container.webhook_actions().add(url, types or EVERYTHING)
+    with recorded(without_secrets(url)):
+        added = container.webhook_actions().add(url, types or EVERYTHING)
+        tell_change(added.id, about_webhook(added))
     text = f"webhook {added.id} is added\n  secret {added.secret}"
     click.echo(added_as_json(added) if is_json else text)
 

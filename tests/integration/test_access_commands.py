@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,12 @@ def test_a_service_is_open_until_somebody_has_a_token(service: Service) -> None:
     me = f"cli:{getpass.getuser()}"
     headers = {"Authorization": f"Bearer {admin['token']}"}
     entries = httpx.get(f"{service.api}/audit", headers=headers).json()
-    assert [(x["actor"], x["operation"], x["target"], x["status"]) for x in entries] == [
-        (me, "token revoke", shop["id"], 0),
-        (f"token:{admin['id']}", "disable_vendor", "nobody", 404),
-        (me, "token create", "boss", 0),
-        (me, "token create", "shop", 0),
+    told = ("actor", "operation", "target", "detail", "status")
+    assert [tuple(entry[field] for field in told) for entry in entries] == [
+        (me, "token revoke", shop["id"], None, 0),
+        (f"token:{admin['id']}", "disable_vendor", "nobody", None, 404),
+        (me, "token create", admin["id"], "boss; admin", 0),
+        (me, "token create", shop["id"], "shop; orders:write", 0),
     ]
     lines = said(service, "token", "list", "--json").splitlines()
     assert [json.loads(line)["last_used_at"] is not None for line in lines if "of_demo" in line]
@@ -96,6 +98,29 @@ def test_the_lists_show_no_token(storage: SqlStorage) -> None:
     assert "revoked" in invoke("token", "list").output
 
 
+def test_a_token_may_have_limits_of_its_own(storage: SqlStorage) -> None:
+    made = ("token", "create", "--name", "till", "--scope", "admin", "--json")
+    shown = json.loads(invoke(*made, "--rate-limit", "100/60", "--daily-quota", "5000").output)
+    told = ("rate_limit", "daily_quota", "requests_today")
+    assert [shown[name] for name in told] == ["100/60", 5000, 0]
+    other = json.loads(invoke(*made, "--rate-limit", "7").output)
+    assert [other[name] for name in told] == ["7", None, 0]
+    with storage.unit_of_work() as uow:
+        uow.access_tokens.note_uses({shown["id"]: 42}, datetime.now(UTC))
+        uow.commit()
+    lines = invoke("token", "list", "--json").output.splitlines()
+    assert [[json.loads(line)[name] for name in told] for line in lines] == [
+        ["100/60", 5000, 42],
+        ["7", None, 0],
+    ]
+    head, *rows = (line.split() for line in invoke("token", "list").output.splitlines())
+    assert head[-4:] == ["RATE", "QUOTA", "TODAY", "SCOPES"]
+    assert [row[-4:] for row in rows] == [
+        ["100/60", "5000", "42", "admin"],
+        ["7", "-", "0", "admin"],
+    ]
+
+
 def test_what_commands_change_is_recorded(storage: SqlStorage) -> None:
     assert invoke("vendor", "disable", "nobody").exit_code == 1
     assert invoke("order", "place", "tea=1", "cup=2").exit_code == 1
@@ -109,7 +134,7 @@ def test_what_commands_change_is_recorded(storage: SqlStorage) -> None:
     assert invoke("product", "set", "tea").exit_code == 1
     assert invoke("order", "place", "tea=1", "cup=2").exit_code == 1
     rows = [line.split() for line in invoke("audit", "list").output.splitlines()]
-    assert [row[2:-2] for row in rows] == [
+    assert [row[2:-3] for row in rows] == [
         ["WHAT", "TARGET"],
         ["order", "place", "tea=1", "cup=2"],
         ["product", "set", "tea"],
@@ -117,12 +142,48 @@ def test_what_commands_change_is_recorded(storage: SqlStorage) -> None:
     ]
 
 
+def test_the_record_says_what_was_made_and_no_secret(storage: SqlStorage, tmp_path: Path) -> None:
+    file = tmp_path / "vendors.toml"
+    file.write_text(
+        '[[vendor]]\nid = "acme"\nname = "Acme"\ntype = "http"\nformat = "csv"\n'
+        'url = "https://me:sesame@acme.example/stock.csv?key=sesame#sesame"\n'
+        '[[vendor]]\nid = "bolt"\nname = "Bolt"\ntype = "file"\nformat = "csv"\npath = "b.csv"\n'
+    )
+    hook = ("webhook", "add", "https://a.example/in?key=sesame", "--type", "order.*")
+    made = json.loads(invoke(*hook, "--json").output)
+    assert invoke("webhook", "add", "http://me:sesame@a.example/?key=sesame").exit_code == 1
+    assert invoke("vendor", "add", str(file)).exit_code == 0
+    invoke("token", "create", "--name", "x", "--scope", "nothing")
+    limits = ("--rate-limit", "5", "--daily-quota", "9", "--expires", "1d")
+    assert invoke("token", "create", "--name", "y", "--scope", "admin", *limits).exit_code == 0
+    entries = storage.audit_trail.page(0, 9).items
+    [token] = storage.access_tokens.all()
+    assert token.expires_at is not None
+    until = token.expires_at.isoformat()[:16]
+    assert [(entry.operation, entry.target, entry.detail) for entry in reversed(entries)] == [
+        ("webhook add", made["id"], "https://a.example/in order.*"),
+        ("webhook add", "http://a.example/", None),
+        (
+            "vendor add",
+            "acme, bolt",
+            "Acme: http https://acme.example/stock.csv; Bolt: file b.csv",
+        ),
+        ("token create", "x", None),
+        ("token create", token.id, f"y; admin; rate 5; 9 a day; until {until}"),
+    ]
+    assert "sesame" not in invoke("audit", "list").output
+
+
 def test_what_makes_no_sense_is_one_clear_line(storage: SqlStorage) -> None:
+    one = ("create", "--name", "x", "--scope", "admin")
     cases = {
         ("create", "--name", "x", "--scope", "all"): "scope: must be one of orders:read, ",
         ("create", "--name", "x", "--scope", "admin", "--expires", "x"): "--expires: must be",
         ("create", "--name", "x", "--scope", "admin", "--expires", "0d"): "expires: must be",
         ("create", "--name", "", "--scope", "admin"): "name: must have 1 to 200",
+        (*one, "--rate-limit", "5/"): "--rate-limit: must be <requests> or <requests>/<seconds>",
+        (*one, "--rate-limit", "0"): "--rate-limit: must be <requests> or",
+        (*one, "--daily-quota", "0"): "daily_quota: must be a whole number from 1 to 1000000000",
         ("revoke", "nothing"): "unknown token: nothing",
     }
     for command, expected in cases.items():

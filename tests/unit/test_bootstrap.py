@@ -23,10 +23,11 @@ from order_aggregator import (
 )
 from order_aggregator.adapters.memory.event_publisher import MemoryEventPublisher
 from order_aggregator.adapters.sql import SqlStorage
-from order_aggregator.adapters.system.settings import InvalidSetting, Rate, Settings
+from order_aggregator.adapters.system.settings import InvalidSetting, Settings
 from order_aggregator.bootstrap import Container, bootstrap
 from order_aggregator.domain.errors import OrderTooLarge, TooManyOpenOrders, VendorInUse
 from order_aggregator.domain.order import Order
+from order_aggregator.domain.rate import Rate
 from order_aggregator.testing.shop import Shop, wish
 from order_aggregator.testing.shop_work import NOW
 

@@ -36,7 +36,7 @@ from order_aggregator.testing.shop_work import NOW, work
 from order_aggregator.testing.webhooks import make_webhook
 from service import eventually
 
-EARLIER = [f"{number:04}" for number in range(13, 0, -1)]
+EARLIER = [f"{number:04}" for number in range(int(HEAD) - 1, 0, -1)]
 HOUR = timedelta(hours=1)
 
 

@@ -13,10 +13,10 @@ from installed import install
 from order_aggregator import even_split, highest_first, highest_then_even
 from order_aggregator.adapters.system.settings import (
     InvalidSetting,
-    Rate,
     Settings,
     read_settings,
 )
+from order_aggregator.domain.rate import Rate
 from settings_table import readme_rows, written
 
 

@@ -207,6 +207,36 @@ def test_what_operators_and_vendors_change_is_recorded(closed: ApiUnderTest) -> 
     assert (first.path, bool(first.request_id)) == (f"{PREFIX}/vendor/acme/disable", True)
 
 
+def test_what_was_made_is_recorded_without_secrets(closed: ApiUnderTest) -> None:
+    admin, operator = closed.token("admin"), closed.token("operate")
+    url = "https://shop.example/hook?key=sesame"
+    key = {"Idempotency-Key": "k"}
+    headers = {"Authorization": f"Bearer {operator}"} | key
+    hooks = [
+        closed.client.post(
+            PREFIX + "/webhook", json={"url": url, "types": ["order.*"]}, headers=headers
+        ).get_json()["id"]
+        for _ in range(2)
+    ]
+    call(closed, operator, "/webhook", "POST", json={"url": "x"})
+    feed = {"name": "New", "type": "http", "format": "csv"}
+    feed["url"] = "https://me:sesame@new.example:8443/stock.csv?key=sesame"
+    assert call(closed, operator, "/vendor/new", "PUT", json=feed).status_code == 200
+    product = {"name": "Bolts", "low_at": 0}
+    assert call(closed, operator, "/product/BOLT", "PUT", json=product).status_code == 200
+    page = closed.shop.storage.audit_trail.page(0, 100)
+    made = (hooks[0], "https://shop.example/hook order.*", 201)
+    assert [(x.target, x.detail, x.status) for x in reversed(page.items)] == [
+        made,
+        made,
+        (None, None, 422),
+        ("new", "New: http https://new.example:8443/stock.csv", 200),
+        ("BOLT", "low_at 0, name Bolts", 200),
+    ]
+    entry = call(closed, admin, "/audit").get_json()[0]
+    assert entry["detail"] == "low_at 0, name Bolts"
+
+
 def test_what_buyers_do_is_told_by_their_orders(closed: ApiUnderTest) -> None:
     buyer, operator = closed.token("orders:write"), closed.token("operate")
     ids = [call(closed, buyer, "/order", "POST", json=BOLT).get_json()["id"] for _ in range(2)]

@@ -8,13 +8,14 @@ import pytest
 from werkzeug.test import TestResponse
 
 from api_under_test import PREFIX, ApiUnderTest
-from order_aggregator.adapters.system.settings import Rate
+from order_aggregator.domain.rate import Rate
 from order_aggregator.entrypoints.api import rate_limit
-from order_aggregator.entrypoints.api.rate_limit import Allowance, RateLimiter
+from order_aggregator.entrypoints.api.rate_limit import Allowance, Policy, RateLimiter
 from order_aggregator.testing.race import race
 
 SECOND = 1_000_000_000
 BOLT = {"product_id": "BOLT", "quantity": 1}
+POLICY = Policy("default", 3, 6)
 
 
 class Watch:
@@ -45,39 +46,56 @@ def get(api: ApiUnderTest, path: str = PREFIX + "/stock", token: str | None = No
     return api.client.get(path, headers=headers)
 
 
+def retry_after(limiter: RateLimiter, caller: str = "a") -> int:
+    allowance = limiter.take(caller)
+    assert allowance is not None
+    return allowance.retry_after
+
+
 def test_all_may_be_asked_at_once_and_then_each_when_its_time_has_come(watch: Watch) -> None:
     limiter = RateLimiter(Rate(3, 6), clock=watch)
     assert [limiter.take("a") for _ in range(3)] == [
-        Allowance(remaining=2, reset=2, retry_after=0),
-        Allowance(remaining=1, reset=4, retry_after=0),
-        Allowance(remaining=0, reset=6, retry_after=0),
+        Allowance(POLICY, remaining=2, reset=2, retry_after=0),
+        Allowance(POLICY, remaining=1, reset=4, retry_after=0),
+        Allowance(POLICY, remaining=0, reset=6, retry_after=0),
     ]
-    refused = Allowance(remaining=0, reset=6, retry_after=2)
+    refused = Allowance(POLICY, remaining=0, reset=6, retry_after=2)
     # To be refused costs nothing.
     assert [limiter.take("a") for _ in range(3)] == [refused] * 3
     watch.now += 2 * SECOND - 1
-    assert limiter.take("a").retry_after == 1
+    assert retry_after(limiter) == 1
     watch.now += 1
-    assert limiter.take("a").retry_after == 0
-    assert limiter.take("a").retry_after == 2
+    assert retry_after(limiter) == 0
+    assert retry_after(limiter) == 2
     watch.now += 60 * SECOND
-    assert limiter.take("a") == Allowance(remaining=2, reset=2, retry_after=0)
+    assert limiter.take("a") == Allowance(POLICY, remaining=2, reset=2, retry_after=0)
 
 
 def test_nobody_pays_for_another(watch: Watch) -> None:
     limiter = RateLimiter(Rate(1), clock=watch)
-    assert limiter.take("a").retry_after == 0
-    assert limiter.take("a").retry_after == 1
-    assert limiter.take("b").retry_after == 0
+    assert retry_after(limiter) == 0
+    assert retry_after(limiter) == 1
+    assert retry_after(limiter, "b") == 0
+
+
+def test_a_caller_may_have_a_rate_of_its_own(watch: Watch) -> None:
+    for limiter in (RateLimiter(clock=watch), RateLimiter(Rate(1, 60), clock=watch)):
+        allowances = [limiter.take("a", Rate(2, 10)) for _ in range(3)]
+        assert [each and each.retry_after for each in allowances] == [0, 0, 5]
+        assert [each and each.policy for each in allowances] == [Policy("default", 2, 10)] * 3
+    assert limiter.take("b") == Allowance(Policy("default", 1, 60), 0, 60, 0)
+    assert RateLimiter(clock=watch).take("a") is None
 
 
 @pytest.mark.parametrize(
     ("requests", "processes", "share"), [(100, 1, 100), (100, 2, 50), (7, 4, 2), (1, 64, 1)]
 )
 def test_each_process_admits_its_share(requests: int, processes: int, share: int) -> None:
-    limiter = RateLimiter(Rate(requests, 60), processes, Watch())
-    assert limiter.policy == f'"default";q={share};w=60'
-    assert sum(limiter.take("a").retry_after == 0 for _ in range(share + 5)) == share
+    for given, own in ((Rate(requests, 60), None), (None, Rate(requests, 60))):
+        limiter = RateLimiter(given, processes, Watch())
+        allowances = [limiter.take("a", own) for _ in range(share + 5)]
+        assert {each and each.policy.quota for each in allowances} == {share}
+        assert sum(each is not None and each.retry_after == 0 for each in allowances) == share
 
 
 def test_who_has_not_asked_lately_is_forgotten(
@@ -89,14 +107,14 @@ def test_who_has_not_asked_lately_is_forgotten(
         limiter.take(f"caller {number}")
         watch.now += SECOND // 2
     assert len(limiter._full_at) <= 10
-    assert limiter.take("caller 99").retry_after == 1
+    assert retry_after(limiter, "caller 99") == 1
 
 
 def test_threads_that_ask_at_once_are_each_counted(watch: Watch) -> None:
     limiter = RateLimiter(Rate(500), clock=watch)
 
     def ask() -> int:
-        return sum(limiter.take("a").retry_after == 0 for _ in range(200))
+        return sum(retry_after(limiter) == 0 for _ in range(200))
 
     assert sum(race([ask] * 8)) == 500
 
@@ -138,6 +156,14 @@ def test_callers_are_told_apart_by_their_tokens(api: ApiUnderTest) -> None:
     one, other = api.token("stock:read"), api.token("stock:read")
     assert [get(api, token=one).status_code for _ in range(4)][-1] == 429
     assert get(api, token=other).status_code == 200
+
+
+def test_the_rate_of_a_token_stands_instead_of_that_of_all(api: ApiUnderTest) -> None:
+    token = api.token("stock:read", rate_limit=Rate(5, 60))
+    answers = [get(api, token=token) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert answers[0].headers["RateLimit-Policy"] == '"default";q=5;w=60'
+    assert answers[-1].headers["Retry-After"] == "12"
 
 
 def test_what_fails_counts_too(api: ApiUnderTest) -> None:
