@@ -124,6 +124,8 @@ def _beat(api: ApiUnderTest, process: Process) -> None:
             refused=done // 40 if process.kind is ProcessKind.API else 0,
             p50=seconds if busy else None,
             p99=seconds * 4 if busy else None,
+            reserved=60 + int(50 * sin(second / 500)) if busy else 40 * (second + 1850),
+            oldest_wait=0.4 if busy else float(second + 1850),
         )
         seen = attrs.evolve(process, last_seen=now + timedelta(seconds=second))
         api.shop.storage.processes.note(seen, now - timedelta(hours=1), figures)

@@ -144,6 +144,16 @@ def test_a_page_shows_what_happens(page: Page, shop: DashboardShop) -> None:
     expect(page.locator("#order .badge")).to_have_text("fulfilled")
 
 
+def test_the_backlog_is_drawn_as_it_was(page: Page) -> None:
+    page.goto(page.url)
+    for title in ("Orders that wait to be fulfilled", "Seconds that they wait for a worker"):
+        plot = page.get_by_role("img", name=title)
+        # The rise in the middle of the hour is drawn, and ends.
+        points = plot.locator("polyline").first.get_attribute("points") or ""
+        heights = [float(point.split(",")[1]) for point in points.split()]
+        assert min(heights) == 0.0 < heights[-1], title
+
+
 def test_the_keyboard_is_enough(page: Page, shop: DashboardShop) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from threading import Event
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from order_aggregator.adapters.sql import SqlMessageBus, SqlStorage, migrate
-from order_aggregator.adapters.sql.migrations import downgrade, undone_by, upgrade
+from order_aggregator.adapters.sql.migrations import downgrade, undone_by, upgrade, versions
 from order_aggregator.adapters.sql.revision import HEAD
 from order_aggregator.adapters.sql.schema import metadata
 from order_aggregator.domain.access import ADMIN, ORDERS_WRITE, Principal, permitted_by
@@ -36,7 +37,9 @@ from order_aggregator.testing.shop_work import NOW, work
 from order_aggregator.testing.webhooks import make_webhook
 from service import eventually
 
-EARLIER = [f"{number:04}" for number in range(13, 0, -1)]
+FILES = Path(versions.__file__).parent.glob("[0-9]*.py")
+# From the newest but one down to the first.
+EARLIER = sorted((file.name[:4] for file in FILES), reverse=True)[1:]
 HOUR = timedelta(hours=1)
 
 
