@@ -83,7 +83,7 @@ def _fill(api: ApiUnderTest) -> None:
         reference="<script>alert(1)</script>",
     )
     shop.place(waiting)
-    _park(api)
+    park(api)
     _quarantine(api)
     hook = make_webhook(WEBHOOK)
     message = Message(id="event-1", type="order.tested", subject="order", body="{}")
@@ -95,7 +95,8 @@ def _fill(api: ApiUnderTest) -> None:
         _beat(api, attrs.evolve(make_process(f"{kind}-1", kind), host="shop-1", pid=4711))
 
 
-def _park(api: ApiUnderTest) -> None:
+def park(api: ApiUnderTest) -> None:
+    """Give up two messages."""
     orders = [buy(api, "sku-011", 1) for _ in range(2)]
     api.shop.separate_orders([order.id for order in orders])
     api.shop.relay_messages()

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from dashboard_shop import WEBHOOK, DashboardShop, buy, serving
+from dashboard_shop import WEBHOOK, DashboardShop, buy, park, serving
 from order_aggregator.domain.order import OrderStatus
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
@@ -142,6 +142,14 @@ def test_a_page_shows_what_happens(page: Page, shop: DashboardShop) -> None:
     expect(page.locator("#order .badge")).to_have_text("reserved")
     shop.api.shop.fulfil(order)
     expect(page.locator("#order .badge")).to_have_text("fulfilled")
+
+
+def test_messages_that_are_given_up_appear(page: Page, shop: DashboardShop) -> None:
+    page.goto(f"{shop.home}/messages")
+    rows = page.locator("#messages tbody tr")
+    before = rows.count()
+    park(shop.api)
+    expect(rows).to_have_count(before + 2, timeout=10_000)
 
 
 def test_the_backlog_is_drawn_as_it_was(page: Page) -> None:
