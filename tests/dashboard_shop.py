@@ -96,7 +96,7 @@ def _fill(api: ApiUnderTest) -> None:
 
 
 def park(api: ApiUnderTest) -> None:
-    """Give up two messages."""
+    """Give up all messages, and two more."""
     orders = [buy(api, "sku-011", 1) for _ in range(2)]
     api.shop.separate_orders([order.id for order in orders])
     api.shop.relay_messages()

@@ -161,6 +161,7 @@ def messages() -> Response:
     number, offset = _place()
     services = app_state().services
     letters = services.dead_letter_actions.letters.dead_letters(offset + PAGE_SIZE)[offset:]
+    # While somebody else looks at them, they are not counted.
     total = max(services.queue_depth().parked, offset + len(letters) if letters else 0)
     return page(
         "messages.html",
