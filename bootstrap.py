@@ -357,9 +357,9 @@ def _relay(  # noqa: PLR0913 - its parts, by name
 
 
 def _database_watch(storage: Storage) -> AbstractContextManager[None]:
-    from .entrypoints.monitoring.database import pool_watched
+    from .entrypoints.monitoring.database import database_watched
 
-    return pool_watched(storage.engine) if isinstance(storage, SqlStorage) else nullcontext()
+    return database_watched(storage.engine) if isinstance(storage, SqlStorage) else nullcontext()
 
 
 def _sampler(kind: ProcessKind, storage: Storage, clock: Clock) -> Callable[[], Figures | None]:
