@@ -357,22 +357,25 @@ def _relay(  # noqa: PLR0913 - its parts, by name
 
 
 def _database_watch(storage: Storage) -> AbstractContextManager[None]:
-    from .entrypoints.monitoring.database import pool_watched
+    from .entrypoints.monitoring.database import database_watched
 
-    return pool_watched(storage.engine) if isinstance(storage, SqlStorage) else nullcontext()
+    return database_watched(storage.engine) if isinstance(storage, SqlStorage) else nullcontext()
 
 
-def _sampler(kind: ProcessKind) -> Callable[[], Figures | None]:
-    """What a process of this kind says of its orders, if it has any."""
-    from .entrypoints.monitoring.sampling import Sampler
+def _sampler(kind: ProcessKind, storage: Storage, clock: Clock) -> Callable[[], Figures | None]:
+    """What a process of this kind says of its orders, if it has any; an API, of all that wait."""
+    from .entrypoints.monitoring.sampling import Sampler, with_backlog
 
     if kind is ProcessKind.API:
         from .entrypoints.api.reports import totals
-    elif kind is ProcessKind.WORKER:
+
+        sample = Sampler(totals)
+        return lambda: with_backlog(sample(), storage.read_model, clock)
+    if kind is ProcessKind.WORKER:
         from .entrypoints.monitoring.worker import totals
-    else:
-        return lambda: None
-    return Sampler(totals)
+
+        return Sampler(totals)
+    return lambda: None
 
 
 def _heartbeat(
@@ -395,7 +398,7 @@ def _heartbeat(
         host=socket.gethostname(),
         pid=os.getpid(),
         version=__version__,
-        measure=_sampler(kind),
+        measure=_sampler(kind, storage, clock),
     )
     return Heartbeat(note_process, stop, poke)
 

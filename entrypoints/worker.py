@@ -37,7 +37,7 @@ IDLE_WAIT = timedelta(seconds=0.5)
 
 Outcome = Order | Exception
 Fulfil = Callable[[Sequence[UUID]], Mapping[UUID, Outcome]]
-AnnounceAlone = Callable[[Sequence[UUID]], Sequence[UUID]]
+AnnounceAlone = Callable[[Sequence[UUID], Mapping[UUID, str]], Sequence[UUID]]
 FindSuspects = Callable[[Mapping[UUID, int]], set[UUID]]
 
 
@@ -166,7 +166,7 @@ class Worker:
         # One of them may bring down this process, and what is in the same batch comes back with it.
         # Alone, and in another order each time, the others get through before it does so again.
         together = [each for each in suspects if not each.alone]
-        self._separate(_orders_of(together))
+        self._separate(_orders_of(together), together)
         self._acknowledge(consumer, together)
         alone = [each for each in suspects if each.alone]
         random.shuffle(alone)
@@ -213,7 +213,7 @@ class Worker:
             for each in batch
             if each.announces_only(errors)
         ]
-        self._separate([order_id for order_id in _orders_of(done) if order_id in errors])
+        self._separate([order_id for order_id in _orders_of(done) if order_id in errors], done)
         self._acknowledge(consumer, done)
         fulfilled = [
             outcome
@@ -232,11 +232,13 @@ class Worker:
         crashed = crashes(lambda keys: outcomes.update(self._fulfil(keys)), order_ids, self._stop)
         return outcomes | crashed, crashed
 
-    def _separate(self, order_ids: Sequence[UUID]) -> None:
+    def _separate(self, order_ids: Sequence[UUID], announced: Iterable[Announced]) -> None:
+        """Give each of these orders, which were announced so, a message of its own."""
         if not order_ids:
             return
-        announced = self._patiently(lambda: self._announce_alone(order_ids))
-        log_orders(log.warning, "orders.separated", announced)
+        traces = traces_of(each.delivery.body for each in announced)
+        separated = self._patiently(lambda: self._announce_alone(order_ids, traces))
+        log_orders(log.warning, "orders.separated", separated)
 
     def _acknowledge(self, consumer: Consumer, announced: Sequence[Announced]) -> None:
         deliveries = [each.delivery for each in announced]

@@ -54,6 +54,8 @@ def test_orders_that_are_traced_are_announced_with_their_traces(storage: Storage
     found = claimed(storage, LEASE_END)
     assert [key for message in found for key in decode(message.body)] == order_ids
     assert traces_of(message.body for message in found) == traces
+    work(storage, lambda uow: uow.outbox.announce_individually(order_ids, NOW, traces))
+    assert traces_of(message.body for message in claimed(storage, LEASE_END)) == traces
 
 
 def test_a_message_is_due_whatever_the_clock_says(storage: Storage) -> None:

@@ -15,6 +15,7 @@ from .shop_work import NOW
 
 MINUTE = timedelta(minutes=1)
 LONG_AGO = NOW - timedelta(days=1)
+FULL = Figures(done=2**40, refused=2, p50=0.25, p99=1.5, reserved=2**40, oldest_wait=0.5)
 
 
 def make_process(process_id: str, kind: ProcessKind = ProcessKind.WORKER) -> Process:
@@ -63,7 +64,7 @@ def test_one_that_ends_is_forgotten_at_once(storage: Storage) -> None:
 
 
 def test_figures_are_kept_when_their_process_has_ended(storage: Storage) -> None:
-    first, last = Figures(done=3, refused=1), Figures(done=2**40, refused=2, p50=0.25, p99=1.5)
+    first, last = Figures(done=3, refused=1), FULL
     process = make_process("a", ProcessKind.API)
     storage.processes.note(process, LONG_AGO, first)
     seen = attrs.evolve(process, last_seen=NOW + MINUTE)

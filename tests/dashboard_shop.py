@@ -83,7 +83,7 @@ def _fill(api: ApiUnderTest) -> None:
         reference="<script>alert(1)</script>",
     )
     shop.place(waiting)
-    _park(api)
+    park(api)
     _quarantine(api)
     hook = make_webhook(WEBHOOK)
     message = Message(id="event-1", type="order.tested", subject="order", body="{}")
@@ -95,7 +95,8 @@ def _fill(api: ApiUnderTest) -> None:
         _beat(api, attrs.evolve(make_process(f"{kind}-1", kind), host="shop-1", pid=4711))
 
 
-def _park(api: ApiUnderTest) -> None:
+def park(api: ApiUnderTest) -> None:
+    """Give up all messages, and two more."""
     orders = [buy(api, "sku-011", 1) for _ in range(2)]
     api.shop.separate_orders([order.id for order in orders])
     api.shop.relay_messages()
@@ -124,6 +125,8 @@ def _beat(api: ApiUnderTest, process: Process) -> None:
             refused=done // 40 if process.kind is ProcessKind.API else 0,
             p50=seconds if busy else None,
             p99=seconds * 4 if busy else None,
+            reserved=60 + int(50 * sin(second / 500)) if busy else 40 * (second + 1850),
+            oldest_wait=0.4 if busy else float(second + 1850),
         )
         seen = attrs.evolve(process, last_seen=now + timedelta(seconds=second))
         api.shop.storage.processes.note(seen, now - timedelta(hours=1), figures)

@@ -38,7 +38,7 @@ from order_aggregator.entrypoints.failures import (
 from order_aggregator.entrypoints.worker import Worker
 
 Fulfil = Callable[[Sequence[UUID]], Mapping[UUID, Order | Exception]]
-AnnounceAlone = Callable[[Sequence[UUID]], Sequence[UUID]]
+AnnounceAlone = Callable[[Sequence[UUID], Mapping[UUID, str]], Sequence[UUID]]
 Fail = Callable[[Mapping[UUID, str]], None]
 RecordsFailures = Callable[[Mapping[UUID, Attempt]], None]
 

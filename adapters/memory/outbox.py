@@ -30,9 +30,11 @@ class MemoryOutbox:
         bodies = encode_batches(order_ids, traces=traces)
         self._add(bodies, at)
 
-    def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:
+    def announce_individually(
+        self, order_ids: Sequence[UUID], at: datetime, traces: Mapping[UUID, str] | None = None
+    ) -> None:
         """As on a database."""
-        self._add(encode_batches(order_ids, 1), at)
+        self._add(encode_batches(order_ids, 1, traces), at)
 
     def _add(self, bodies: Sequence[bytes], at: datetime) -> None:
         for body in bodies:

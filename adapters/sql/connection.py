@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from ...domain.errors import OrderAggregatorError
+from .commits import count_commit
 from .driver import Connection as DriverConnection
 from .engine import acquire_connection, allow_long_statements, end_long_statements
 from .errors import connection_lost, driver_errors_translated
@@ -96,6 +97,7 @@ class _OnSqlite(_OverSqlAlchemy):
     def commit(self) -> None:
         with driver_errors_translated(committing=True):
             self._connection.commit()
+        count_commit()
 
 
 @attrs.frozen
@@ -173,6 +175,7 @@ class _OnPostgresql:
     def commit(self) -> None:
         with self._translating(committing=True):
             self._driver.commit()
+        count_commit()
 
     @contextmanager
     def _translating(self, *, committing: bool = False) -> Iterator[None]:

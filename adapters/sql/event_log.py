@@ -27,6 +27,7 @@ from sqlalchemy import (
 from ...domain.events import Event
 from ...domain.ports.event_log import EventBatch
 from .bulk import upsert
+from .commits import count_commit
 from .errors import driver_errors_translated, read_errors_translated
 from .event_lines import decode_events, encode_event
 from .schema import TIMESTAMP, event_batches, event_cursors, event_position
@@ -173,6 +174,7 @@ class SqlEventFeed:
                 connection.execute(_BEGIN)
                 connection.execute(_LOCK_POSITION)
                 connection.execute(_GIVE_POSITIONS, {"limit": _CHUNK})
+            count_commit()
 
     def _has_new(self) -> bool:
         with read_errors_translated(), self._reader.connect() as connection:

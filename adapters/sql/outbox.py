@@ -105,9 +105,12 @@ class SqlOutbox:
         bodies = encode_batches(order_ids, traces=traces)
         add_messages(self._transaction, self._statements, bodies, at)
 
-    def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:
+    def announce_individually(
+        self, order_ids: Sequence[UUID], at: datetime, traces: Mapping[UUID, str] | None = None
+    ) -> None:
         """Append."""
-        add_messages(self._transaction, self._statements, encode_batches(order_ids, 1), at)
+        bodies = encode_batches(order_ids, 1, traces)
+        add_messages(self._transaction, self._statements, bodies, at)
 
     def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:
         """A claim makes a message due later; one that another transaction claims is passed over."""

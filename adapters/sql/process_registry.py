@@ -26,6 +26,7 @@ _SAMPLES = (
     .where(process_samples.c.at >= bindparam("since", type_=TIMESTAMP))
     .order_by(process_samples.c.at, process_samples.c.process_id)
 )
+_FIGURES = [field.name for field in attrs.fields(Figures)]
 _ALL = select(processes).order_by(processes.c.kind, processes.c.started_at, processes.c.id)
 
 
@@ -81,7 +82,7 @@ class SqlProcessRegistry:
                 process_id=row.process_id,
                 kind=ProcessKind(row.kind),
                 at=row.at,
-                figures=Figures(done=row.done, refused=row.refused, p50=row.p50, p99=row.p99),
+                figures=Figures(**{name: getattr(row, name) for name in _FIGURES}),
             )
             for row in rows
         )

@@ -566,6 +566,8 @@ process_samples = Table(
     Column("refused", BigInteger, nullable=False),
     Column("p50", Double),
     Column("p99", Double),
+    Column("reserved", BigInteger),
+    Column("oldest_wait", Double),
     CheckConstraint("kind IN ('api', 'worker', 'relay', 'sync')", name="kind_known"),
     CheckConstraint("done >= 0 AND refused >= 0", name="figures_counted"),
     sqlite_with_rowid=False,

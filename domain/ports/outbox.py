@@ -38,7 +38,9 @@ class Outbox(Protocol):
         `traces`: of those that are traced, what names their traces.
         """
 
-    def announce_individually(self, order_ids: Sequence[UUID], at: datetime) -> None:
+    def announce_individually(
+        self, order_ids: Sequence[UUID], at: datetime, traces: Mapping[UUID, str] | None = None
+    ) -> None:
         """The same, with a message of its own for each order."""
 
     def claim(self, limit: int, now: datetime, until: datetime) -> list[OutboxMessage]:

@@ -42,6 +42,10 @@ class Figures:
     # 100 no longer than the second. None: there were none.
     p50: float | None = None
     p99: float | None = None
+    # Of all processes together: how many orders are reserved, and for how many seconds the oldest
+    # that no worker has tried waits. None: this process did not look.
+    reserved: int | None = None
+    oldest_wait: float | None = None
 
 
 @attrs.frozen(kw_only=True)

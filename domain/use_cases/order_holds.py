@@ -50,26 +50,37 @@ class OrderHolds:
         return outcomes
 
     def once(
-        self, order_id: UUID, answer: Callable[[Order], str], request: RequestKey | None = None
+        self,
+        order_id: UUID,
+        answer: Callable[[Order], str],
+        request: RequestKey | None = None,
+        trace: str | None = None,
     ) -> Answer:
         """Order one hold, once for a request with a key.
+
+        `trace`: what names the trace of the request, if it is traced.
 
         Raises UnknownOrder for what was never held, HoldExpired where it was given up, or is over
         and others have reserved what it held, InsufficientStock likewise, TooManyOpenOrders where
         it would be open again, IdempotencyKeyReused, Unavailable, or Conflict when others keep
         getting in the way.
         """
-        return despite_conflicts(lambda: self._order_once(order_id, answer, request))
+        traces = {} if trace is None else {order_id: trace}
+        return despite_conflicts(lambda: self._order_once(order_id, answer, request, traces))
 
     def _order_once(
-        self, order_id: UUID, answer: Callable[[Order], str], request: RequestKey | None
+        self,
+        order_id: UUID,
+        answer: Callable[[Order], str],
+        request: RequestKey | None,
+        traces: Mapping[UUID, str],
     ) -> Answer:
         shared_now = self._shared_clock.now()
         with self._unit_of_work() as uow:
             holds = uow.orders.lock([order_id])
             if earlier := find_answer(uow, request):
                 return earlier
-            outcome = self._order(uow, holds, [order_id], shared_now)[order_id]
+            outcome = self._order(uow, holds, [order_id], shared_now, traces)[order_id]
             if not isinstance(outcome, Order):
                 raise outcome
             if outcome.sequence == holds[order_id].sequence:
@@ -84,6 +95,7 @@ class OrderHolds:
         holds: Mapping[UUID, Order],
         order_ids: Sequence[UUID],
         shared_now: datetime,
+        traces: Mapping[UUID, str] | None = None,
     ) -> Mapping[UUID, Ordered]:
         now = self._clock.now()
         late = [hold for hold in holds.values() if _is_late(hold, shared_now)]
@@ -100,7 +112,7 @@ class OrderHolds:
         if ordered:
             uow.orders.save(ordered)
             change_stock(uow, stock, batch.reservations.changes(), now)
-            uow.outbox.announce([order.id for order in ordered], now)
+            uow.outbox.announce([order.id for order in ordered], now, traces)
         return outcomes
 
 

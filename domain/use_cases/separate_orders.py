@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from ..order import OrderStatus
@@ -17,9 +17,12 @@ class RequeueIndividually:
         self._unit_of_work = unit_of_work
         self._clock = clock
 
-    def __call__(self, order_ids: Sequence[UUID]) -> list[UUID]:
+    def __call__(
+        self, order_ids: Sequence[UUID], traces: Mapping[UUID, str] | None = None
+    ) -> list[UUID]:
         """Announce each alone; those announced. Raises Unavailable or Conflict.
 
+        `traces`: of those that are traced, what names their traces.
         Unknown ones too: their messages will be parked, and others must not be parked with them.
         """
         with self._unit_of_work() as uow:
@@ -32,6 +35,6 @@ class RequeueIndividually:
             if left:
                 now = self._clock.now()
                 uow.orders.mark_sent(left, now)
-                uow.outbox.announce_individually(left, now)
+                uow.outbox.announce_individually(left, now, traces)
                 uow.commit()
         return left

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from time import monotonic
+from time import monotonic, sleep
 
 import attrs
 
@@ -29,10 +29,10 @@ from .token_uses import TokenUses
 
 # Seconds. Tokens are read again in the background after the first of them, and no request is
 # answered by what was read longer ago than the second: so soon a token is revoked. For one that is
-# not known they are read again if that is longer ago than the third.
+# not known, which may have been made since, they are read once more, but no more often than this.
 REFRESH_AFTER = 2.0
 FRESH_FOR = 5.0
-UNKNOWN_AFTER = 1.0
+READ_EVERY = 0.1
 # Seconds that a JWT counts as verified, and how many of them are known at once.
 VERIFIED_FOR = 60.0
 MAX_VERIFIED = 10_000
@@ -71,6 +71,7 @@ class Gate:
         self._is_open = is_open and identity_provider is None
         self._identity_provider = identity_provider
         self._known = _Known(tokens={}, is_closed=True, read_at=-FRESH_FOR)
+        # None: the next one has to be asked for.
         self._reading: Future[_Known] | None = None
         self._lock = Lock()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="tokens")
@@ -119,9 +120,7 @@ class Gate:
         found = known.tokens.get(digest)
         if found is not None or not is_token(token):
             return found
-        if monotonic() - known.read_at > UNKNOWN_AFTER:
-            found = self._read_again().tokens.get(digest)
-        return found
+        return self._read_again().tokens.get(digest)
 
     def _by_jwt(self, token: str, identity_provider: IdentityProvider) -> Principal:
         digest, now = digest_of(token), monotonic()
@@ -158,13 +157,16 @@ class Gate:
             raise StorageUnavailable(str(error)) from error
 
     def _read(self) -> Future[_Known]:
-        """Read the tokens, unless somebody does."""
+        """Read the tokens, by a reading that has not begun yet: it finds all that is there now."""
         with self._lock:
-            if self._reading is None or self._reading.done():
+            if self._reading is None:
                 self._reading = self._reader.submit(self._load)
             return self._reading
 
     def _load(self) -> _Known:
+        sleep(max(0.0, self._known.read_at + READ_EVERY - monotonic()))
+        with self._lock:
+            self._reading = None
         read_at, now = monotonic(), self._clock.now()
         tokens = self._tokens.directory.all()
         valid = [token for token in tokens if token.is_valid(now)]

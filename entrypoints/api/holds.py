@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 from ...domain.access import OPERATE, ORDERS_WRITE
 from ...domain.errors import UnknownOrder
 from ...domain.use_cases.idempotency import Answer
+from ..runtime.tracing import traceparent
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
@@ -90,7 +91,7 @@ def order_hold(order_id: UUID) -> Response:
     services, request = app_state().services, current_request()
     key = request_key(request)
     try:
-        answer = services.order_actions.order_holds.once(order_id, order_text, key)
+        answer = services.order_actions.order_holds.once(order_id, order_text, key, traceparent())
     except UnknownOrder as error:
         raise NotFound(f"no hold {order_id}") from error
     services.wake_relay()

@@ -23,6 +23,7 @@ from ..api.access import guarded
 from ..api.problems import InvalidRequest
 from ..api.services import ApiServices, app_state, current_request
 from ..api.sync import interruptible
+from ..runtime.tracing import traceparent
 from .frame import blueprint, go_on, page
 from .session import require_own_form
 
@@ -119,7 +120,9 @@ def announce_order(services: ApiServices, key: RequestKey, order_id: UUID) -> An
         raise NotFound(f"no order {order_id}")
 
     def announce() -> str:
-        if not services.order_actions.announce_again([order_id]):
+        trace = traceparent()
+        traces = None if trace is None else {order_id: trace}
+        if not services.order_actions.announce_again([order_id], traces):
             return "The order is not reserved any more: nothing was announced."
         services.wake_relay()
         return "The order is announced again."

@@ -71,6 +71,14 @@ def plots(observed: Observed) -> list[Plot]:
         _plot("Orders a second", orders),
         _plot("Seconds to answer, of the slowest process", _latencies(api, now)),
         _plot("Seconds to fulfilment, of the slowest process", _latencies(worker, now)),
+        _plot(
+            "Orders that wait to be fulfilled",
+            {"reserved": _most(api, now, lambda figures: figures.reserved)},
+        ),
+        _plot(
+            "Seconds that they wait for a worker",
+            {"the oldest": _most(api, now, lambda figures: figures.oldest_wait)},
+        ),
     ]
 
 
@@ -116,14 +124,22 @@ def _rates(samples: Sequence[Sample], now: datetime, count: Callable[[Figures], 
 
 
 def _latencies(samples: Sequence[Sample], now: datetime) -> dict[str, Values]:
-    p50: dict[int, float] = {}
-    p99: dict[int, float] = {}
+    return {
+        "p50": _most(samples, now, lambda figures: figures.p50),
+        "p99": _most(samples, now, lambda figures: figures.p99),
+    }
+
+
+def _most(
+    samples: Sequence[Sample], now: datetime, figure: Callable[[Figures], float | None]
+) -> Values:
+    """The highest that any process has told."""
+    found: dict[int, float] = {}
     for sample in samples:
-        step, figures = _step(sample.at, now), sample.figures
-        if figures.p50 is not None and figures.p99 is not None:
-            p50[step] = max(p50.get(step, 0.0), figures.p50)
-            p99[step] = max(p99.get(step, 0.0), figures.p99)
-    return {"p50": _over(p50), "p99": _over(p99)}
+        step, value = _step(sample.at, now), figure(sample.figures)
+        if value is not None:
+            found[step] = max(found.get(step, 0.0), value)
+    return _over(found)
 
 
 def _over(values: Values) -> Values:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from flask import Response, redirect, url_for
@@ -12,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from ...domain.access import OPERATE
 from ...domain.errors import InvalidValue
 from ...domain.order import MAX_REFERENCE_LENGTH, OPEN, OrderStatus
-from ...domain.ports.read_model import OrderFilter, Page
+from ...domain.ports.read_model import OrderFilter
 from ...domain.use_cases.check_health import findings
 from ...domain.values import check_id, check_text
 from ..api.access import guarded
@@ -56,7 +55,7 @@ def vendors() -> Response:
     """Vendors by id."""
     number, offset = _place()
     found = app_state().services.read_model.vendors(offset, PAGE_SIZE)
-    return page("vendors.html", vendors=found.items, paging=_paging(number, found))
+    return page("vendors.html", vendors=found.items, paging=_paging(number, found.total))
 
 
 @blueprint.get("/vendors/<vendor:vendor_id>")
@@ -73,7 +72,7 @@ def vendor(vendor_id: str) -> Response:
         "vendor.html",
         vendor=status,
         rejections=rejected.items,
-        paging=_paging(number, rejected),
+        paging=_paging(number, rejected.total),
     )
 
 
@@ -84,7 +83,9 @@ def products() -> Response:
     number, offset = _place()
     search = _text("q", MAX_REFERENCE_LENGTH)
     found = app_state().services.read_model.scarce_stock(offset, PAGE_SIZE, search or None)
-    return page("products.html", products=found.items, search=search, paging=_paging(number, found))
+    return page(
+        "products.html", products=found.items, search=search, paging=_paging(number, found.total)
+    )
 
 
 @blueprint.get("/products/<id:product_id>")
@@ -106,7 +107,7 @@ def product(product_id: str) -> Response:
         level=stock.central,
         vendors=stock.vendors,
         movements=movements.items,
-        paging=_paging(number, movements),
+        paging=_paging(number, movements.total),
     )
 
 
@@ -130,7 +131,7 @@ def orders() -> AnyResponse:
         search=search,
         chosen=status,
         statuses=list(OrderStatus),
-        paging=_paging(number, found),
+        paging=_paging(number, found.total),
     )
 
 
@@ -157,9 +158,16 @@ def order(order_id: UUID) -> Response:
 @READS
 def messages() -> Response:
     """Messages that were given up, oldest first."""
-    letters = app_state().services.dead_letter_actions.letters.dead_letters(PAGE_SIZE)
-    shown = [(letter, order_ids(letter)) for letter in letters]
-    return page("messages.html", letters=shown, is_cut=len(shown) == PAGE_SIZE)
+    number, offset = _place()
+    services = app_state().services
+    letters = services.dead_letter_actions.letters.dead_letters(offset + PAGE_SIZE)[offset:]
+    # While somebody else looks at them, they are not counted.
+    total = max(services.queue_depth().parked, offset + len(letters) if letters else 0)
+    return page(
+        "messages.html",
+        letters=[(letter, order_ids(letter)) for letter in letters],
+        paging=_paging(number, total),
+    )
 
 
 @blueprint.get("/webhooks")
@@ -168,7 +176,7 @@ def webhooks() -> Response:
     """Webhooks, oldest first."""
     number, offset = _place()
     found = app_state().services.webhook_actions.directory.page(offset, PAGE_SIZE)
-    return page("webhooks.html", webhooks=found.items, paging=_paging(number, found))
+    return page("webhooks.html", webhooks=found.items, paging=_paging(number, found.total))
 
 
 @blueprint.get("/webhooks/<uuid:webhook_id>")
@@ -181,7 +189,7 @@ def webhook(webhook_id: UUID) -> Response:
     if status is None:
         raise NotFound(f"no webhook {webhook_id}")
     dead = directory.dead(str(webhook_id), offset, PAGE_SIZE)
-    return page("webhook.html", its=status, dead=dead.items, paging=_paging(number, dead))
+    return page("webhook.html", its=status, dead=dead.items, paging=_paging(number, dead.total))
 
 
 @blueprint.get("/events")
@@ -201,12 +209,8 @@ def _place() -> tuple[int, int]:
     return number, (number - 1) * PAGE_SIZE
 
 
-def _paging(number: int, found: Page[Any]) -> dict[str, int]:
-    return {
-        "number": number,
-        "last": max(1, -(-found.total // PAGE_SIZE)),
-        "total": found.total,
-    }
+def _paging(number: int, total: int) -> dict[str, int]:
+    return {"number": number, "last": max(1, -(-total // PAGE_SIZE)), "total": total}
 
 
 def _text(name: str, max_length: int) -> str:

@@ -1,4 +1,4 @@
-"""What a process tells of its connections to the database."""
+"""What a process tells of its connections to the database, and of what it commits there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 from sqlalchemy import Engine, QueuePool
 
+from ...adapters.sql.commits import take_commits
 from ...adapters.sql.engine import POOL_OVERFLOW, POOL_SIZE
 
 # Seconds. Asking costs nothing; processes that share their metrics cannot be asked by one another.
@@ -25,10 +26,12 @@ LIMIT = Gauge(
     multiprocess_mode="livesum",
 )
 
+COMMITS = Counter("order_aggregator_commits", "Transactions committed to the database.")
+
 
 @contextmanager
-def pool_watched(engine: Engine) -> Iterator[None]:
-    """Tell of the engine's pool meanwhile."""
+def database_watched(engine: Engine) -> Iterator[None]:
+    """Tell of the engine's pool, and of commits, meanwhile."""
     pool = engine.pool
     if not isinstance(pool, QueuePool):
         yield
@@ -39,6 +42,7 @@ def pool_watched(engine: Engine) -> Iterator[None]:
     def look() -> None:
         while not stop.wait(LOOK_EVERY):
             IN_USE.set(pool.checkedout())
+            COMMITS.inc(take_commits())
 
     thread = Thread(target=look, name="pool", daemon=True)
     thread.start()

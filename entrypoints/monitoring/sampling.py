@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import pairwise
 from math import inf
 
 import attrs
 from prometheus_client.registry import Collector
 
+from ...domain.errors import Unavailable
+from ...domain.order import OrderStatus
+from ...domain.ports.clock import Clock
 from ...domain.ports.process_registry import Figures
+from ...domain.ports.read_model import ReadModel
 
 # How many took no longer than so many seconds.
 Buckets = Mapping[float, float]
@@ -42,6 +47,19 @@ class Sampler:
             p50=quantile(since, 0.5),
             p99=quantile(since, 0.99),
         )
+
+
+def with_backlog(figures: Figures, read_model: ReadModel, clock: Clock) -> Figures:
+    """With the orders that wait, if the storage tells. `clock` is the one that is shared."""
+    with suppress(Unavailable):
+        work, now = read_model.workload(), clock.now()
+        since = work.untried.since or now
+        return attrs.evolve(
+            figures,
+            reserved=work.orders[OrderStatus.RESERVED].count,
+            oldest_wait=max(0.0, (now - since).total_seconds()),
+        )
+    return figures
 
 
 def counted(counter: Collector) -> dict[tuple[str, ...], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -136,6 +137,12 @@ class _Process(UvicornWorker):  # type: ignore[misc]
     """One process."""
 
     CONFIG_KWARGS = UVICORN
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # It takes them away from the handler that has our format.
+        for name in ("uvicorn.error", "uvicorn.access"):
+            logging.getLogger(name).propagate = True
 
     def run(self) -> None:
         """Serve until told to stop."""

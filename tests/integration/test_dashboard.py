@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from dashboard_shop import WEBHOOK, DashboardShop, buy, serving
+from dashboard_shop import WEBHOOK, DashboardShop, buy, park, serving
 from order_aggregator.domain.order import OrderStatus
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
@@ -144,6 +144,26 @@ def test_a_page_shows_what_happens(page: Page, shop: DashboardShop) -> None:
     expect(page.locator("#order .badge")).to_have_text("fulfilled")
 
 
+def test_messages_that_are_given_up_appear(page: Page, shop: DashboardShop) -> None:
+    page.goto(f"{shop.home}/messages")
+    rows = page.locator("#messages tbody tr")
+    before = rows.count()
+    park(shop.api)
+    there = len(shop.api.shop.bus.dead_letters(100))
+    assert there > before
+    expect(rows).to_have_count(there, timeout=10_000)
+
+
+def test_the_backlog_is_drawn_as_it_was(page: Page) -> None:
+    page.goto(page.url)
+    for title in ("Orders that wait to be fulfilled", "Seconds that they wait for a worker"):
+        plot = page.get_by_role("img", name=title)
+        # The rise in the middle of the hour is drawn, and ends.
+        points = plot.locator("polyline").first.get_attribute("points") or ""
+        heights = [float(point.split(",")[1]) for point in points.split()]
+        assert min(heights) == 0.0 < heights[-1], title
+
+
 def test_the_keyboard_is_enough(page: Page, shop: DashboardShop) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -196,7 +216,7 @@ def test_everybody_can_use_it(page: Page, shop: DashboardShop, scheme: str) -> N
 def test_it_can_be_drawn(browser: Browser, scheme: str) -> None:
     with serving() as shop:
         context = browser.new_context(
-            viewport={"width": 1000, "height": 820},
+            viewport={"width": 1000, "height": 1030},
             color_scheme=scheme,  # type: ignore[arg-type]
         )
         page = context.new_page()

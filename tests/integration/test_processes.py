@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -54,6 +55,19 @@ def test_a_process_that_is_killed_is_replaced(service: Service, api: Fork, numbe
         service.wait_until_ready()
         assert service.order(PRODUCT).status_code == HTTPStatus.ACCEPTED
         assert httpx.get(f"{service.root}/metrics").status_code == HTTPStatus.OK
+
+
+def test_what_the_server_logs_has_the_format_of_all_other_lines(
+    service: Service, api: Fork
+) -> None:
+    with connected(service) as client:
+        client.sendall(b"NONSENSE\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
+    service.wait_until_said("Invalid HTTP request received.")
+    lines = [json.loads(line) for line in service.said().splitlines()]
+    assert [line["level"] for line in lines if line["event"].startswith("Invalid HTTP")] == [
+        "warning"
+    ]
 
 
 def test_processes_share_connections_that_come_all_at_once(service: Service, api: Fork) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 
 import httpx
 import pytest
@@ -22,7 +21,7 @@ class Api:
         service.root = f"http://127.0.0.1:{port}"
         headers = {"Authorization": f"Bearer {token}"}
         self._client = httpx.Client(base_url=service.root, headers=headers, timeout=30)
-        self.process: subprocess.Popen[bytes] = service.start("api")
+        self.process = service.start("api")
         eventually(self._is_there, what="there")
 
     def _is_there(self) -> bool:

@@ -27,9 +27,11 @@ from order_aggregator.adapters.system.settings import InvalidSetting, Settings
 from order_aggregator.bootstrap import Container, bootstrap
 from order_aggregator.domain.errors import OrderTooLarge, TooManyOpenOrders, VendorInUse
 from order_aggregator.domain.order import Order
+from order_aggregator.domain.ports.process_registry import ProcessKind, Sample
 from order_aggregator.domain.rate import Rate
 from order_aggregator.testing.shop import Shop, wish
 from order_aggregator.testing.shop_work import NOW
+from service import eventually
 
 
 @pytest.fixture
@@ -122,6 +124,28 @@ def test_a_publisher_of_ones_own_needs_no_broker(settings: Settings) -> None:
     Shop(storage).sync("acme", {"apple": 1})
     publish()
     assert [document["type"] for document in publisher.published] == ["stock.back"]
+
+
+def test_the_processes_of_an_api_say_how_many_orders_wait(settings: Settings) -> None:
+    storage, stop = MemoryStorage(), Event()
+    shop = Shop(storage)
+    shop.sync("acme", {"apple": 1})
+    shop.accepted(apple=1)
+    container = bootstrap(settings, storage=storage, clock=shop.clock)
+    api, worker = (
+        container.heartbeat(kind, stop) for kind in (ProcessKind.API, ProcessKind.WORKER)
+    )
+    with api.running(), worker.running():
+        eventually(lambda: len(samples(storage)) == 2)
+        stop.set()
+    assert {each.kind: each.figures.reserved for each in samples(storage)} == {
+        ProcessKind.API: 1,
+        ProcessKind.WORKER: None,
+    }
+
+
+def samples(storage: MemoryStorage) -> tuple[Sample, ...]:
+    return storage.processes.samples(NOW - timedelta(days=1))
 
 
 def test_orders_have_the_limits_of_the_settings(settings: Settings) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -122,6 +124,47 @@ def test_an_order_that_fails_says_so_in_its_trace(spans: InMemorySpanExporter) -
     order = named(spans, "fulfil order")
     assert order.status.status_code is StatusCode.ERROR
     assert order.events[0].name == "exception"
+
+
+def test_an_order_that_is_to_be_tried_alone_keeps_its_trace(spans: InMemorySpanExporter) -> None:
+    shop = Shop()
+    shop.stock("cup", 5)
+    good, bad = shop.place_together(("tea", 1), ("cup", 5))
+    shop.lose("cup", 3)
+    shop.bus.consume().receive(1, 1)
+    shop.bus.publish([encode((good, bad), {bad: TRACEPARENT})])
+    shop.step(shop.worker())
+    with shop.bus.consume() as consumer:
+        [alone] = consumer.receive(9, 1)
+    assert traces_of([alone.body]) == {bad: TRACEPARENT}
+
+
+def test_a_hold_that_is_ordered_goes_on_with_the_trace_of_that_request(
+    api: ApiUnderTest, spans: InMemorySpanExporter
+) -> None:
+    held = api.client.post("/v1/api/hold", json={"product_id": "BOLT", "quantity": 1, "seconds": 9})
+    order_id = UUID(json.loads(held.text)["id"])
+    assert traces_of(bodies(api)) == {}
+    answer = api.client.post(f"/v1/api/hold/{order_id}/order", headers={"traceparent": TRACEPARENT})
+    assert answer.status_code == 202
+    request = named(spans, "POST /v1/api/hold/<uuid:order_id>/order")
+    trace = f"00-{TRACE}-{request.context.span_id:016x}-01"
+    assert traces_of(bodies(api)) == {order_id: trace}
+
+
+def test_an_order_that_is_announced_again_goes_on_with_the_trace_of_that_request(
+    api: ApiUnderTest, spans: InMemorySpanExporter
+) -> None:
+    order = api.shop.accepted(BOLT=1)
+    page = f"/dashboard/orders/{order.id}/announce"
+    [key] = re.findall(r'name="key" value="(\w+)"', api.client.get(page).text)
+    bodies(api)
+    api.client.post(
+        page,
+        data={"key": key},
+        headers={"traceparent": TRACEPARENT, "Sec-Fetch-Site": "same-origin"},
+    )
+    assert [TRACE in trace for trace in traces_of(bodies(api)).values()] == [True]
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_an_order_stays_announced_until_it_is_announced_alone(shop: Shop, attemp
         with shop.bus.consume() as consumer:
             assert consumer.receive(1, 1)
 
-    def requeue_individually(order_ids: Sequence[UUID]) -> Sequence[UUID]:
+    def requeue_individually(*_: object) -> Sequence[UUID]:
         raise Killed
 
     with suppress(Killed):

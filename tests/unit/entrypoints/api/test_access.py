@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from api_under_test import PREFIX, ApiUnderTest
-from order_aggregator.domain.access import ORDERS_WRITE
+from order_aggregator.domain.access import ORDERS_WRITE, token_text
 from order_aggregator.domain.errors import StorageUnavailable
 from order_aggregator.entrypoints.api import gate
 from order_aggregator.entrypoints.api.access import principal_of
@@ -31,7 +32,7 @@ def closed() -> Iterator[ApiUnderTest]:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known of tokens is never older than a request."""
-    for name in ("REFRESH_AFTER", "FRESH_FOR", "UNKNOWN_AFTER"):
+    for name in ("REFRESH_AFTER", "FRESH_FOR", "READ_EVERY"):
         monkeypatch.setattr(gate, name, 0.0)
 
 
@@ -102,26 +103,40 @@ def test_an_expired_token_is_refused_though_it_is_remembered(closed: ApiUnderTes
     assert call(closed, token).status_code == 401
 
 
-def test_tokens_are_not_read_for_each_request(
-    closed: ApiUnderTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token = closed.token("stock:read")
+@pytest.fixture
+def reads(closed: ApiUnderTest, monkeypatch: pytest.MonkeyPatch) -> count[int]:
+    """How often the tokens were read."""
     reads = count()
     directory = closed.shop.storage.access_tokens
     every = directory.all
     monkeypatch.setattr(directory, "all", lambda: every() if next(reads) >= 0 else [])
+    return reads
+
+
+def test_tokens_are_not_read_for_each_request(closed: ApiUnderTest, reads: count[int]) -> None:
+    token = closed.token("stock:read")
     for _ in range(20):
         assert call(closed, token).status_code == 200
         assert call(closed, "oat_" + "0" * 36).status_code == 401
     assert next(reads) == 1
 
 
-def test_a_new_token_is_known_though_others_were_just_read(
-    closed: ApiUnderTest, monkeypatch: pytest.MonkeyPatch
+def test_a_new_token_is_known_though_others_were_just_read(closed: ApiUnderTest) -> None:
+    for _ in range(3):
+        assert call(closed, closed.token("stock:read")).status_code == 200
+
+
+def test_whoever_makes_up_tokens_does_not_have_them_read_each_time(
+    closed: ApiUnderTest, reads: count[int]
 ) -> None:
-    assert call(closed, closed.token("stock:read")).status_code == 200
-    monkeypatch.setattr(gate, "UNKNOWN_AFTER", 0.0)
-    assert call(closed, closed.token("stock:read")).status_code == 200
+    def try_token(number: int) -> int:
+        headers = {"Authorization": f"Bearer {token_text(f'{number:030}')}"}
+        client = closed.app.test_client()
+        return client.get(f"{PREFIX}/stock", headers=headers).status_code
+
+    with ThreadPoolExecutor(20) as threads:
+        assert set(threads.map(try_token, range(40))) == {401}
+    assert next(reads) <= 10
 
 
 def test_while_the_storage_is_away_nobody_is_refused_for_good(

@@ -50,7 +50,7 @@ def test_without_samples_nothing_is_drawn() -> None:
 
 
 def test_rates_are_of_all_processes_together() -> None:
-    orders, _, _ = drawn(
+    orders, *_ = drawn(
         sample(65, done=100, refused=7, process="a"),
         sample(65, done=0, process="b"),
         sample(50, done=160, refused=7, process="a"),
@@ -68,7 +68,7 @@ def test_rates_are_of_all_processes_together() -> None:
 
 
 def test_latencies_are_of_the_slowest_process_and_have_gaps() -> None:
-    _, answers, fulfilments = drawn(
+    _, answers, fulfilments, *_ = drawn(
         sample(110, process="a", p50=0.1, p99=0.5),
         sample(110, process="b", p50=0.2, p99=0.4),
         sample(80, process="a"),
@@ -81,8 +81,23 @@ def test_latencies_are_of_the_slowest_process_and_have_gaps() -> None:
     assert [line.last for line in fulfilments.lines] == [7.0, 8.0]
 
 
+def test_the_backlog_is_what_any_api_saw_at_most() -> None:
+    *_, reserved, waits = drawn(
+        sample(110, process="a", reserved=40, oldest_wait=3.5),
+        sample(110, process="b", reserved=50, oldest_wait=2.5),
+        sample(80, process="a"),
+        sample(50, process="a", reserved=0, oldest_wait=0.0),
+        sample(50, "worker", reserved=900, oldest_wait=900.0),
+    )
+    assert [(plot.top, plot.lines[0].last) for plot in (reserved, waits)] == [(50, 0), (3.5, 0)]
+    assert [part.split()[0].partition(",")[2] for part in reserved.lines[0].parts] == [
+        "0.0",
+        "100.0",
+    ]
+
+
 def test_what_goes_on_or_is_older_than_an_hour_is_not_drawn() -> None:
-    _, answers, _ = drawn(sample(3700, p50=1.0, p99=1.0), sample(0, p50=1.0, p99=1.0))
+    _, answers, *_ = drawn(sample(3700, p50=1.0, p99=1.0), sample(0, p50=1.0, p99=1.0))
     assert [line.parts for line in answers.lines] == [[], []]
 
 

@@ -127,6 +127,20 @@ def test_a_list_is_had_in_parts(api: ApiUnderTest) -> None:
     assert not set(listed(first)) & set(listed(second))
 
 
+def test_messages_are_had_in_parts(api: ApiUnderTest) -> None:
+    bus = api.shop.bus
+    bus.publish([b"%d" % n for n in range(60)])
+    with bus.consume() as consumer:
+        consumer.park([(each, "a bug") for each in consumer.receive(100, 1)])
+    ids = [letter.id for letter in bus.dead_letters(100)]
+    first, second = (show(api, "/messages", page=str(n)) for n in (1, 2))
+    assert "60 messages, the oldest first" in first
+    assert 'rel="next" href="/dashboard/messages?page=2"' in first
+    assert 'rel="prev" href="/dashboard/messages?page=1"' in second
+    assert (listed(first), listed(second)) == (ids[:50], ids[50:])
+    assert "There are none." in show(api, "/messages", page="3")
+
+
 def test_what_others_name_is_text(api: ApiUnderTest) -> None:
     vendor = Vendor(id="evil", name=HOSTILE)
     report = StockReport(product_id="<b>", name=HOSTILE, quantity=5)

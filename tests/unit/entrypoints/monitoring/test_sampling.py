@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from order_aggregator.domain.errors import StorageUnavailable
 from order_aggregator.domain.ports.process_registry import Figures
 from order_aggregator.entrypoints.api import metrics, reports
 from order_aggregator.entrypoints.monitoring import worker
@@ -15,7 +16,9 @@ from order_aggregator.entrypoints.monitoring.sampling import (
     buckets_of,
     counted,
     quantile,
+    with_backlog,
 )
+from order_aggregator.testing.shop import Shop
 
 INF = float("inf")
 
@@ -63,6 +66,31 @@ def test_each_sample_is_of_the_time_since_the_one_before() -> None:
     assert sample() == Figures(done=10, refused=1, p50=0.5, p99=0.99)
     assert sample() == Figures(done=20, refused=1, p50=1.5, p99=1.99)
     assert sample() == Figures(done=20, refused=2)
+
+
+def test_the_backlog_is_what_is_reserved_and_how_long_nobody_has_tried_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop, figures = Shop(), Figures(done=1, refused=0)
+    shop.sync("acme", {"BOLT": 10})
+
+    def seen() -> tuple[int | None, float | None]:
+        found = with_backlog(figures, shop.storage.read_model, shop.clock)
+        return found.reserved, found.oldest_wait
+
+    assert seen() == (0, 0.0)
+    tried = shop.accepted(BOLT=1)
+    shop.pass_time(seconds=60)
+    shop.accepted(BOLT=1)
+    shop.record_failures({tried.id: 1})
+    shop.pass_time(seconds=5)
+    assert seen() == (2, 5.0)
+
+    def away() -> None:
+        raise StorageUnavailable("no route")
+
+    monkeypatch.setattr(shop.storage.read_model, "workload", away)
+    assert seen() == (None, None)
 
 
 def test_an_api_counts_what_it_accepted_and_refused() -> None:

@@ -59,7 +59,7 @@ def served() -> Iterator[Served]:
 def test_orders_are_placed_by_those_who_may(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("REFRESH_AFTER", "FRESH_FOR", "UNKNOWN_AFTER"):
+    for name in ("REFRESH_AFTER", "FRESH_FOR", "READ_EVERY"):
         monkeypatch.setattr(gate, name, 0.0)
     token, other = served.api.token("orders:write"), served.api.token("stock:read")
     assert [served.order(each) for each in (token, other, None, "oat_x")] == [202, 403, 401, 401]
