@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ..domain.batches import batches_of
 from ..domain.errors import OrderAggregatorError
 from ..domain.ports.message_bus import DeadLetter, DeadLetters
 from ..domain.values import timestamp_text
-from .api.dead_letters import dead_letter_document, order_ids
+from .documents import order_ids
 from .runtime.tables import aligned
 
 PAGE = 1_000
@@ -92,11 +91,6 @@ def details(letter: DeadLetter) -> Iterator[str]:
         yield f"  order {order_id}"
     # Like this, as it may have what a terminal would obey.
     yield f"  what it says: {letter.body!r}"
-
-
-def as_json(letter: DeadLetter) -> str:
-    """As the API has it."""
-    return json.dumps(dead_letter_document(letter))
 
 
 def _shortened(reason: str) -> str:

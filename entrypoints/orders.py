@@ -18,7 +18,7 @@ from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders, check_hold
 from ..domain.use_cases.return_orders import ReturnOrder
 from ..domain.values import printable, timestamp_text
-from .api.orders import order_document
+from .documents import order_document
 from .runtime.tables import aligned
 
 PAGE = 100

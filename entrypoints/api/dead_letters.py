@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response
 from werkzeug.exceptions import NotFound
 
-from ...adapters.wire import decode
 from ...domain.access import OPERATE
-from ...domain.errors import MalformedMessage, UnknownDeadLetter
-from ...domain.ports.message_bus import DeadLetter
-from ...domain.values import timestamp_text
+from ...domain.errors import UnknownDeadLetter
+from ..documents import dead_letter_document, dead_letter_text
 from . import refusals
 from .blueprint import ApiBlueprint
 from .idempotency import answered, request_key
@@ -75,7 +72,7 @@ def replay_dead_letter(dead_letter_id: str) -> Response:
     replay = app_state().services.dead_letter_actions.replay
     key = request_key(current_request())
     try:
-        return answered(replay(dead_letter_id, _rendered, key))
+        return answered(replay(dead_letter_id, dead_letter_text, key))
     except UnknownDeadLetter as error:
         raise _unknown(dead_letter_id) from error
 
@@ -95,30 +92,6 @@ def discard_dead_letter(dead_letter_id: str) -> Response:
         return answered(discard(dead_letter_id, key), 204)
     except UnknownDeadLetter as error:
         raise _unknown(dead_letter_id) from error
-
-
-def dead_letter_document(letter: DeadLetter) -> dict[str, Any]:
-    """The message as `DeadLetterSchema` has it."""
-    return {
-        "id": letter.id,
-        "order_ids": order_ids(letter),
-        "reason": letter.reason,
-        "attempts": letter.attempts,
-        "parked_at": None if letter.parked_at is None else timestamp_text(letter.parked_at),
-        "body": letter.body.decode(errors="backslashreplace"),
-    }
-
-
-def order_ids(letter: DeadLetter) -> list[str]:
-    """The orders that it announces; none if it cannot be read."""
-    try:
-        return [str(order_id) for order_id in decode(letter.body)]
-    except MalformedMessage:
-        return []
-
-
-def _rendered(letter: DeadLetter) -> str:
-    return json.dumps(dead_letter_document(letter))
 
 
 def _unknown(dead_letter_id: str) -> NotFound:

@@ -11,13 +11,14 @@ from werkzeug.exceptions import NotFound
 from ...domain.access import OPERATE, ORDERS_WRITE
 from ...domain.errors import UnknownOrder
 from ...domain.use_cases.idempotency import Answer
+from ..documents import order_text
 from ..runtime.tracing import traceparent
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import answered, request_key
 from .order_requests import HOLD_BODY, SECONDS, parse_hold, parse_seconds
-from .orders import LOCATION, order_text, placed
+from .orders import LOCATION, placed
 from .problems import InvalidRequest
 from .responses import JSON
 from .routing import PREFIX, location

@@ -14,11 +14,11 @@ from ...domain.order import MAX_LINES, OrderLine, ReturnLine
 from ...domain.use_cases.cancel_orders import CancelOrder
 from ...domain.use_cases.return_orders import ReturnOrder
 from ...domain.values import MAX_QUANTITY
+from ..documents import order_text
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
 from .idempotency import answered, request_key
-from .orders import order_text
 from .problems import InvalidRequest
 from .responses import JSON
 from .routing import PREFIX

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +10,8 @@ from werkzeug.exceptions import NotFound
 
 from ...domain.access import ORDERS_READ, ORDERS_WRITE
 from ...domain.errors import OrderRefused, OrderTooLarge, UnknownProducts
-from ...domain.order import Order, OrderLine
 from ...domain.ports.read_model import OrderFilter
-from ...domain.values import timestamp_text
+from ..documents import order_document
 from . import problems, refusals
 from .access import PRINCIPAL
 from .blueprint import ApiBlueprint
@@ -132,47 +129,3 @@ def list_orders(query: dict[str, Any]) -> Response:
     if len(page.items) == paging.size:
         response.headers[NEXT_CURSOR] = str(page.items[-1].id)
     return response
-
-
-def order_text(order: Order) -> str:
-    """The order in JSON."""
-    return json.dumps(order_document(order))
-
-
-def order_document(order: Order) -> dict[str, Any]:
-    """The order as `OrderSchema` has it, at a tenth of what marshmallow takes for it."""
-    allocations: dict[str, list[dict[str, Any]]] = {}
-    for part in order.allocations:
-        item = {
-            "vendor_id": part.vendor_id,
-            "quantity": part.quantity,
-            "sequence": part.sequence,
-            "returned": part.returned,
-        }
-        allocations.setdefault(part.product_id, []).append(item)
-    return {
-        "id": str(order.id),
-        "status": order.status.value,
-        "lines": [_line_document(line, allocations) for line in order.lines],
-        "failure": order.failure,
-        "reference": order.reference,
-        "expires_at": None if order.expires_at is None else timestamp_text(order.expires_at),
-        "rest_id": None if order.rest_id is None else str(order.rest_id),
-        "created_at": timestamp_text(order.created_at),
-        "updated_at": timestamp_text(order.updated_at),
-    }
-
-
-def _line_document(
-    line: OrderLine, allocations: Mapping[str, list[dict[str, Any]]]
-) -> dict[str, Any]:
-    document = {
-        "product_id": line.product_id,
-        "quantity": line.quantity,
-        "cancelled": line.cancelled,
-        "backordered": line.backordered,
-        "allocations": allocations.get(line.product_id, []),
-    }
-    if line.expected_at is not None:
-        document["expected_at"] = timestamp_text(line.expected_at)
-    return document

@@ -30,11 +30,12 @@ def _require_ids_or_all(ids: tuple[str, ...], *, everything: bool) -> None:
 @JSON
 def dead_letters_list(limit: int, *, is_json: bool) -> None:
     """List messages that were given up, oldest first, with the orders that they announce."""
-    from ..dead_letters import as_json, listing, table
+    from ..dead_letters import listing, table
+    from ..documents import dead_letter_text
 
     _, container = set_up()
     found = listing(container.bus(), limit)
-    for line in map(as_json, found) if is_json else table(found):
+    for line in map(dead_letter_text, found) if is_json else table(found):
         click.echo(line)
 
 
@@ -43,11 +44,12 @@ def dead_letters_list(limit: int, *, is_json: bool) -> None:
 @JSON
 def dead_letters_show(dead_letter_id: str, *, is_json: bool) -> None:
     """Show one of them, and all its orders."""
-    from ..dead_letters import as_json, details, show
+    from ..dead_letters import details, show
+    from ..documents import dead_letter_text
 
     _, container = set_up()
     letter = show(container.bus(), dead_letter_id)
-    click.echo(as_json(letter) if is_json else "\n".join(details(letter)))
+    click.echo(dead_letter_text(letter) if is_json else "\n".join(details(letter)))
 
 
 @dead_letters.command("replay")

@@ -15,10 +15,10 @@ from ...domain.ports.read_model import OrderFilter
 from ...domain.use_cases.check_health import findings
 from ...domain.values import check_id, check_text
 from ..api.access import guarded
-from ..api.dead_letters import order_ids
 from ..api.events import ENVIRON_KEY, Pulse, begin_stream
 from ..api.problems import InvalidRequest
 from ..api.services import app_state, current_request
+from ..documents import order_ids
 from .charts import paces, plots
 from .frame import blueprint, page
 
