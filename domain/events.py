@@ -47,6 +47,8 @@ def order_event(order: Order) -> Event:
         data["rest_id"] = str(order.rest_id)
     if order.request_id is not None:
         data["request_id"] = order.request_id
+    if order.by is not None:
+        data["by"] = order.by
     return Event(
         type=f"order.{order.happened or order.status.value}",
         subject=str(order.id),

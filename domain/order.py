@@ -14,6 +14,8 @@ from .errors import CancelRefused, IllegalTransition, InvalidValue, ReturnRefuse
 
 MAX_LINES = 100
 MAX_REFERENCE_LENGTH = 255
+# Of who wanted a step.
+MAX_BY = 255
 # A step after which the status is the same.
 CHANGED = "changed"
 
@@ -190,9 +192,10 @@ class Order:
     sequence: int = 1
     created_at: datetime
     updated_at: datetime
-    # What its last step is called, unless by its status; and which request asked for it.
+    # What its last step is called, unless by its status; which request asked for it, and who.
     happened: str | None = attrs.field(default=None, eq=False)
     request_id: str | None = attrs.field(default=None, eq=False)
+    by: str | None = attrs.field(default=None, eq=False)
 
     @property
     def units(self) -> int:
@@ -241,6 +244,7 @@ class Order:
             sequence=self.sequence + 1,
             happened=None,
             request_id=None,
+            by=None,
             updated_at=at,
         )
 
@@ -280,8 +284,13 @@ class Order:
             sequence=self.sequence + 1,
             happened=OrderStatus.RETURNED.value,
             request_id=None,
+            by=None,
             updated_at=at,
         )
+
+    def asked_by(self, who: str | None) -> Order:
+        """The order, with who wanted its last step; None: it is not known."""
+        return self if who is None else attrs.evolve(self, by=values.sanitize(who[:MAX_BY]))
 
     def _waiting_no_more(self, at: datetime) -> Order:
         """The order, reserved if it waits for nothing any more."""
@@ -295,6 +304,7 @@ class Order:
             sequence=self.sequence + 1,
             happened=CHANGED,
             request_id=None,
+            by=None,
             updated_at=at,
         )
 
@@ -306,6 +316,7 @@ class Order:
             sequence=self.sequence + 1,
             happened=None,
             request_id=None,
+            by=None,
             updated_at=at,
         )
 

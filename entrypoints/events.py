@@ -93,4 +93,6 @@ def _what(event: Event) -> str:
     units = [f"{line['product_id']}={line['quantity']}" for line in event.data.get("lines", ())]
     if failure := event.data.get("failure"):
         units.append(f"({failure})")
+    if by := event.data.get("by"):
+        units.append(f"by {by}")
     return " ".join(units)

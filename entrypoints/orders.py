@@ -98,10 +98,16 @@ def step_of_hold(read_model: ReadModel, order_id: UUID, step: Callable[[], objec
     return show(read_model, order_id)
 
 
-def cancel(actions: OrderActions, order_id: UUID, lines: Sequence[tuple[str, int]] = ()) -> Order:
+def cancel(
+    actions: OrderActions,
+    order_id: UUID,
+    lines: Sequence[tuple[str, int]] = (),
+    *,
+    by: str | None = None,
+) -> Order:
     """Cancel an order, or these units; raises UnknownOrder, IllegalTransition or CancelRefused."""
     unwanted = tuple(OrderLine(product_id=p, quantity=units) for p, units in lines)
-    command = CancelOrder(order_id=order_id, lines=unwanted or None)
+    command = CancelOrder(order_id=order_id, lines=unwanted or None, by=by)
     return _only(actions.cancel([command])[order_id])
 
 
@@ -111,11 +117,16 @@ def order_hold(actions: OrderActions, order_id: UUID) -> Order:
 
 
 def give_back(
-    actions: OrderActions, order_id: UUID, lines: Sequence[tuple[str, int]], *, restock: bool
+    actions: OrderActions,
+    order_id: UUID,
+    lines: Sequence[tuple[str, int]],
+    *,
+    restock: bool,
+    by: str | None = None,
 ) -> Order:
     """Take units of an order back; raises UnknownOrder, IllegalTransition or ReturnRefused."""
     told = tuple(ReturnLine(product_id=p, quantity=units) for p, units in lines)
-    command = ReturnOrder(order_id=order_id, lines=told or None, restock=restock)
+    command = ReturnOrder(order_id=order_id, lines=told or None, restock=restock, by=by)
     return _only(actions.give_back([command])[order_id])
 
 

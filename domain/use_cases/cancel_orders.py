@@ -25,6 +25,8 @@ class CancelOrder:
 
     order_id: UUID
     lines: tuple[OrderLine, ...] | None = None
+    # Who wants it; None: it is not known.
+    by: str | None = None
 
 
 class CancelOrders:
@@ -95,6 +97,6 @@ def _outcome(order: Order | None, command: CancelOrder, now: datetime) -> Cancel
     if order.status is OrderStatus.CANCELLED and command.lines is None:
         return order
     try:
-        return order.cancel(now, command.lines)
+        return order.cancel(now, command.lines).asked_by(command.by)
     except (IllegalTransition, CancelRefused) as refusal:
         return refusal

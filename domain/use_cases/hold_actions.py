@@ -40,9 +40,11 @@ class HoldActions:
         """Hold it for so long from now on."""
         return despite_conflicts(lambda: self._extend(order_id, span, answer, request))
 
-    def release(self, order_id: UUID, request: RequestKey | None = None) -> Answer:
-        """Give it up; to do so again changes nothing."""
-        return despite_conflicts(lambda: self._release(order_id, request))
+    def release(
+        self, order_id: UUID, request: RequestKey | None = None, *, by: str | None = None
+    ) -> Answer:
+        """Give it up, as somebody wants; to do so again changes nothing."""
+        return despite_conflicts(lambda: self._release(order_id, request, by))
 
     def _extend(
         self, order_id: UUID, span: timedelta, answer: Render, request: RequestKey | None
@@ -60,7 +62,7 @@ class HoldActions:
             uow.commit()
         return given
 
-    def _release(self, order_id: UUID, request: RequestKey | None) -> Answer:
+    def _release(self, order_id: UUID, request: RequestKey | None, by: str | None) -> Answer:
         shared_now = self._shared_clock.now()
         with self._unit_of_work() as uow:
             hold = _locked(uow, order_id)
@@ -69,7 +71,8 @@ class HoldActions:
             now = self._clock.now()
             if hold.status is OrderStatus.HELD:
                 over = _is_over(hold, shared_now)
-                release(uow, [(hold, hold.expire(now) if over else hold.cancel(now))], now)
+                step = hold.expire(now) if over else hold.cancel(now).asked_by(by)
+                release(uow, [(hold, step)], now)
             elif hold.status not in (OrderStatus.CANCELLED, OrderStatus.EXPIRED):
                 raise HoldExpired(order_id, "an order already")
             given = remember_answer(uow, request, "", now)

@@ -32,6 +32,8 @@ class ReturnOrder:
     order_id: UUID
     lines: tuple[ReturnLine, ...] | None = None
     restock: bool = True
+    # Who takes them; None: it is not known.
+    by: str | None = None
 
 
 class ReturnOrders:
@@ -97,7 +99,7 @@ def _outcome(order: Order | None, command: ReturnOrder, now: datetime) -> Return
     if order is None:
         return UnknownOrder(command.order_id)
     try:
-        return order.give_back(command.lines, now)
+        return order.give_back(command.lines, now).asked_by(command.by)
     except (IllegalTransition, ReturnRefused) as refusal:
         return refusal
 

@@ -16,7 +16,7 @@ from ..runtime.tracing import traceparent
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
-from .idempotency import answered, request_key
+from .idempotency import answered, caller_of, request_key
 from .order_requests import HOLD_BODY, SECONDS, parse_hold, parse_seconds
 from .orders import LOCATION, placed
 from .problems import InvalidRequest
@@ -130,9 +130,10 @@ def extend_hold(order_id: UUID) -> Response:
 )
 def release_hold(order_id: UUID) -> Response:
     """Give a hold up; its stock can be sold at once. Doing it again changes nothing."""
-    key = request_key(current_request())
+    request, actions = current_request(), app_state().services.order_actions.hold
+    key = request_key(request)
     try:
-        return answered(app_state().services.order_actions.hold.release(order_id, key), 204)
+        return answered(actions.release(order_id, key, by=caller_of(request)), 204)
     except UnknownOrder as error:
         raise NotFound(f"no hold {order_id}") from error
 

@@ -18,7 +18,7 @@ from ..documents import order_text
 from . import refusals
 from .blueprint import ApiBlueprint
 from .bodies import json_body
-from .idempotency import answered, request_key
+from .idempotency import answered, caller_of, request_key
 from .problems import InvalidRequest
 from .responses import JSON
 from .routing import PREFIX
@@ -130,7 +130,7 @@ def cancel_order(order_id: UUID) -> Response:
     services, request = app_state().services, current_request()
     key = request_key(request)
     lines = parse_cancel(request, services.limits.max_body_bytes)
-    command = CancelOrder(order_id=order_id, lines=lines)
+    command = CancelOrder(order_id=order_id, lines=lines, by=caller_of(request))
     try:
         return answered(services.order_actions.cancel.once(command, order_text, key))
     except UnknownOrder as error:
@@ -161,7 +161,8 @@ def return_order(order_id: UUID) -> Response:
     services, request = app_state().services, current_request()
     key = request_key(request)
     lines, restock = parse_return(json_body(request, services.limits.max_body_bytes))
-    command = ReturnOrder(order_id=order_id, lines=lines, restock=restock)
+    who = caller_of(request)
+    command = ReturnOrder(order_id=order_id, lines=lines, restock=restock, by=who)
     try:
         return answered(services.order_actions.give_back.once(command, order_text, key))
     except UnknownOrder as error:

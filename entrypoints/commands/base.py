@@ -154,7 +154,7 @@ def _record(status: int, target: str | None) -> None:
     named, detail = context.meta.get(_CHANGE, (named, None))
     record = container.record_change()
     try:
-        record(_operator(), operation, status=status, target=named, detail=detail)
+        record(operator(), operation, status=status, target=named, detail=detail)
     except (Unavailable, Conflict) as error:
         log.error("audit.not_recorded", operation=operation, status=status, reason=str(error))
 
@@ -166,7 +166,7 @@ def _arguments(context: click.Context) -> Iterator[str]:
             yield from map(str, value if isinstance(value, tuple) else [value])
 
 
-def _operator() -> Principal:
+def operator() -> Principal:
     """Whoever may run our commands may do everything: the database is in reach."""
     try:
         user = getuser()

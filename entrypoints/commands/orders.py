@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from ...domain.order import OnShortage, OrderStatus
-from .base import JSON, cli, recorded, set_up, start
+from .base import JSON, cli, operator, recorded, set_up, start
 
 if TYPE_CHECKING:
     from ...domain.order import Order
@@ -120,7 +120,8 @@ def order_cancel(order_id: UUID, lines: tuple[str, ...], *, is_json: bool) -> No
 
     _, container = set_up()
     told = parse_lines(lines)
-    _show(cancel(container.order_actions(), order_id, told), is_json=is_json)
+    by = operator().id
+    _show(cancel(container.order_actions(), order_id, told, by=by), is_json=is_json)
 
 
 @order.command("return")
@@ -137,7 +138,8 @@ def order_return(
 
     _, container = set_up()
     told = parse_lines(lines)
-    returned = give_back(container.order_actions(), order_id, told, restock=not no_restock)
+    actions, by = container.order_actions(), operator().id
+    returned = give_back(actions, order_id, told, restock=not no_restock, by=by)
     _show(returned, is_json=is_json)
 
 
@@ -227,6 +229,8 @@ def hold_release(order_id: UUID, *, is_json: bool) -> None:
     from ..orders import step_of_hold
 
     _, container = set_up()
-    actions = container.order_actions().hold
-    released = step_of_hold(container.read_model(), order_id, lambda: actions.release(order_id))
+    actions, by = container.order_actions().hold, operator().id
+    released = step_of_hold(
+        container.read_model(), order_id, lambda: actions.release(order_id, by=by)
+    )
     _show(released, is_json=is_json)

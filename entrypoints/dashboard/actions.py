@@ -20,6 +20,7 @@ from ...domain.use_cases.idempotency import Answer, RequestKey
 from ...domain.use_cases.report_intake import SyncResult
 from ...domain.use_cases.return_orders import ReturnOrder
 from ..api.access import guarded
+from ..api.idempotency import caller_of
 from ..api.problems import InvalidRequest
 from ..api.services import ApiServices, app_state, current_request
 from ..api.sync import interruptible
@@ -81,7 +82,7 @@ def action(
 )
 def cancel_order(services: ApiServices, key: RequestKey, order_id: UUID) -> Answer:
     """All of it."""
-    command = CancelOrder(order_id=order_id)
+    command = CancelOrder(order_id=order_id, by=caller_of(current_request()))
     try:
         return services.order_actions.cancel.once(command, lambda _: "The order is cancelled.", key)
     except UnknownOrder as error:
@@ -98,8 +99,9 @@ def cancel_order(services: ApiServices, key: RequestKey, order_id: UUID) -> Answ
 )
 def return_order(services: ApiServices, key: RequestKey, order_id: UUID) -> Answer:
     """All that has not come back yet."""
-    restock = "restock" in current_request().form
-    command = ReturnOrder(order_id=order_id, lines=None, restock=restock)
+    request = current_request()
+    restock = "restock" in request.form
+    command = ReturnOrder(order_id=order_id, restock=restock, by=caller_of(request))
     give_back = services.order_actions.give_back
     try:
         return give_back.once(command, lambda _: "The order has come back.", key)

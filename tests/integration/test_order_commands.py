@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -10,9 +12,11 @@ import pytest
 
 from service import Service, eventually, stop
 
+ME = f"cli:{getpass.getuser()}"
+
 
 @pytest.fixture
-def service(tmp_path: Path) -> Service:
+def service(tmp_path: Path) -> Iterator[Service]:
     (tmp_path / "stock.csv").write_text("product_id,quantity\ntea,10\ncup,3\n")
     entry = {"id": "acme", "name": "Acme", "type": "file", "format": "csv", "path": "stock.csv"}
     (tmp_path / "vendors.json").write_text(json.dumps([entry]))
@@ -20,10 +24,10 @@ def service(tmp_path: Path) -> Service:
         "DATABASE_URL": f"sqlite:///{tmp_path / 'orders.db'}",
         "VENDORS_FILE": str(tmp_path / "vendors.json"),
     }
-    service = Service(tmp_path, settings)
-    assert service.call("migrate").returncode == 0
-    assert service.call("sync").returncode == 0
-    return service
+    with Service(tmp_path, settings) as service:
+        assert service.call("migrate").returncode == 0
+        assert service.call("sync").returncode == 0
+        yield service
 
 
 def test_an_order_from_its_placing_to_its_return(service: Service) -> None:
@@ -47,6 +51,8 @@ def test_an_order_from_its_placing_to_its_return(service: Service) -> None:
     assert "tea: 3 to return, but 2 can come back" in too_many.stderr
     shown = service.call("order", "return", order_id, "--no-restock", "--json")
     assert json.loads(shown.stdout)["status"] == "returned"
+    steps = service.call("order", "watch", order_id).stdout.splitlines()
+    assert [step.partition(" by ")[2] for step in steps] == ["", "", ME, ME]
     service.verify()
 
 
@@ -58,6 +64,7 @@ def test_an_order_that_is_cancelled_and_what_cannot_be_placed(service: Service) 
     assert (short.returncode, short.stderr) == (1, "Error: tea: 1 requested, 0 available\n")
     cancelled = service.call("order", "cancel", order["id"])
     assert cancelled.stdout.startswith(f"order {order['id']}: cancelled")
+    assert service.call("order", "watch", order["id"]).stdout.endswith(f" by {ME}\n")
     assert service.call("order", "place", "tea=1").returncode == 0
     assert "must be like tea=2" in service.call("order", "place", "tea").stderr
     unknown = service.call("order", "show", "01890a5d-ac96-774b-bcce-b302099a8057")
@@ -78,6 +85,7 @@ def test_a_hold_from_its_placing_to_its_order(service: Service) -> None:
     assert (released.returncode, "an order already" in released.stderr) == (1, True)
     other = json.loads(service.call("hold", "place", "tea=6", "--json").stdout)
     assert "cancelled" in service.call("hold", "release", other["id"]).stdout
+    assert service.call("order", "watch", other["id"]).stdout.endswith(f" by {ME}\n")
     assert "must be from 1 to" in service.call("hold", "place", "tea=1", "--seconds", "0").stderr
     service.verify()
 

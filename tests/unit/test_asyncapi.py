@@ -105,7 +105,7 @@ def _trade_orders(shop: Shop) -> None:
     shop.pass_time(hours=1, seconds=1)
     shop.expire_holds()
     shop.fulfil(shop.order(ordered.order_id))
-    shop.order_actions.give_back([ReturnOrder(order_id=ordered.order_id)])
+    shop.order_actions.give_back([ReturnOrder(order_id=ordered.order_id, by="token:1")])
     failed = shop.accepted(apple=1)
     shop.fail_orders({failed.id: "no vendor has it"})
     part = attrs.evolve(wish(apple=3), reference="PO-1")

@@ -48,6 +48,17 @@ def test_an_order_is_cancelled_once_however_often_the_form_comes(api: ApiUnderTe
     ]
 
 
+def test_an_order_says_who_did_it(api: ApiUnderTest) -> None:
+    cancelled, back = api.shop.accepted(BOLT=2), api.shop.accepted(BOLT=1)
+    api.shop.fulfil(back)
+    api.client.set_cookie("order_aggregator_token", api.token("operate"), path="/dashboard")
+    [token] = api.shop.storage.access_tokens.all()
+    for order, step in ((cancelled, "cancel"), (back, "return")):
+        path = f"/dashboard/orders/{order.id}"
+        assert act(api.client, f"{path}/{step}").status_code == 303
+        assert f'by <span class="id">token:{token.id}</span>' in api.client.get(path).text
+
+
 def test_each_form_has_a_key_of_its_own(untouched: ApiUnderTest) -> None:
     pages = [untouched.client.get("/dashboard/vendors/acme/sync").text for _ in range(2)]
     assert key_of(pages[0]) != key_of(pages[1])
