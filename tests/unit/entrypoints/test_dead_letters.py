@@ -13,7 +13,6 @@ from order_aggregator import FulfilOrders, Offer, OrderStatus, highest_then_even
 from order_aggregator.domain.allocation import Plan
 from order_aggregator.entrypoints.dead_letters import (
     UnknownDeadLetter,
-    as_json,
     details,
     listing,
     settle,
@@ -141,7 +140,7 @@ def test_a_dead_letter_is_shown_with_its_orders(shop: Shop, policy: BrokenPolicy
     assert row.split()[0] == letter.id
     assert row.endswith(str(order_id))
     assert f"  order {order_id}" in details(letter)
-    assert json.loads(as_json(letter))["order_ids"] == [str(order_id)]
+    assert json.loads(dead_letter_text(letter))["order_ids"] == [str(order_id)]
 
 
 def test_a_message_that_makes_no_sense_is_shown_without_obeying_it(shop: Shop) -> None:
