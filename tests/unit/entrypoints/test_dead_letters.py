@@ -20,6 +20,7 @@ from order_aggregator.entrypoints.dead_letters import (
     show,
     table,
 )
+from order_aggregator.entrypoints.documents import dead_letter_text
 from worker_shop import RULE, Shop
 
 
