@@ -140,9 +140,8 @@ class _Process(UvicornWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # It takes them away from the handler that has our format.
-        for name in ("uvicorn.error", "uvicorn.access"):
-            logging.getLogger(name).propagate = True
+        # It takes its lines away from the handler that has our format.
+        logging.getLogger("uvicorn.error").propagate = True
 
     def run(self) -> None:
         """Serve until told to stop."""

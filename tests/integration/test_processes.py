@@ -64,10 +64,12 @@ def test_what_the_server_logs_has_the_format_of_all_other_lines(
         client.sendall(b"NONSENSE\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
     service.wait_until_said("Invalid HTTP request received.")
+    service.get("/stock")
     lines = [json.loads(line) for line in service.said().splitlines()]
     assert [line["level"] for line in lines if line["event"].startswith("Invalid HTTP")] == [
         "warning"
     ]
+    assert not [line for line in lines if "/stock" in line["event"]]
 
 
 def test_processes_share_connections_that_come_all_at_once(service: Service, api: Fork) -> None:
