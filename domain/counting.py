@@ -40,6 +40,15 @@ def parse_duration(text: object, field: str, longest: timedelta = MAX_DURATION) 
     return duration
 
 
+def duration_text(duration: timedelta) -> str:
+    """The same as text, in the largest unit that it is a whole number of."""
+    for letter, unit in reversed(_UNITS.items()):
+        count, rest = divmod(duration, timedelta(**{unit: 1}))
+        if count and not rest:
+            return f"{count}{letter}"
+    return f"{duration.total_seconds():g}s"
+
+
 @attrs.frozen(kw_only=True)
 class CountsOrders:
     """How a vendor's reports tell which of our orders they have counted.
@@ -57,8 +66,8 @@ class CountsOrders:
     def __str__(self) -> str:
         ways = [
             BY_SEQUENCE if self.by_sequence else "",
-            f"{BY_AS_OF}, less {self.clock_tolerance}" if self.by_as_of else "",
-            "" if self.delay is None else f"{AFTER} {self.delay}",
+            f"{BY_AS_OF}, less {duration_text(self.clock_tolerance)}" if self.by_as_of else "",
+            "" if self.delay is None else f"{AFTER} {duration_text(self.delay)}",
         ]
         return "; else ".join(filter(None, ways))
 

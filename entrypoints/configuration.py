@@ -38,7 +38,7 @@ def _setting(field: attrs.Attribute[Any], given: Mapping[str, Given]) -> Setting
 
 def _text(default: object) -> str:
     match default:
-        case None:
+        case None | ():
             return ""
         case bool():
             return "yes" if default else "no"

@@ -97,4 +97,4 @@ def _port(settings: Settings) -> Iterable[Diagnosis]:
 def line(diagnosis: Diagnosis) -> str:
     """For people."""
     told = f"{diagnosis.verdict:<4}  {diagnosis.subject:<11}  {diagnosis.found}"
-    return f"{told}: {diagnosis.advice}" if diagnosis.advice else told
+    return f"{told}; {diagnosis.advice}" if diagnosis.advice else told

@@ -36,6 +36,14 @@ class EventFilter:
         return self.product_id is None or self.product_id in _products(event)
 
 
+def listening(wanted: EventFilter, after: str | None) -> str:
+    """What a person reads until something happens."""
+    types = ", ".join(wanted.types) or "all events"
+    about = "" if wanted.product_id is None else f" about product {wanted.product_id}"
+    since = "from now on" if after is None else f"after {after}"
+    return f"Listening for {types}{about}, {since}; Ctrl-C ends it."
+
+
 def _products(event: Event) -> set[str]:
     """The products that it is about."""
     parts = [event.data, *event.data.get("lines", ())]

@@ -35,7 +35,10 @@ def eventually(check: Callable[[], bool], within: float = 20.0, what: str = "") 
 
 
 class Service:
-    """Processes of one deployment. Leaving it ends what still runs, by pid."""
+    """Processes of one deployment, started and asked inside a `with` block, which ends them by pid.
+
+    Commands may be called outside of it.
+    """
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         port = free_ports()
@@ -53,11 +56,12 @@ class Service:
         }
         self.log = folder / "service.log"
         self._processes: list[Process] = []
+        self._client: httpx.Client
+
+    def __enter__(self) -> Self:
         # More threads than connections that may stay open would have httpx close one in use.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         self._client = httpx.Client(base_url=self.api, timeout=30, limits=limits)
-
-    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -102,9 +103,11 @@ def events_tail(
     types: tuple[str, ...], product_id: str | None, after: str | None, *, is_json: bool
 ) -> None:
     """Show what happens, as it happens; Ctrl-C ends it."""
-    from ..events import EventFilter, as_json, as_line, tail
+    from ..events import EventFilter, as_json, as_line, listening, tail
 
     _, container, stop = start()
     wanted = EventFilter(types=types, product_id=product_id)
+    if sys.stderr.isatty():
+        click.echo(listening(wanted, after), err=True)
     for event, place in tail(container.storage().event_feed, after, wanted, stop):
         click.echo(as_json(event, place) if is_json else as_line(event))

@@ -13,6 +13,8 @@ from ...domain.ports.process_registry import Figures, ProcessKind, Sample
 from ...domain.use_cases.check_health import SAMPLED, Observed
 
 WIDTH, HEIGHT = 300, 100
+# Three digits would need an exponent.
+LARGE = 999.5
 # Seconds that are one point of a line; they are over before it is drawn.
 STEP = 30
 STEPS = int(SAMPLED.total_seconds()) // STEP
@@ -42,7 +44,7 @@ class Plot:
     def spoken(self) -> str:
         """What there is to be seen, for those who do not."""
         told = ", ".join(
-            f"{line.name} {'none' if line.last is None else f'{line.last:.3g}'}"
+            f"{line.name} {'none' if line.last is None else figure(line.last)}"
             for line in self.lines
         )
         return f"{self.title}, last: {told}"
@@ -80,6 +82,11 @@ def plots(observed: Observed) -> list[Plot]:
             {"the oldest": _most(api, now, lambda figures: figures.oldest_wait)},
         ),
     ]
+
+
+def figure(value: float) -> str:
+    """As people read it: three digits, of large ones all."""
+    return f"{value:,.0f}" if value >= LARGE else f"{value:.3g}"
 
 
 def paces(samples: Iterable[Sample]) -> dict[str, Pace]:

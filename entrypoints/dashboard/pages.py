@@ -19,7 +19,7 @@ from ..api.events import ENVIRON_KEY, Pulse, begin_stream
 from ..api.problems import InvalidRequest
 from ..api.services import app_state, current_request
 from ..documents import order_ids
-from .charts import paces, plots
+from .charts import figure, paces, plots
 from .frame import blueprint, page
 
 PAGE_SIZE = 50
@@ -45,6 +45,7 @@ def home() -> Response:
         findings=found,
         plots=plots(observed),
         paces=paces(observed.samples),
+        figure=figure,
         OrderStatus=OrderStatus,
     )
 

@@ -20,6 +20,7 @@ def test_what_is_in_effect_is_shown_with_where_it_is_from(embedded: Service) -> 
     assert found["BROKER_URL"] == {"value": "amqp://me:***@127.0.0.1/x", "source": "file broker"}
     assert found["RESEND_AFTER"] == {"value": "300", "source": "default"}
     assert found["ALLOCATION_POLICY"]["value"] == "highest_then_even"
+    assert {found[name]["value"] for name in ("CORS_ORIGINS", "EVENTS_EXCHANGE")} == {""}
     table = embedded.call("config").stdout.splitlines()
     assert table[0].split() == ["VARIABLE", "VALUE", "FROM"]
     assert "secret" not in told.stdout + "\n".join(table)

@@ -216,13 +216,15 @@ def test_everybody_can_use_it(page: Page, shop: DashboardShop, scheme: str) -> N
 def test_it_can_be_drawn(browser: Browser, scheme: str) -> None:
     with serving() as shop:
         context = browser.new_context(
-            viewport={"width": 1000, "height": 1030},
+            viewport={"width": 1000, "height": 820},
             color_scheme=scheme,  # type: ignore[arg-type]
         )
         page = context.new_page()
         sign_in(page, shop)
         expect(page.locator("polyline").first).to_be_visible()
+        page.set_viewport_size({"width": 1000, "height": 985})
         draw(page, f"dashboard-{scheme}.png")
+        page.set_viewport_size({"width": 1000, "height": 820})
         page.get_by_role("link", name="Orders", exact=True).click()
         page.locator("#orders a").nth(4).click()
         expect(page.locator(".timeline li").first).to_be_visible()

@@ -34,6 +34,10 @@ def test_a_sqlite_file_is_looked_at(embedded: Service) -> None:
     assert (status, found["port"][0][0]) == (0, "warn")
     (embedded.folder / "vendors.json").write_text("[")
     embedded.environment["VENDORS_FILE"] = "vendors.json"
+    lines = embedded.call("doctor").stdout.splitlines()
+    assert [line[-len("; see VENDORS_FILE") :] for line in lines if "fail" in line] == [
+        "; see VENDORS_FILE"
+    ]
     status, found = _looked(embedded)
     assert (status, found["vendors"][0][0]) == (1, "fail")
 

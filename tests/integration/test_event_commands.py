@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service import Service, eventually, stop
+from service import COMMAND, Service, eventually, stop
 
 
 @pytest.fixture
@@ -105,3 +107,24 @@ def test_what_is_no_place_is_one_clear_line(service: Service) -> None:
     failed = service.call("events", "tail", "--after", "yesterday")
     assert failed.returncode == 1
     assert failed.stderr == "Error: after: must be a place like 120-0, but is 'yesterday'\n"
+
+
+def test_a_terminal_is_told_what_is_listened_to(service: Service) -> None:
+    ours, terminals = os.openpty()
+    command = [*COMMAND, "events", "tail", "--type", "order.*", "--product", "tea"]
+    tail = subprocess.Popen(
+        command,
+        cwd=service.folder,
+        env=service.environment,
+        stdout=subprocess.PIPE,
+        stderr=terminals,
+    )
+    try:
+        told = os.read(ours, 1000).decode()
+    finally:
+        tail.terminate()
+        said, _ = tail.communicate(timeout=30)
+        os.close(terminals)
+        os.close(ours)
+    expected = "Listening for order.* about product tea, from now on; Ctrl-C ends it."
+    assert (told.strip(), said) == (expected, b"")

@@ -6,7 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from order_aggregator.domain.counting import CountsOrders, parse_counts_orders, parse_duration
+from order_aggregator.domain.counting import (
+    CountsOrders,
+    duration_text,
+    parse_counts_orders,
+    parse_duration,
+)
 from order_aggregator.domain.errors import InvalidValue
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,7 +61,10 @@ def test_what_is_no_duration_names_the_field(text: object) -> None:
 
 
 def test_a_rule_tells_how_it_counts() -> None:
-    assert (
-        str(CountsOrders()) == "by_sequence; else by_as_of, less 0:01:00; else after 1 day, 0:00:00"
-    )
-    assert str(parse_counts_orders("after:2h")) == "after 2:00:00"
+    assert str(CountsOrders()) == "by_sequence; else by_as_of, less 1m; else after 1d"
+    assert str(parse_counts_orders("after:2h")) == "after 2h"
+
+
+@pytest.mark.parametrize("text", ["0s", "90s", "15m", "25h", "7d"])
+def test_a_duration_is_told_as_it_is_written(text: str) -> None:
+    assert duration_text(parse_duration(text, "x")) == text

@@ -9,7 +9,7 @@ import attrs
 from order_aggregator.domain.ports.process_registry import Figures, ProcessKind, Sample
 from order_aggregator.domain.ports.read_model import Pending, Workload
 from order_aggregator.domain.use_cases.check_health import Observed
-from order_aggregator.entrypoints.dashboard.charts import Pace, Plot, paces, plots
+from order_aggregator.entrypoints.dashboard.charts import Pace, Plot, figure, paces, plots
 from order_aggregator.testing.shop_work import NOW
 
 NOTHING = Pending(count=0, since=None)
@@ -99,6 +99,12 @@ def test_the_backlog_is_what_any_api_saw_at_most() -> None:
 def test_what_goes_on_or_is_older_than_an_hour_is_not_drawn() -> None:
     _, answers, *_ = drawn(sample(3700, p50=1.0, p99=1.0), sample(0, p50=1.0, p99=1.0))
     assert [line.parts for line in answers.lines] == [[], []]
+
+
+def test_figures_have_three_digits_and_large_ones_all() -> None:
+    given = [0.0, 0.01234, 59.0, 999.4, 999.7, 12_345.6, 1e6]
+    told = ["0", "0.0123", "59", "999", "1,000", "12,346", "1,000,000"]
+    assert list(map(figure, given)) == told
 
 
 def test_the_pace_of_a_process_is_between_its_last_two_samples() -> None:
