@@ -17,7 +17,7 @@ import psycopg
 
 from costs import Spent, memory, spent
 from generators import Answers, Target, wrk
-from service import Service, eventually
+from service import COMMAND, Service, eventually
 from stage import DEFAULTS, Stage
 
 SETTLE_WITHIN = 300.0
@@ -59,9 +59,9 @@ class Deployment:
         return int(self.service.environment["PORT"])
 
     def start(self, *commands: str) -> None:
-        """Start commands of the product, and wait for its API."""
+        """Start commands of the product as users do, and wait for its API."""
         for command in commands:
-            self.processes[command] = self.service.start(command)
+            self.processes[command] = self.service.start_program(*COMMAND, command)
         if "api" in commands:
             self.service.wait_until_ready()
 

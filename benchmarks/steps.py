@@ -31,7 +31,7 @@ from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.cancel_orders import CancelOrder
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.vendor_sync import Snapshot, StockReport, VendorTerms
-from service import Service, eventually
+from service import COMMAND, Service, eventually
 
 PRODUCTS = [f"SKU-{number:04}" for number in range(1000)]
 LISTENERS = 5000
@@ -172,7 +172,7 @@ def listeners(bench: Bench) -> Figures:
     with _shop(bench) as shop:
         settings = bench.stage.settings(shop.container.engine().url.database or "")
         with Service(bench.stage.folder, {**settings, "API_PROCESSES": "1"}) as service:
-            service.start("api")
+            service.start_program(*COMMAND, "api")
             service.wait_until_ready()
             port = int(service.environment["PORT"])
             rate = asyncio.run(_listen(port))
