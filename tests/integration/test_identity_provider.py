@@ -88,7 +88,7 @@ def token(
         "sub": "shop",
         "scope": "openid orders:write",
     }
-    given |= {"exp": datetime.now(UTC) + timedelta(minutes=5)} | claims
+    given |= {"exp": datetime.now(UTC) + timedelta(days=1)} | claims
     told = {name: value for name, value in given.items() if value is not None}
     return jwt.encode(told, key, algorithm, {} if kid is None else {"kid": kid})
 
@@ -132,7 +132,7 @@ LATE = datetime.now(UTC) - timedelta(minutes=5)
         token(exp=10**30),
         token(sub=None),
         token(sub=7),
-        token(nbf=datetime.now(UTC) + timedelta(minutes=5)),
+        token(nbf=datetime.now(UTC) + timedelta(days=1)),
         token(rsa.generate_private_key(public_exponent=65537, key_size=2048)),
         token(kid="unheard of"),
         token(kid=None),

@@ -75,10 +75,13 @@ def test_two_machines_share_the_quota_of_a_token(service: Service) -> None:
     eventually(lambda: one.ask().status_code == httpx.codes.TOO_MANY_REQUESTS, what="both refuse")
     for api in (one, other):
         api.stop()
+    # Before it knew, the one may have let in what it believed to be left.
+    all_in_all = used(service)
+    assert quota <= all_in_all <= quota + 30
     later = Api(service, token)
     assert later.ask().status_code == httpx.codes.TOO_MANY_REQUESTS
     later.stop()
-    assert used(service) == quota
+    assert used(service) == all_in_all
 
 
 def test_a_process_that_stops_tells_what_it_has_counted(service: Service) -> None:
