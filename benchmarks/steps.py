@@ -29,6 +29,7 @@ from order_aggregator.domain.batches import batches_of
 from order_aggregator.domain.order import OnShortage, Order, OrderLine
 from order_aggregator.domain.stock import Vendor
 from order_aggregator.domain.use_cases.cancel_orders import CancelOrder
+from order_aggregator.domain.use_cases.order_holds import OrderHold
 from order_aggregator.domain.use_cases.place_orders import PlaceOrder
 from order_aggregator.domain.vendor_sync import Snapshot, StockReport, VendorTerms
 from service import COMMAND, Service, eventually
@@ -88,7 +89,7 @@ class _Shop:
 
     def order_holds(self, ids: Sequence[UUID]) -> None:
         for batch in batches_of(ids, 100):
-            self.container.order_actions().order_holds(batch)
+            self.container.order_actions().order_holds([OrderHold(order_id=key) for key in batch])
 
 
 Prepared = Callable[[], object]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from uuid import UUID
 
 import attrs
@@ -170,6 +171,12 @@ def check_lines(lines: Sequence[OrderLine]) -> None:
         seen.add(line.product_id)
 
 
+@lru_cache
+def by_whom(who: str | None) -> str | None:
+    """Who wanted a step, as it is kept."""
+    return None if who is None else values.sanitize(who[:MAX_BY])
+
+
 @attrs.frozen(kw_only=True)
 class Order:
     """A customer's order. A step returns a new one, or raises IllegalTransition."""
@@ -290,7 +297,7 @@ class Order:
 
     def asked_by(self, who: str | None) -> Order:
         """The order, with who wanted its last step; None: it is not known."""
-        return self if who is None else attrs.evolve(self, by=values.sanitize(who[:MAX_BY]))
+        return self if who is None else attrs.evolve(self, by=by_whom(who))
 
     def _waiting_no_more(self, at: datetime) -> Order:
         """The order, reserved if it waits for nothing any more."""

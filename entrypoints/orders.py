@@ -15,6 +15,7 @@ from ..domain.order import ENDED, OnShortage, Order, OrderLine, OrderStatus, Ret
 from ..domain.ports.read_model import OrderFilter, ReadModel
 from ..domain.use_cases.cancel_orders import CancelOrder
 from ..domain.use_cases.order_actions import OrderActions
+from ..domain.use_cases.order_holds import OrderHold
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders, check_hold
 from ..domain.use_cases.return_orders import ReturnOrder
 from ..domain.values import printable, timestamp_text
@@ -38,7 +39,7 @@ def _parse_line(text: str) -> tuple[str, int]:
     return product_id, int(quantity)
 
 
-def place(
+def place(  # noqa: PLR0913 - by name, each an option of its own
     place_orders: PlaceOrders,
     lines: Sequence[tuple[str, int]],
     new_id: Callable[[], UUID],
@@ -47,6 +48,7 @@ def place(
     reference: str | None = None,
     on_shortage: OnShortage = OnShortage.FAIL,
     hold_for: timedelta | None = None,
+    by: str | None = None,
 ) -> Order:
     """Place an order or a hold; raises what it was refused for."""
     command = PlaceOrder(
@@ -57,6 +59,7 @@ def place(
         on_shortage=on_shortage,
         rest_order_id=new_id() if on_shortage is OnShortage.SPLIT else None,
         hold_for=hold_for,
+        caller=by,
     )
     [outcome] = place_orders([command])
     if isinstance(outcome, OrderRefused):
@@ -111,9 +114,9 @@ def cancel(
     return _only(actions.cancel([command])[order_id])
 
 
-def order_hold(actions: OrderActions, order_id: UUID) -> Order:
+def order_hold(actions: OrderActions, order_id: UUID, by: str | None = None) -> Order:
     """Turn a hold into an order; raises UnknownOrder, HoldExpired or InsufficientStock."""
-    return _only(actions.order_holds([order_id])[order_id])
+    return _only(actions.order_holds([OrderHold(order_id=order_id, by=by)])[order_id])
 
 
 def give_back(

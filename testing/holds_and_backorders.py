@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from random import Random
 from time import sleep
+from uuid import UUID
 
 import attrs
 import pytest
@@ -25,7 +26,9 @@ from ..domain.errors import (
 from ..domain.order import OnShortage, Order, OrderLine, OrderStatus
 from ..domain.stock import ProductLimits
 from ..domain.use_cases.cancel_orders import CancelOrder
+from ..domain.use_cases.hold_actions import ExtendHold
 from ..domain.use_cases.idempotency import RequestKey
+from ..domain.use_cases.order_holds import OrderHold
 from ..domain.use_cases.place_orders import PlaceOrder
 from .shop import Shop, announced, lines, next_order_id, wish
 from .shop_work import NOW, claimed
@@ -82,13 +85,13 @@ def test_a_hold_becomes_an_order_once(shop: Shop) -> None:
     shop.sync("acme", {"apple": 5})
     hold = _held(shop, apple=3)
     order_holds = shop.order_actions.order_holds
-    assert not order_holds.once(hold.id, _nothing).replayed
-    assert order_holds.once(hold.id, _nothing).replayed
+    assert not order_holds.once(OrderHold(order_id=hold.id), _nothing).replayed
+    assert order_holds.once(OrderHold(order_id=hold.id), _nothing).replayed
     assert shop.order(hold.id).status is OrderStatus.RESERVED
     assert _messages(shop) == [hold.id]
     shop.fulfil(hold)
     assert (shop.balance("apple"), shop.discrepancies()) == ((2, 0), [])
-    assert order_holds.once(hold.id, _nothing).replayed
+    assert order_holds.once(OrderHold(order_id=hold.id), _nothing).replayed
 
 
 def test_an_expired_hold_is_sold_on_at_the_very_next_request(shop: Shop) -> None:
@@ -123,12 +126,12 @@ def test_a_late_order_takes_its_stock_again_if_it_is_there(shop: Shop) -> None:
     kept, sold, unswept = (_held(shop, SHORT, apple=n) for n in (1, 2, 2))
     _expire(shop)
     order_holds = shop.order_actions.order_holds
-    order_holds.once(unswept.id, _nothing)
+    order_holds.once(OrderHold(order_id=unswept.id), _nothing)
     shop.expire_holds()
     shop.accepted(apple=2)
-    order_holds.once(kept.id, _nothing)
+    order_holds.once(OrderHold(order_id=kept.id), _nothing)
     with pytest.raises(InsufficientStock):
-        order_holds.once(sold.id, _nothing)
+        order_holds.once(OrderHold(order_id=sold.id), _nothing)
     assert shop.order(sold.id).status is OrderStatus.EXPIRED
     assert shop.order(kept.id).status is OrderStatus.RESERVED
     assert (shop.balance("apple"), shop.discrepancies()) == ((5, 5), [])
@@ -146,7 +149,7 @@ def test_each_hold_of_a_batch_is_ordered_or_says_why_not(shop: Shop) -> None:
     announced_before = set(_messages(shop))
     unknown = next_order_id()
     wanted = [held.id, given_up.id, kept.id, sold.id, placed.id, unknown]
-    outcomes = shop.order_actions.order_holds(wanted)
+    outcomes = shop.order_actions.order_holds([OrderHold(order_id=key) for key in wanted])
     assert [type(outcomes[key]) for key in wanted] == [
         Order,
         HoldExpired,
@@ -156,7 +159,9 @@ def test_each_hold_of_a_batch_is_ordered_or_says_why_not(shop: Shop) -> None:
         UnknownOrder,
     ]
     assert outcomes[kept.id] == shop.order(kept.id)
-    assert shop.order_actions.order_holds([held.id]) == {held.id: shop.order(held.id)}
+    assert shop.order_actions.order_holds([OrderHold(order_id=held.id)]) == {
+        held.id: shop.order(held.id)
+    }
     assert set(_messages(shop)) - announced_before == {held.id, kept.id}
     assert (shop.balance("apple"), shop.discrepancies()) == ((9, 4), [])
 
@@ -167,7 +172,9 @@ def test_of_two_late_holds_in_a_batch_the_first_gets_what_is_left(shop: Shop) ->
     _expire(shop)
     shop.expire_holds()
     shop.accepted(apple=2)
-    outcomes = shop.order_actions.order_holds([first.id, second.id])
+    outcomes = shop.order_actions.order_holds(
+        [OrderHold(order_id=hold.id) for hold in (first, second)]
+    )
     assert [type(outcomes[hold.id]) for hold in (first, second)] == [Order, InsufficientStock]
     assert (shop.balance("apple"), shop.discrepancies()) == ((5, 4), [])
 
@@ -175,7 +182,7 @@ def test_of_two_late_holds_in_a_batch_the_first_gets_what_is_left(shop: Shop) ->
 def test_a_hold_is_extended_from_now_on(shop: Shop) -> None:
     shop.sync("acme", {"apple": 5})
     hold = _held(shop, SHORT, apple=2)
-    shop.order_actions.hold.extend(hold.id, LONG, _nothing)
+    shop.order_actions.hold.extend(ExtendHold(order_id=hold.id, span=LONG), _nothing)
     _expire(shop)
     assert shop.expire_holds() == []
     assert shop.central("apple").available == 3
@@ -187,9 +194,9 @@ def test_a_hold_that_is_over_is_not_extended(shop: Shop) -> None:
     hold = _held(shop, SHORT, apple=2)
     _expire(shop)
     with pytest.raises(HoldExpired):
-        shop.order_actions.hold.extend(hold.id, LONG, _nothing)
+        shop.order_actions.hold.extend(ExtendHold(order_id=hold.id, span=LONG), _nothing)
     with pytest.raises(UnknownOrder):
-        shop.order_actions.hold.extend(next_order_id(), LONG, _nothing)
+        shop.order_actions.hold.extend(ExtendHold(order_id=next_order_id(), span=LONG), _nothing)
 
 
 def test_a_hold_that_is_given_up_holds_nothing(shop: Shop) -> None:
@@ -216,8 +223,8 @@ def test_an_order_is_no_hold(shop: Shop) -> None:
         shop.order_actions.hold.release(hold.id)
 
 
-def _order_it(shop: Shop, order_id: object) -> None:
-    shop.order_actions.order_holds.once(order_id, _nothing)  # type: ignore[arg-type]
+def _order_it(shop: Shop, order_id: UUID) -> None:
+    shop.order_actions.order_holds.once(OrderHold(order_id=order_id), _nothing)
 
 
 def test_a_step_of_a_hold_with_a_key_is_taken_once(shop: Shop) -> None:
@@ -229,11 +236,13 @@ def test_a_step_of_a_hold_with_a_key_is_taken_once(shop: Shop) -> None:
     def until(order: Order) -> str:
         return str(order.expires_at)
 
-    first = actions.extend(hold.id, LONG, until, request)
-    second = actions.extend(hold.id, 2 * LONG, until, request)
+    first = actions.extend(ExtendHold(order_id=hold.id, span=LONG), until, request)
+    second = actions.extend(ExtendHold(order_id=hold.id, span=2 * LONG), until, request)
     assert (second.text, second.replayed) == (first.text, True)
     with pytest.raises(IdempotencyKeyReused):
-        shop.order_actions.order_holds.once(hold.id, _nothing, RequestKey(key="k", digest="order"))
+        shop.order_actions.order_holds.once(
+            OrderHold(order_id=hold.id), _nothing, RequestKey(key="k", digest="order")
+        )
 
 
 def test_a_key_of_a_hold_is_none_of_an_order(shop: Shop) -> None:
@@ -459,7 +468,7 @@ def _try_hold(shop: Shop, random: Random) -> None:
     if not isinstance(hold, Order):
         return
     if random.random() < 0.5:
-        shop.order_actions.order_holds.once(hold.id, _nothing)
+        shop.order_actions.order_holds.once(OrderHold(order_id=hold.id), _nothing)
     else:
         shop.order_actions.hold.release(hold.id)
 

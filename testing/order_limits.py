@@ -16,7 +16,7 @@ import pytest
 from ..domain.errors import InsufficientStock, OrderRefused, OrderTooLarge, TooManyOpenOrders
 from ..domain.order import OnShortage, Order, OrderStatus
 from ..domain.stock import ProductLimits
-from ..domain.use_cases.order_holds import OrderHolds
+from ..domain.use_cases.order_holds import OrderHold, OrderHolds
 from ..domain.use_cases.order_limits import OrderLimits
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders
 from .race import race
@@ -127,9 +127,9 @@ def test_an_expired_hold_is_ordered_again_only_where_there_is_room(shop: Shop) -
     assert isinstance(other, Order)
     limits = OrderLimits(max_open_per_reference=1)
     order_holds = OrderHolds(shop.storage.unit_of_work, shop.clock, shop.shared_clock, limits)
-    assert isinstance(order_holds([held.id])[held.id], TooManyOpenOrders)
+    assert isinstance(order_holds([OrderHold(order_id=held.id)])[held.id], TooManyOpenOrders)
     shop.cancel(other.id)
-    [ordered] = order_holds([held.id]).values()
+    [ordered] = order_holds([OrderHold(order_id=held.id)]).values()
     assert isinstance(ordered, Order)
     assert ordered.status is OrderStatus.RESERVED
 

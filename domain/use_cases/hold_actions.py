@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import attrs
+
 from ..errors import HoldExpired, UnknownOrder
 from ..order import Order, OrderStatus
 from ..ports.clock import Clock
@@ -15,6 +17,16 @@ from .idempotency import Answer, RequestKey, find_answer, remember_answer
 from .stock_changes import release
 
 Render = Callable[[Order], str]
+
+
+@attrs.frozen(kw_only=True)
+class ExtendHold:
+    """A wish to hold something for so long from now on."""
+
+    order_id: UUID
+    span: timedelta
+    # Who wants it; None: it is not known.
+    by: str | None = None
 
 
 class HoldActions:
@@ -31,14 +43,10 @@ class HoldActions:
         self._shared_clock = shared_clock
 
     def extend(
-        self,
-        order_id: UUID,
-        span: timedelta,
-        answer: Render,
-        request: RequestKey | None = None,
+        self, command: ExtendHold, answer: Render, request: RequestKey | None = None
     ) -> Answer:
         """Hold it for so long from now on."""
-        return despite_conflicts(lambda: self._extend(order_id, span, answer, request))
+        return despite_conflicts(lambda: self._extend(command, answer, request))
 
     def release(
         self, order_id: UUID, request: RequestKey | None = None, *, by: str | None = None
@@ -46,17 +54,15 @@ class HoldActions:
         """Give it up, as somebody wants; to do so again changes nothing."""
         return despite_conflicts(lambda: self._release(order_id, request, by))
 
-    def _extend(
-        self, order_id: UUID, span: timedelta, answer: Render, request: RequestKey | None
-    ) -> Answer:
+    def _extend(self, command: ExtendHold, answer: Render, request: RequestKey | None) -> Answer:
         shared_now = self._shared_clock.now()
         with self._unit_of_work() as uow:
-            hold = _locked(uow, order_id)
+            hold = _locked(uow, command.order_id)
             if earlier := find_answer(uow, request):
                 return earlier
             _require_held(hold, shared_now)
             now = self._clock.now()
-            extended = hold.extend(shared_now + span, now)
+            extended = hold.extend(shared_now + command.span, now).asked_by(command.by)
             uow.orders.save([extended])
             given = remember_answer(uow, request, answer(extended), now)
             uow.commit()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import attrs
+
 from ..errors import HoldExpired, InsufficientStock, TooManyOpenOrders, UnknownOrder
 from ..order import Order, OrderStatus
 from ..ports.clock import Clock
@@ -15,6 +17,18 @@ from .attempts import despite_conflicts
 from .idempotency import Answer, RequestKey, find_answer, remember_answer
 from .order_limits import OpenOrders, OrderLimits
 from .stock_changes import change_stock
+
+
+@attrs.frozen(kw_only=True)
+class OrderHold:
+    """A wish for the order of a hold."""
+
+    order_id: UUID
+    # Who wants it; None: it is not known.
+    by: str | None = None
+    # What names the trace of the request, if it is traced.
+    trace: str | None = None
+
 
 Ordered = Order | HoldExpired | InsufficientStock | TooManyOpenOrders | UnknownOrder
 
@@ -38,49 +52,42 @@ class OrderHolds:
         self._shared_clock = shared_clock
         self._limits = limits or OrderLimits()
 
-    def __call__(self, order_ids: Sequence[UUID]) -> Mapping[UUID, Ordered]:
+    def __call__(self, commands: Sequence[OrderHold]) -> Mapping[UUID, Ordered]:
         """For each hold its order, or why there is none; in one transaction.
 
         Raises Unavailable or Conflict for all of them together.
         """
         shared_now = self._shared_clock.now()
         with self._unit_of_work() as uow:
-            outcomes = self._order(uow, uow.orders.lock(order_ids), order_ids, shared_now)
+            holds = uow.orders.lock([command.order_id for command in commands])
+            outcomes = self._order(uow, holds, commands, shared_now)
             uow.commit()
         return outcomes
 
     def once(
         self,
-        order_id: UUID,
+        command: OrderHold,
         answer: Callable[[Order], str],
         request: RequestKey | None = None,
-        trace: str | None = None,
     ) -> Answer:
         """Order one hold, once for a request with a key.
-
-        `trace`: what names the trace of the request, if it is traced.
 
         Raises UnknownOrder for what was never held, HoldExpired where it was given up, or is over
         and others have reserved what it held, InsufficientStock likewise, TooManyOpenOrders where
         it would be open again, IdempotencyKeyReused, Unavailable, or Conflict when others keep
         getting in the way.
         """
-        traces = {} if trace is None else {order_id: trace}
-        return despite_conflicts(lambda: self._order_once(order_id, answer, request, traces))
+        return despite_conflicts(lambda: self._order_once(command, answer, request))
 
     def _order_once(
-        self,
-        order_id: UUID,
-        answer: Callable[[Order], str],
-        request: RequestKey | None,
-        traces: Mapping[UUID, str],
+        self, command: OrderHold, answer: Callable[[Order], str], request: RequestKey | None
     ) -> Answer:
-        shared_now = self._shared_clock.now()
+        order_id, shared_now = command.order_id, self._shared_clock.now()
         with self._unit_of_work() as uow:
             holds = uow.orders.lock([order_id])
             if earlier := find_answer(uow, request):
                 return earlier
-            outcome = self._order(uow, holds, [order_id], shared_now, traces)[order_id]
+            outcome = self._order(uow, holds, [command], shared_now)[order_id]
             if not isinstance(outcome, Order):
                 raise outcome
             if outcome.sequence == holds[order_id].sequence:
@@ -93,9 +100,8 @@ class OrderHolds:
         self,
         uow: UnitOfWork,
         holds: Mapping[UUID, Order],
-        order_ids: Sequence[UUID],
+        commands: Sequence[OrderHold],
         shared_now: datetime,
-        traces: Mapping[UUID, str] | None = None,
     ) -> Mapping[UUID, Ordered]:
         now = self._clock.now()
         late = [hold for hold in holds.values() if _is_late(hold, shared_now)]
@@ -103,7 +109,10 @@ class OrderHolds:
         open_orders = self._limits.open_orders(uow, (hold.reference for hold in ended))
         stock = uow.stock.lock({line.product_id for hold in late for line in hold.lines})
         batch = _Batch(stock, open_orders, shared_now, now)
-        outcomes = {key: batch.order(key, holds.get(key)) for key in order_ids}
+        outcomes = {
+            command.order_id: batch.order(command, holds.get(command.order_id))
+            for command in commands
+        }
         ordered = [
             outcome
             for key, outcome in outcomes.items()
@@ -112,6 +121,7 @@ class OrderHolds:
         if ordered:
             uow.orders.save(ordered)
             change_stock(uow, stock, batch.reservations.changes(), now)
+            traces = {each.order_id: each.trace for each in commands if each.trace is not None}
             uow.outbox.announce([order.id for order in ordered], now, traces)
         return outcomes
 
@@ -132,27 +142,27 @@ class _Batch:
         self._now = now
         self.reservations = Reservations(stock)
 
-    def order(self, order_id: UUID, hold: Order | None) -> Ordered:
+    def order(self, command: OrderHold, hold: Order | None) -> Ordered:
         if hold is None or hold.expires_at is None:
-            return UnknownOrder(order_id)
+            return UnknownOrder(command.order_id)
         if hold.status is OrderStatus.CANCELLED:
             return HoldExpired(hold.id, hold.status)
         if hold.status is OrderStatus.EXPIRED:
-            return self._order_again(hold)
+            return self._order_again(hold, command.by)
         if hold.status is not OrderStatus.HELD:
             return hold
         if _is_late(hold, self._shared_now) and not self._is_still_there(hold):
             return HoldExpired(hold.id, OrderStatus.EXPIRED)
-        return hold.confirm(self._now)
+        return hold.confirm(self._now).asked_by(command.by)
 
-    def _order_again(self, hold: Order) -> Ordered:
+    def _order_again(self, hold: Order, by: str | None) -> Ordered:
         try:
             self._open_orders.require_room(hold.reference)
             self.reservations.reserve([line for line in hold.lines if line.units])
         except (InsufficientStock, TooManyOpenOrders) as refusal:
             return refusal
         self._open_orders.add(hold.reference)
-        return hold.confirm(self._now)
+        return hold.confirm(self._now).asked_by(by)
 
     def _is_still_there(self, hold: Order) -> bool:
         """Whether nobody waits for what it still has, as nobody has ended it yet."""

@@ -16,6 +16,7 @@ from ..order import (
     Order,
     OrderLine,
     OrderStatus,
+    by_whom,
     check_lines,
     merged,
 )
@@ -251,6 +252,7 @@ class _Batch:
             created_at=self._now,
             updated_at=self._now,
             request_id=command.request_id,
+            by=by_whom(command.caller),
         )
         self._add(order)
         return order
@@ -275,6 +277,7 @@ class _Batch:
             created_at=self._now,
             updated_at=self._now,
             request_id=command.request_id,
+            by=by_whom(command.caller),
         )
         self._add(rest)
         return rest.id

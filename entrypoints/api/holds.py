@@ -10,7 +10,9 @@ from werkzeug.exceptions import NotFound
 
 from ...domain.access import OPERATE, ORDERS_WRITE
 from ...domain.errors import UnknownOrder
+from ...domain.use_cases.hold_actions import ExtendHold
 from ...domain.use_cases.idempotency import Answer
+from ...domain.use_cases.order_holds import OrderHold
 from ..documents import order_text
 from ..runtime.tracing import traceparent
 from . import refusals
@@ -92,7 +94,8 @@ def order_hold(order_id: UUID) -> Response:
     services, request = app_state().services, current_request()
     key = request_key(request)
     try:
-        answer = services.order_actions.order_holds.once(order_id, order_text, key, traceparent())
+        command = OrderHold(order_id=order_id, by=caller_of(request), trace=traceparent())
+        answer = services.order_actions.order_holds.once(command, order_text, key)
     except UnknownOrder as error:
         raise NotFound(f"no hold {order_id}") from error
     services.wake_relay()
@@ -116,7 +119,8 @@ def extend_hold(order_id: UUID) -> Response:
     key = request_key(request)
     span = parse_seconds(_seconds_in(json_body(request, services.limits.max_body_bytes)))
     try:
-        return answered(services.order_actions.hold.extend(order_id, span, order_text, key))
+        command = ExtendHold(order_id=order_id, span=span, by=caller_of(request))
+        return answered(services.order_actions.hold.extend(command, order_text, key))
     except UnknownOrder as error:
         raise NotFound(f"no hold {order_id}") from error
 

@@ -62,6 +62,7 @@ def order_place(
         key=key,
         reference=reference,
         on_shortage=OnShortage(on_shortage),
+        by=operator().id,
     )
     _show(placed, is_json=is_json)
 
@@ -183,7 +184,12 @@ def hold_place(
     span = hold_seconds(seconds)
     _, container = set_up()
     placed = place(
-        container.place_orders(), parse_lines(lines), uuid7, reference=reference, hold_for=span
+        container.place_orders(),
+        parse_lines(lines),
+        uuid7,
+        reference=reference,
+        hold_for=span,
+        by=operator().id,
     )
     _show(placed, is_json=is_json)
 
@@ -197,7 +203,7 @@ def hold_order(order_id: UUID, *, is_json: bool) -> None:
     from ..orders import order_hold
 
     _, container = set_up()
-    _show(order_hold(container.order_actions(), order_id), is_json=is_json)
+    _show(order_hold(container.order_actions(), order_id, operator().id), is_json=is_json)
 
 
 @hold.command("extend")
@@ -207,15 +213,15 @@ def hold_order(order_id: UUID, *, is_json: bool) -> None:
 @recorded()
 def hold_extend(order_id: UUID, seconds: int, *, is_json: bool) -> None:
     """Hold it for so long from now on."""
+    from ...domain.use_cases.hold_actions import ExtendHold
     from ..orders import hold_seconds, step_of_hold
 
     span = hold_seconds(seconds)
     _, container = set_up()
     actions = container.order_actions().hold
+    command = ExtendHold(order_id=order_id, span=span, by=operator().id)
     extended = step_of_hold(
-        container.read_model(),
-        order_id,
-        lambda: actions.extend(order_id, span, lambda _order: ""),
+        container.read_model(), order_id, lambda: actions.extend(command, lambda _order: "")
     )
     _show(extended, is_json=is_json)
 

@@ -19,6 +19,8 @@ from order_aggregator.domain.order import CHANGED, OnShortage, OrderLine, OrderS
 from order_aggregator.domain.stock import ProductLimits, Vendor
 from order_aggregator.domain.stock_updates import StockUpdate
 from order_aggregator.domain.use_cases.cancel_orders import CancelOrder
+from order_aggregator.domain.use_cases.hold_actions import ExtendHold
+from order_aggregator.domain.use_cases.order_holds import OrderHold
 from order_aggregator.domain.use_cases.return_orders import ReturnOrder
 from order_aggregator.testing.shop import SAME_CLOCK, Feed, Shop, next_order_id, snapshot, wish
 
@@ -99,8 +101,8 @@ def _trade_orders(shop: Shop) -> None:
         attrs.evolve(wish(apple=1), hold_for=HOUR, request_id="req") for _ in range(3)
     )
     shop.place(ordered, released, expired)
-    hold.extend(ordered.order_id, 2 * HOUR, str)
-    shop.order_actions.order_holds([ordered.order_id])
+    hold.extend(ExtendHold(order_id=ordered.order_id, span=2 * HOUR), str)
+    shop.order_actions.order_holds([OrderHold(order_id=ordered.order_id)])
     hold.release(released.order_id)
     shop.pass_time(hours=1, seconds=1)
     shop.expire_holds()

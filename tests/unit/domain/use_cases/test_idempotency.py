@@ -21,13 +21,13 @@ from order_aggregator.domain.ports.message_bus import DeadLetter
 from order_aggregator.domain.ports.unit_of_work import UnitOfWork
 from order_aggregator.domain.use_cases.cancel_orders import CancelOrder, CancelOrders
 from order_aggregator.domain.use_cases.dead_letter_actions import DeadLetterActions
-from order_aggregator.domain.use_cases.hold_actions import HoldActions
+from order_aggregator.domain.use_cases.hold_actions import ExtendHold, HoldActions
 from order_aggregator.domain.use_cases.idempotency import (
     Answer,
     RequestKey,
     once_in_transaction,
 )
-from order_aggregator.domain.use_cases.order_holds import OrderHolds
+from order_aggregator.domain.use_cases.order_holds import OrderHold, OrderHolds
 from order_aggregator.testing.race import race
 from order_aggregator.testing.shop import Shop, wish
 
@@ -115,8 +115,10 @@ def test_the_steps_of_a_hold_are_tried_again(shop: Shop) -> None:
     actions = HoldActions(crowded, shop.clock, shop.shared_clock)
     cancel = CancelOrders(crowded, shop.clock).once
     steps: list[Callable[[], Answer]] = [
-        lambda: actions.extend(hold.id, timedelta(hours=1), _id, REQUEST),
-        lambda: OrderHolds(crowded, shop.clock, shop.shared_clock).once(hold.id, _id),
+        lambda: actions.extend(ExtendHold(order_id=hold.id, span=timedelta(hours=1)), _id, REQUEST),
+        lambda: OrderHolds(crowded, shop.clock, shop.shared_clock).once(
+            OrderHold(order_id=hold.id), _id
+        ),
         lambda: cancel(CancelOrder(order_id=hold.id), _id, None),
     ]
     assert {step().text for step in steps} == {str(hold.id)}

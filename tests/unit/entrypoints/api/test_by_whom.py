@@ -1,4 +1,4 @@
-"""The history of an order says by whom it was cancelled or returned."""
+"""The history of an order says who wanted each step."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_each_step_says_who_wanted_it(closed: ApiUnderTest) -> None:
     call(closed, operator, f"/order/{order_id}/return", json=ONE)
     call(closed, shop, f"/order/{order_id}/return", json={})
     assert by_whom(closed, shop, order_id) == [
-        ("reserved", None),
+        ("reserved", ids[0]),
         ("changed", ids[0]),
         ("fulfilled", None),
         ("returned", ids[1]),
@@ -63,17 +63,24 @@ def test_each_step_says_who_wanted_it(closed: ApiUnderTest) -> None:
     ]
 
 
-def test_so_do_the_ends_of_orders_and_holds(closed: ApiUnderTest) -> None:
+def test_so_do_steps_of_holds(closed: ApiUnderTest) -> None:
     shop = closed.token("orders:write")
     [token] = closed.shop.storage.access_tokens.all()
     order_id = call(closed, shop, "/order", json=NUT)["id"]
     for _ in range(2):
         call(closed, shop, f"/order/{order_id}/cancel")
     hold_id = call(closed, shop, "/hold", json=NUT)["id"]
+    call(closed, shop, f"/hold/{hold_id}/extend", json={"seconds": 60})
     call(closed, shop, f"/hold/{hold_id}", "DELETE")
-    for each, first in ((order_id, "reserved"), (hold_id, "held")):
+    ordered_id = call(closed, shop, "/hold", json=NUT)["id"]
+    call(closed, shop, f"/hold/{ordered_id}/order")
+    for each, names in (
+        (order_id, ["reserved", "cancelled"]),
+        (hold_id, ["held", "changed", "cancelled"]),
+        (ordered_id, ["held", "reserved"]),
+    ):
         steps = by_whom(closed, shop, each)
-        assert steps == [(first, None), ("cancelled", f"token:{token.id}")]
+        assert steps == [(name, f"token:{token.id}") for name in names]
 
 
 def test_whatever_an_identity_provider_says_can_be_kept(
