@@ -241,7 +241,9 @@ async def _listen(port: int) -> float:
     async def listen(number: int) -> None:
         async with coming:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /v1/api/events?type=order.reserved HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            writer.write(
+                b"GET /v1/api/events?type=order.reserved HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            )
             await reader.readuntil(b"retry: 2000")
         connected.add(number)
         if len(connected) == LISTENERS:

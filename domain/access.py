@@ -146,10 +146,15 @@ class AccessToken:
         """Whether it is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
+    @property
+    def principal_id(self) -> str:
+        """What its caller is called."""
+        return f"token:{self.id}"
+
     def principal(self) -> Principal:
         """Who calls with it."""
         return Principal(
-            id=f"token:{self.id}",
+            id=self.principal_id,
             name=self.name,
             permitted=permitted_by(self.scopes),
             expires_at=self.expires_at,

@@ -11,6 +11,7 @@ from .errors import InvalidValue
 MAX_REQUESTS = 1_000_000
 MAX_SECONDS = 86_400
 MAX_DAILY_QUOTA = 1_000_000_000
+MAX_DIGITS = 20
 _RULE = (
     f"must be <requests> or <requests>/<seconds>: 1 to {MAX_REQUESTS} requests in 1 to "
     f"{MAX_SECONDS} seconds"
@@ -52,4 +53,4 @@ def daily_quota(_instance: object, attribute: Any, value: Any) -> None:
 
 def _whole_number(text: str) -> int:
     # Not those of other alphabets, nor `1_0`. What is none is in no range either.
-    return int(text) if text.isascii() and text.isdigit() else -1
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else -1

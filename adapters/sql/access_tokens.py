@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+import attrs
 from sqlalchemy import (
     BigInteger,
     Dialect,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 
 from ...domain.access import AccessToken
-from ...domain.rate import parse_rate
+from ...domain.rate import Rate
 from .errors import read_errors_translated
 from .schema import TIMESTAMP, access_tokens
 from .transaction import Transaction
@@ -73,10 +74,14 @@ class SqlAccessTokens:
 
     def add(self, token: AccessToken) -> None:
         """Insert."""
-        row = {f"_{name}": getattr(token, name) for name in _TOLD}
-        row["_scopes"] = json.dumps(token.scopes)
-        row["_rate_limit"] = None if token.rate_limit is None else str(token.rate_limit)
-        row["_used_on"] = None if token.used_on is None else token.used_on.isoformat()
+        rate, day = token.rate_limit, token.used_on
+        columns = attrs.asdict(token, recurse=False) | {
+            "scopes": json.dumps(token.scopes),
+            "rate_requests": None if rate is None else rate.requests,
+            "rate_seconds": None if rate is None else rate.seconds,
+            "used_on": None if day is None else day.isoformat(),
+        }
+        row = {f"_{name}": columns[name] for name in _TOLD}
         self._transaction.enqueue(self._statements.add[token.of_demo], row)
 
     def revoke(self, token_id: str, at: datetime) -> bool:
@@ -115,8 +120,8 @@ class SqlTokenDirectory:
 def _token(row: Sequence[Any]) -> AccessToken:
     fields = dict(zip(_COLUMNS, row, strict=True))
     fields["scopes"] = json.loads(fields["scopes"])
-    if fields["rate_limit"] is not None:
-        fields["rate_limit"] = parse_rate(fields["rate_limit"], "rate_limit")
+    requests, seconds = fields.pop("rate_requests"), fields.pop("rate_seconds")
+    fields["rate_limit"] = None if requests is None else Rate(requests, seconds)
     if fields["used_on"] is not None:
         fields["used_on"] = date.fromisoformat(fields["used_on"])
     fields["of_demo"] = bool(fields["of_demo"])

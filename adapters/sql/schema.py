@@ -497,14 +497,19 @@ access_tokens = Table(
     Column("last_used_at", TIMESTAMP),
     Column("revoked_at", TIMESTAMP),
     Column("of_demo", Boolean, nullable=False, server_default=false()),
-    # As in RATE_LIMIT; NULL: that one.
-    Column("rate_limit", Text),
+    # So many requests in so many seconds; NULL: as RATE_LIMIT says.
+    Column("rate_requests", Integer),
+    Column("rate_seconds", Integer),
     # Requests in a day of UTC; NULL: any number.
     Column("daily_quota", BigInteger),
     # The last day on which requests were counted, as 2026-12-31, and how many.
     Column("used_on", Text),
     Column("used", BigInteger, nullable=False, server_default="0"),
-    CheckConstraint("daily_quota > 0", name="daily_quota_positive"),
+    CheckConstraint("(rate_requests IS NULL) = (rate_seconds IS NULL)", name="whole_rate"),
+    CheckConstraint("rate_requests BETWEEN 1 AND 1000000", name="rate_requests_in_range"),
+    CheckConstraint("rate_seconds BETWEEN 1 AND 86400", name="rate_seconds_in_range"),
+    CheckConstraint("daily_quota BETWEEN 1 AND 1000000000", name="daily_quota_in_range"),
+    CheckConstraint("used_on LIKE '____-__-__'", name="used_on_a_day"),
     CheckConstraint("used >= 0", name="used_not_negative"),
     CheckConstraint("length(digest) = 64", name="digest_not_the_token"),
     CheckConstraint("expires_at > created_at", name="expires_later"),

@@ -15,7 +15,7 @@ import attrs
 
 from ...adapters.system.log import Log
 from ...domain.access import AccessToken, Principal
-from ...domain.errors import Conflict, Unavailable
+from ...domain.errors import CommitOutcomeUnknown, Conflict, Unavailable
 from ...domain.ports.clock import Clock
 from ...domain.use_cases.token_actions import TokenActions
 from .rate_limit import Allowance, Policy, RateLimited
@@ -80,27 +80,30 @@ class TokenUses:
         self._lock = Lock()
         self._closing = Event()
         self._teller: Thread | None = None
+        # Whether a storage that does not answer was waited for at the end: once is enough.
+        self._gave_up = False
 
     def close(self) -> None:
         """Tell of all uses, and return when that is done."""
         self._closing.set()
         if self._teller is not None:
             self._teller.join()
-        self._tell(self._fresh())
+        if not self._gave_up:
+            self._tell(self._fresh())
 
     def learn(self, tokens: Iterable[AccessToken], day: date) -> None:
         """Take in what was just read: these tokens, and no others, are known from now on."""
         with self._lock:
             before, self._uses = self._uses, {}
             for token in tokens:
-                principal_id = token.principal().id
-                uses = before.get(principal_id) or _Uses(
+                uses = before.get(token.principal_id) or _Uses(
                     token_id=token.id, quota=token.daily_quota, day=day
                 )
+                uses.turn_to(day)
                 # What was on the way may be in there already: its own answer says more.
                 if uses.day == day and not uses.on_the_way:
                     uses.known = max(uses.known, token.requests_on(day))
-                self._uses[principal_id] = uses
+                self._uses[token.principal_id] = uses
 
     def note(self, principal: Principal) -> None:
         """Note that a token was used, whether or not that counts."""
@@ -146,32 +149,38 @@ class TokenUses:
         with self._lock:
             return [uses for uses in self._uses.values() if uses.is_fresh]
 
-    def _tell(self, told: list[_Uses]) -> None:
-        if not told:
+    def _tell(self, fresh: list[_Uses]) -> None:
+        if not fresh:
             return
         at = self._clock.now()
         with self._lock:
-            for uses in told:
+            for uses in fresh:
                 uses.turn_to(at.date())
                 uses.on_the_way, uses.untold, uses.is_fresh = uses.untold, 0, False
                 uses.told_at = monotonic()
-            requests = {uses.token_id: uses.on_the_way for uses in told}
+            requests = {uses.token_id: uses.on_the_way for uses in fresh}
         totals = self._note(requests, at)
+        self._gave_up = totals is None and self._closing.is_set()
         with self._lock:
-            for uses in told:
+            for uses in fresh:
                 if uses.day != at.date():
                     continue
                 if totals is None:
                     uses.untold += uses.on_the_way
                     uses.is_fresh = True
                 else:
-                    uses.known = totals.get(uses.token_id, uses.known)
+                    # Where it says nothing, another machine has begun the next day already.
+                    told = uses.known + uses.on_the_way
+                    uses.known = totals.get(uses.token_id, told)
                 uses.on_the_way = 0
 
     def _note(self, requests: dict[str, int], at: datetime) -> dict[str, int] | None:
         """How many there are now; None: it could not be told."""
         try:
             return self._tokens.note_uses(requests, at)
+        except CommitOutcomeUnknown:
+            # Rather not counted than counted twice.
+            return {}
         except (Unavailable, Conflict) as error:
             log.debug("access.uses_not_noted", tokens=len(requests), reason=str(error))
         except Exception:

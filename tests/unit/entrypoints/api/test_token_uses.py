@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from api_under_test import PREFIX, ApiUnderTest
 from order_aggregator.domain.access import Principal
-from order_aggregator.domain.errors import StorageUnavailable
+from order_aggregator.domain.errors import CommitOutcomeUnknown, StorageUnavailable
 from order_aggregator.domain.rate import Rate
 from order_aggregator.entrypoints.api import token_uses
 from order_aggregator.entrypoints.api.rate_limit import Allowance, Policy
@@ -257,3 +257,36 @@ def test_those_who_watch_use_up_nothing(api: ApiUnderTest) -> None:
             assert "daily" not in get(api, token, path).headers["RateLimit"]
     assert get(api, token).status_code == 200
     assert get(api, token).status_code == 429
+
+
+def test_a_process_that_was_idle_since_yesterday_knows_what_was_asked_today(tokens: Tokens) -> None:
+    assert admitted(tokens.other, tokens.principal, 1) == 1
+    tell(tokens.other)
+    tokens.shop.pass_time(days=1)
+    assert admitted(tokens.one, tokens.principal, 9) == 5
+    tell(tokens.one)
+    tokens.learn(tokens.other)
+    assert admitted(tokens.other, tokens.principal, 9) == 0
+
+
+def test_where_another_clock_has_begun_the_next_day_the_quota_holds(tokens: Tokens) -> None:
+    tomorrow = tokens.shop.clock.now() + timedelta(days=1)
+    tokens.actions.note_uses({tokens.token.id: 1}, tomorrow)
+    assert admitted(tokens.one, tokens.principal, 3) == 3
+    tell(tokens.one)
+    assert admitted(tokens.one, tokens.principal, 9) == 2
+
+
+def test_what_may_have_been_told_is_not_told_again(
+    tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_args: Any) -> None:
+        raise CommitOutcomeUnknown("no answer")
+
+    assert admitted(tokens.one, tokens.principal, 3) == 3
+    with monkeypatch.context() as patched:
+        patched.setattr(tokens.actions, "note_uses", unknown)
+        tell(tokens.one)
+    tell(tokens.one)
+    assert tokens.used() == 0
+    assert admitted(tokens.one, tokens.principal, 9) == 2
