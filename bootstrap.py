@@ -364,13 +364,12 @@ def _database_watch(storage: Storage) -> AbstractContextManager[None]:
 
 def _sampler(kind: ProcessKind, storage: Storage, clock: Clock) -> Callable[[], Figures | None]:
     """What a process of this kind says of its orders, if it has any; an API, of all that wait."""
-    from .entrypoints.monitoring.sampling import Sampler, with_backlog
+    from .entrypoints.monitoring.sampling import BacklogSampler, Sampler
 
     if kind is ProcessKind.API:
         from .entrypoints.api.reports import totals
 
-        sample = Sampler(totals)
-        return lambda: with_backlog(sample(), storage.read_model, clock)
+        return BacklogSampler(Sampler(totals), storage.read_model, clock)
     if kind is ProcessKind.WORKER:
         from .entrypoints.monitoring.worker import totals
 
@@ -541,12 +540,7 @@ class Container(containers.DeclarativeContainer):
         _vendor_gateways, settings, unit_of_work, gateways.provider
     )
     retire_vendor = providers.Singleton(
-        RetireVendor,
-        unit_of_work,
-        shared_clock,
-        sync_vendor,
-        read_model,
-        is_own=vendor_gateways.provided.is_own,
+        RetireVendor, unit_of_work, shared_clock, sync_vendor, read_model, gateways.provider
     )
     plan_sync = providers.Singleton(PlanSync, unit_of_work, shared_clock)
     vendor_actions = providers.Singleton(

@@ -15,9 +15,7 @@ from .values import sanitize, timestamp, timestamp_text
 from .webhooks import Webhook
 
 MAX_LENGTH = 500
-# Before a host; and what is asked of it.
-_USER_INFO = re.compile(r"(//|^)[^/]*@")
-_QUERY = re.compile(r"[?#].*", re.DOTALL)
+_AFTER_HOST = re.compile(r"[/?#].*", re.DOTALL)
 
 
 def _bounded(text: str | None) -> str | None:
@@ -49,8 +47,12 @@ class AuditEntry:
 
 
 def without_secrets(url: str) -> str:
-    """The URL without user, password, query and fragment."""
-    return _USER_INFO.sub(r"\1", _QUERY.sub("", url))
+    """The URL's scheme and host: there may be secrets in all the rest."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or "@" in rest:
+        # Where the host begins is not certain, if a password has a slash in it.
+        return f"{scheme}://…" if separator else "…"
+    return f"{scheme}://{_AFTER_HOST.sub('', rest)}"
 
 
 def about_webhook(webhook: Webhook) -> str:
@@ -73,11 +75,15 @@ def about_token(token: AccessToken) -> str:
 def about_vendor(declared: DeclaredVendor) -> str:
     """What it is called, and where its feed is."""
     entry = json.loads(declared.entry)
-    place = without_secrets(str(entry.get("url") or entry.get("path") or ""))
+    place = str(entry.get("url") or entry.get("path") or "")
+    if "://" in place:
+        place = without_secrets(place)
     return f"{declared.vendor.name}: {entry.get('type')} {place}".rstrip()
 
 
 def about_product(name: str | None, limits: ProductLimits) -> str:
-    """What was set of it."""
-    told = attrs.asdict(limits) | ({} if name is None else {"name": name})
-    return ", ".join(f"{field} {value}" for field, value in told.items() if value is not None)
+    """What it is like from then on."""
+    told = {} if name is None else {"name": name}
+    for field, value in attrs.asdict(limits).items():
+        told[field] = "as usual" if value is None else str(value)
+    return ", ".join(f"{field} {value}" for field, value in told.items())

@@ -59,7 +59,7 @@ def place(  # noqa: PLR0913 - by name, each an option of its own
         on_shortage=on_shortage,
         rest_order_id=new_id() if on_shortage is OnShortage.SPLIT else None,
         hold_for=hold_for,
-        caller=by,
+        by=by,
     )
     [outcome] = place_orders([command])
     if isinstance(outcome, OrderRefused):

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,9 @@ class Fork:
     def send_signal(self, number: int) -> None:
         """Signal it, if it still runs."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            # Its keeper may be about to tell that it has ended.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """SIGTERM."""

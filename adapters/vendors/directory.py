@@ -69,10 +69,6 @@ class VendorGateways:
             raise UnknownVendor(vendor_id)
         return gateway
 
-    def is_own(self, vendor_id: str) -> bool:
-        """Whether the program brings it."""
-        return vendor_id in self._own()
-
     def _find(self) -> tuple[dict[str, VendorGateway], set[str]]:
         with self._lock:
             self._read_file()

@@ -43,6 +43,7 @@ class NoteProcess:
 
     def __call__(self) -> None:
         """Note it. Raises StorageUnavailable or Conflict."""
+        figures = self._measure()
         now = self._clock.now()
         self._started_at = self._started_at or now
         process = Process(
@@ -54,7 +55,7 @@ class NoteProcess:
             started_at=self._started_at,
             last_seen=now,
         )
-        self._registry.note(process, now - KEEP_DEAD, self._measure())
+        self._registry.note(process, now - KEEP_DEAD, figures)
 
     def leave(self) -> None:
         """Note that it ends. Raises StorageUnavailable or Conflict."""

@@ -59,8 +59,10 @@ class PlaceOrder:
     request_id: str | None = None
     # What names the trace of the request, if it is traced.
     trace: str | None = None
-    # Who asks: with the same key, another asks for other.
+    # Whose key it is: with the same one, another asks for other.
     caller: str | None = None
+    # Who wants it; None: it is not known.
+    by: str | None = None
 
     @lines.validator
     def _valid_lines(self, _attribute: object, lines: Sequence[OrderLine]) -> None:
@@ -252,7 +254,7 @@ class _Batch:
             created_at=self._now,
             updated_at=self._now,
             request_id=command.request_id,
-            by=by_whom(command.caller),
+            by=by_whom(command.by),
         )
         self._add(order)
         return order
@@ -277,7 +279,7 @@ class _Batch:
             created_at=self._now,
             updated_at=self._now,
             request_id=command.request_id,
-            by=by_whom(command.caller),
+            by=by_whom(command.by),
         )
         self._add(rest)
         return rest.id

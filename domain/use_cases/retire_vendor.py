@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import attrs
 
@@ -29,14 +29,14 @@ class RetireVendor:
         clock: Clock,
         sync_vendor: SyncVendor,
         read_model: ReadModel,
-        is_own: Callable[[str], bool] = lambda _vendor_id: False,
+        own: Callable[[], Container[str]] = frozenset,
     ) -> None:
-        """`is_own`: whether the program brings a vendor, so that it would be back at once."""
+        """`own`: the vendors that the program brings, so that they would be back at once."""
         self._unit_of_work = unit_of_work
         self._clock = clock
         self._sync_vendor = sync_vendor
         self._read_model = read_model
-        self._is_own = is_own
+        self._own = own
 
     def __call__(
         self,
@@ -54,7 +54,7 @@ class RetireVendor:
     def _retire(
         self, vendor_id: str, answer: Callable[[VendorStatus], str], request: RequestKey | None
     ) -> Answer:
-        if self._is_own(vendor_id):
+        if vendor_id in self._own():
             raise VendorInUse(vendor_id)
         vendor = Vendor(id=vendor_id, name=self._status(vendor_id).name)
         with self._unit_of_work() as uow:

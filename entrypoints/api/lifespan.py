@@ -27,12 +27,12 @@ def running_api(
     """
     app = create_app(services, *pages)
     thread = Thread(target=relay.run, name="relay", daemon=True)
-    thread.start()
-    try:
-        with database_watch:
+    with database_watch:
+        thread.start()
+        try:
             yield app
-    finally:
-        close(app)
-        stop.set()
-        relay.wake()
-        thread.join()
+        finally:
+            close(app)
+            stop.set()
+            relay.wake()
+            thread.join()

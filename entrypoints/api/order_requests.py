@@ -125,6 +125,7 @@ class OrderRequest:
                 hold_for=self.hold_for,
                 request_id=request_id,
                 caller=caller,
+                by=caller,
                 trace=traceparent(),
             )
         except InvalidValue as error:

@@ -158,16 +158,18 @@ def order(order_id: UUID) -> Response:
 @blueprint.get("/messages")
 @READS
 def messages() -> Response:
-    """Messages that were given up, oldest first."""
-    number, offset = _place()
-    services = app_state().services
-    letters = services.dead_letter_actions.letters.dead_letters(offset + PAGE_SIZE)[offset:]
-    # While somebody else looks at them, they are not counted.
-    total = max(services.queue_depth().parked, offset + len(letters) if letters else 0)
+    """Messages that were given up, oldest first.
+
+    A broker gives all of them out to be looked at, and takes them back: not again and again.
+    """
+    after = current_request().args.get("after")
+    found = app_state().services.dead_letter_actions.letters.dead_letters(PAGE_SIZE + 1, after)
+    letters = found[:PAGE_SIZE]
     return page(
         "messages.html",
         letters=[(letter, order_ids(letter)) for letter in letters],
-        paging=_paging(number, total),
+        is_first=after is None,
+        next_after=letters[-1].id if len(found) > PAGE_SIZE else None,
     )
 
 

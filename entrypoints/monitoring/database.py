@@ -51,3 +51,4 @@ def database_watched(engine: Engine) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+        COMMITS.inc(take_commits())

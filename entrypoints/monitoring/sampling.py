@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import pairwise
 from math import inf
+from time import monotonic
 
 import attrs
 from prometheus_client.registry import Collector
@@ -16,6 +17,8 @@ from ...domain.ports.clock import Clock
 from ...domain.ports.process_registry import Figures
 from ...domain.ports.read_model import ReadModel
 
+# Of the time, at most so much goes into counting what waits.
+COUNTING_SHARE = 0.01
 # How many took no longer than so many seconds.
 Buckets = Mapping[float, float]
 
@@ -49,17 +52,35 @@ class Sampler:
         )
 
 
-def with_backlog(figures: Figures, read_model: ReadModel, clock: Clock) -> Figures:
-    """With the orders that wait, if the storage tells. `clock` is the one that is shared."""
-    with suppress(Unavailable):
-        work, now = read_model.workload(), clock.now()
-        since = work.untried.since or now
-        return attrs.evolve(
-            figures,
-            reserved=work.orders[OrderStatus.RESERVED].count,
-            oldest_wait=max(0.0, (now - since).total_seconds()),
-        )
-    return figures
+class BacklogSampler:
+    """What another sampler says, with the orders that wait.
+
+    To count very many takes a while, so that is done less often then.
+    """
+
+    def __init__(self, sample: Callable[[], Figures], read_model: ReadModel, clock: Clock) -> None:
+        """`clock` is the one that all processes share."""
+        self._sample = sample
+        self._read_model = read_model
+        self._clock = clock
+        self._count_at = 0.0
+
+    def __call__(self) -> Figures:
+        """Without them while the storage does not tell."""
+        figures, began = self._sample(), monotonic()
+        if began < self._count_at:
+            return figures
+        with suppress(Unavailable):
+            work, now = self._read_model.workload(), self._clock.now()
+            since = work.untried.since or now
+            figures = attrs.evolve(
+                figures,
+                reserved=work.orders[OrderStatus.RESERVED].count,
+                oldest_wait=max(0.0, (now - since).total_seconds()),
+            )
+        ended = monotonic()
+        self._count_at = ended + (ended - began) / COUNTING_SHARE
+        return figures
 
 
 def counted(counter: Collector) -> dict[tuple[str, ...], int]:

@@ -1,6 +1,6 @@
 "use strict";
-// Replaces the parts of the page that have changed: every few seconds, and within a second of an
-// event where the page names their stream. A part with the keyboard's focus or a selection is left alone.
+// Replaces the parts of the page that have changed: within a second of an event, and every few
+// seconds. A part with the keyboard's focus or a selection is left alone.
 
 const EVERY = 5000;
 const AT_MOST = 1000;
@@ -53,8 +53,6 @@ function isInUse(part) {
 
 if (stream) {
   new EventSource(stream).onmessage = () => plan(0);
-}
-if (document.querySelector("[data-live]")) {
   document.addEventListener("visibilitychange", () => plan(0));
   plan(EVERY);
 }

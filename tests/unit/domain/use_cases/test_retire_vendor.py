@@ -46,7 +46,7 @@ def test_a_vendor_of_the_program_is_not_retired_as_its_next_sync_would_bring_it_
         shop.clock,
         shop.sync_vendor,
         shop.storage.read_model,
-        is_own={"acme"}.__contains__,
+        own=lambda: {"acme"},
     )
     with pytest.raises(VendorInUse):
         retire("acme")

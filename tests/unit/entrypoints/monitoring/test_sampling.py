@@ -8,15 +8,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from order_aggregator.domain.errors import StorageUnavailable
 from order_aggregator.domain.ports.process_registry import Figures
 from order_aggregator.entrypoints.api import metrics, reports
-from order_aggregator.entrypoints.monitoring import worker
+from order_aggregator.entrypoints.monitoring import sampling, worker
 from order_aggregator.entrypoints.monitoring.histograms import BulkHistogram
 from order_aggregator.entrypoints.monitoring.sampling import (
+    BacklogSampler,
     Sampler,
     Totals,
     buckets_of,
     counted,
     quantile,
-    with_backlog,
 )
 from order_aggregator.testing.shop import Shop
 
@@ -74,8 +74,11 @@ def test_the_backlog_is_what_is_reserved_and_how_long_nobody_has_tried_it(
     shop, figures = Shop(), Figures(done=1, refused=0)
     shop.sync("acme", {"BOLT": 10})
 
+    sample = BacklogSampler(lambda: figures, shop.storage.read_model, shop.clock)
+    monkeypatch.setattr(sampling, "COUNTING_SHARE", INF)
+
     def seen() -> tuple[int | None, float | None]:
-        found = with_backlog(figures, shop.storage.read_model, shop.clock)
+        found = sample()
         return found.reserved, found.oldest_wait
 
     assert seen() == (0, 0.0)
@@ -91,6 +94,15 @@ def test_the_backlog_is_what_is_reserved_and_how_long_nobody_has_tried_it(
 
     monkeypatch.setattr(shop.storage.read_model, "workload", away)
     assert seen() == (None, None)
+
+
+def test_what_takes_long_to_count_is_not_counted_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop, figures = Shop(), Figures(done=1, refused=0)
+    monkeypatch.setattr(sampling, "COUNTING_SHARE", 1e-9)
+    sample = BacklogSampler(lambda: figures, shop.storage.read_model, shop.clock)
+    assert [sample().reserved for _ in range(2)] == [0, None]
 
 
 def test_an_api_counts_what_it_accepted_and_refused() -> None:
