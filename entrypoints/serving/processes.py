@@ -6,15 +6,13 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from socket import socket
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.base import Worker
 from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
 from ...adapters.system.log import Log
@@ -110,7 +108,7 @@ class _Processes(BaseApplication):
             "control_socket_disable": True,
             # It sets up logging in its own way first.
             "on_starting": lambda _arbiter: self._configure_logs(),
-            "post_fork": lambda _arbiter, process: _give_listeners(process),
+            "post_fork": lambda _arbiter, process: _unwrap_listeners(process),
             "logconfig_dict": {
                 "loggers": {"gunicorn.error": {"level": "WARNING", "propagate": True}}
             },
@@ -160,17 +158,13 @@ class _Process(UvicornWorker):  # type: ignore[misc]
             signal.raise_signal(signal.SIGTERM)
 
 
-def unwrapped(listeners: Iterable[Any]) -> list[socket]:
-    """The sockets themselves, in the place of what gunicorn wraps around them.
+def _unwrap_listeners(process: Any) -> None:
+    """Give it the sockets themselves, in the place of what gunicorn wraps around them.
 
     uvloop lets go of a socket that it has closed; of anything else it calls `close` as well, when
     another thread may have opened a file of that number.
     """
-    return [listener.sock for listener in listeners]
-
-
-def _give_listeners(process: Worker) -> None:
-    process.sockets = unwrapped(process.sockets)
+    process.sockets = [listener.sock for listener in process.sockets]
 
 
 def _with_tls(context: SSLContext) -> type[_Process]:

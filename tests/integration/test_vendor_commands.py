@@ -159,7 +159,9 @@ def test_vendors_are_added_disabled_and_enabled(service: Service, tmp_path: Path
     added = service.call("vendor", "add", "vendors.json")
     assert (added.returncode, added.stdout) == (0, "acme is added\n")
     assert service.call("vendor", "list").stdout.startswith("acme: has reported nothing yet; ")
+    (tmp_path / "none.json").write_text("{")
     assert service.call("vendor", "disable", "acme").returncode == 0
+    (tmp_path / "none.json").write_text("[]")
     assert service.call("sync").returncode == 0
     assert service.call("vendor", "list").stdout.startswith("acme: has reported nothing yet, dis")
     assert service.call("vendor", "enable", "acme").returncode == 0

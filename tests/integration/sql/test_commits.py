@@ -61,3 +61,10 @@ def test_commits_are_told(engine: Engine, shop: Shop, monkeypatch: pytest.Monkey
         for _ in range(3):
             shop.accepted(apple=1)
         eventually(lambda: told() == before + 3)
+
+
+def test_the_last_commits_are_told_too(engine: Engine, shop: Shop) -> None:
+    before = REGISTRY.get_sample_value("order_aggregator_commits_total") or 0.0
+    with database.database_watched(engine):
+        shop.accepted(apple=1)
+    assert REGISTRY.get_sample_value("order_aggregator_commits_total") == before + 1

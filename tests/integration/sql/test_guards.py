@@ -21,6 +21,10 @@ NEW_ORDER = (
     " SELECT {id}, status, failure, {key}, created_at, updated_at, sent_at FROM orders"
 )
 
+TOKEN = (
+    "INSERT INTO access_tokens (id, name, digest, scopes, created_at, {column})"
+    " VALUES ('a', 'a', '" + 64 * "x" + "', '[]', CURRENT_TIMESTAMP, {value})"
+)
 REFUSED = {
     "on hand below 0": "UPDATE central_stock SET on_hand = -1",
     "reserved below 0": "UPDATE central_stock SET reserved = -1",
@@ -62,6 +66,13 @@ REFUSED = {
     "a mark of no stock": "INSERT INTO allocation_marks"
     " SELECT 'nobody', product_id, 1, CURRENT_TIMESTAMP FROM vendor_stock",
     "an order without its lines": "DELETE FROM orders",
+    "half a rate": TOKEN.format(column="rate_requests", value="5"),
+    "a rate of nothing": TOKEN.format(column="rate_seconds, rate_requests", value="60, 0"),
+    "a rate of all time": TOKEN.format(column="rate_requests, rate_seconds", value="5, 86401"),
+    "a quota of nothing": TOKEN.format(column="daily_quota", value="0"),
+    "a quota without end": TOKEN.format(column="daily_quota", value="1000000001"),
+    "a use on no day": TOKEN.format(column="used_on", value="'today'"),
+    "less than no use": TOKEN.format(column="used", value="-1"),
 }
 TAKEN = {
     "order id": NEW_ORDER.format(id="id", key="NULL"),

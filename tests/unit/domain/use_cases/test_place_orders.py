@@ -104,6 +104,12 @@ def test_the_order_of_the_lines_does_not_matter_to_an_idempotency_key(shop: Shop
     assert shop.place(wish(key="k", pear=1, apple=2)) == [first]
 
 
+def test_a_key_is_not_of_the_one_who_wants_the_order(shop: Shop) -> None:
+    """As when another user of the machine repeats a command."""
+    first = shop.accepted(key="k", apple=2)
+    assert shop.place(attrs.evolve(wish(key="k", apple=2), by="cli:ann")) == [first]
+
+
 def test_a_repeated_key_gets_its_order_even_when_nothing_is_left(shop: Shop) -> None:
     first = shop.accepted(key="k", apple=5)
     assert shop.place(wish(key="k", apple=5)) == [first]
