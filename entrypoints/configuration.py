@@ -30,7 +30,7 @@ def _setting(field: attrs.Attribute[Any], given: Mapping[str, Given]) -> Setting
     variable = field.metadata["variable"]
     told = given.get(variable)
     text = _text(field.default) if told is None else told.text
-    value = masked(text) if field.metadata["secret"] else text
+    value = masked(text) if text and field.metadata["secret"] else text
     return Setting(
         variable=variable, value=value, source="default" if told is None else told.source
     )

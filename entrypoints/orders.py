@@ -25,6 +25,8 @@ from .runtime.tables import aligned
 PAGE = 100
 # Seconds between looks at an order that is watched.
 POLL = 0.2
+# Of a number of units; more are none of any order's.
+MAX_DIGITS = 20
 
 
 def parse_lines(told: Sequence[str]) -> list[tuple[str, int]]:
@@ -34,7 +36,9 @@ def parse_lines(told: Sequence[str]) -> list[tuple[str, int]]:
 
 def _parse_line(text: str) -> tuple[str, int]:
     product_id, _, quantity = text.rpartition("=")
-    if not product_id or not (quantity.isascii() and quantity.isdigit()):
+    if not product_id or not (
+        quantity.isascii() and quantity.isdigit() and len(quantity) <= MAX_DIGITS
+    ):
         raise InvalidValue("line", f"must be like tea=2, but is {text!r}")
     return product_id, int(quantity)
 
@@ -90,7 +94,7 @@ def watch(read_model: ReadModel, order_id: UUID, stop: Flag) -> Iterator[Event]:
 
 def hold_seconds(span: int) -> timedelta:
     """How long something is held; raises InvalidValue."""
-    hold_for = timedelta(seconds=span)
+    hold_for = timedelta(seconds=min(span, 10**9))
     check_hold(hold_for, "seconds")
     return hold_for
 

@@ -19,7 +19,7 @@ import attrs
 import click
 
 from ..adapters.system.log import Log
-from ..adapters.system.settings import Settings
+from ..adapters.system.settings import Settings, masked
 from ..domain.access import EVENTS_READ, ORDERS_WRITE, STOCK_READ
 from ..domain.errors import Conflict, OrderAggregatorError, StorageUnavailable, Unavailable
 from ..domain.ports.read_model import ReadModel, StockLevel
@@ -200,7 +200,7 @@ def _welcome(
     example: StockLevel | None,
     token: str | None,
 ) -> str:
-    storage = settings.database_url.rpartition("@")[2].removeprefix("sqlite:///")
+    storage = masked(settings.database_url).rpartition("@")[2].removeprefix("sqlite:///")
     queue = "RabbitMQ" if settings.broker_url else "its outbox table is the queue"
     order = f"\n  Order       {_order_call(address, example)}" if example else ""
     its_token = f"\n  Token       {token} (while this runs)" if token else ""

@@ -136,6 +136,10 @@ def declare(entry: object, folder: Path, *, from_file: bool = False) -> Declared
     vendor = _gateway(entry, folder).vendor
     # What was read from TOML may hold dates, which no key takes.
     text = json.dumps(entry, sort_keys=True, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidValue("entry", "must not have half a surrogate pair") from error
     return DeclaredVendor(vendor=vendor, entry=text, folder=str(folder), from_file=from_file)
 
 
@@ -260,9 +264,15 @@ def _encoding(name: object) -> str | None:
     if name is None:
         return None
     try:
-        return codecs.lookup(name).name if isinstance(name, str) else _refuse_encoding()
-    except LookupError:
+        return _text_encoding(name) if isinstance(name, str) else _refuse_encoding()
+    except (LookupError, ValueError):
         return _refuse_encoding()
+
+
+def _text_encoding(name: str) -> str:
+    """Its usual name, if it is one of text: there are others, as of numbers in hex."""
+    "".encode(name)
+    return codecs.lookup(name).name
 
 
 def _refuse_encoding() -> NoReturn:

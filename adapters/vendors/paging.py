@@ -36,7 +36,9 @@ class PageRequest:
         body = inner = deepcopy(self.body)
         *outer, last = place.split(".")
         for key in outer:
-            inner = inner.setdefault(key, {})
+            if not isinstance(inner.get(key), dict):
+                inner[key] = {}
+            inner = inner[key]
         inner[last] = value
         return attrs.evolve(self, body=body)
 
@@ -68,6 +70,11 @@ class Paging:
             raise InvalidValue("by", f"must be {', '.join(map(repr, WAYS[:-1]))} or 'cursor'")
 
     def __attrs_post_init__(self) -> None:
+        if type(self.first) is not int:
+            raise InvalidValue("first", "must be a whole number")
+        for name in ("more", "total"):
+            if getattr(self, name) is not None:
+                check_text(getattr(self, name), name)
         if self.by in ("page", "offset", "cursor"):
             check_text(self.parameter, "parameter")
         if self.by == "cursor":

@@ -90,8 +90,8 @@ class ReturnOrders:
         restocked = {command.order_id for command in commands if command.restock}
         pairs = [(orders[x.id], x) for x in returned if x.id in restocked]
         units = [part for before, after in pairs for part in _units(before, after)]
-        if units:
-            _restock(uow, units, now)
+        if kept := _of_those_that_are_there(uow, units):
+            _restock(uow, kept, now)
         return outcomes
 
 
@@ -121,6 +121,13 @@ def _units(before: Order, after: Order) -> list[_Part]:
         for old, new in pairs
         if new.returned > old.returned
     ]
+
+
+def _of_those_that_are_there(uow: UnitOfWork, parts: Sequence[_Part]) -> list[_Part]:
+    """Without those of vendors that have retired: nothing of theirs is sold."""
+    vendor_ids = sorted({part.vendor_id for part in parts})
+    retired = {key for key in vendor_ids if uow.stock.lock_vendor(key) is None}
+    return [part for part in parts if part.vendor_id not in retired]
 
 
 def _restock(uow: UnitOfWork, parts: Sequence[_Part], now: datetime) -> None:

@@ -9,9 +9,7 @@ import attrs
 from werkzeug.exceptions import NotFound
 
 from ...domain.access import ORDERS_READ, STOCK_READ
-from ...domain.errors import InvalidValue
 from ...domain.events import Event
-from ...domain.values import check_id
 from . import refusals
 from .blueprint import ApiBlueprint
 from .paging import PAGINATION_HEADER, Paging
@@ -72,10 +70,6 @@ def _step(event: Event) -> dict[str, Any]:
 def stock_history(query: dict[str, Any], product_id: str) -> Listing:
     """What came and went of a product, newest first, with what was on hand before and after."""
     paging, read_model = Paging.take_from(query), app_state().services.read_model
-    try:
-        check_id(product_id, "product_id")
-    except InvalidValue as error:
-        raise NotFound("no such product") from error
     if read_model.product(product_id) is None:
         raise NotFound(f"no product {product_id}")
     page = read_model.stock_history(product_id, paging.offset, paging.size)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from flask import Blueprint, Request, Response, request
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, ValidationError
 
-from ...domain.values import clean_id
+from ...domain.errors import InvalidValue
+from ...domain.values import check_id, clean_id
 
 PREFIX = "/v1/api"
 METHODS = ["GET", "POST"]
@@ -30,8 +31,12 @@ class IdConverter(BaseConverter):
     part_isolating = False
 
     def to_python(self, value: str) -> str:
-        """The id as it counts."""
+        """The id as it counts. What can be none is the path of nothing."""
         cleaned: str = clean_id(value)
+        try:
+            check_id(cleaned, "id")
+        except InvalidValue as error:
+            raise ValidationError from error
         return cleaned
 
 

@@ -8,8 +8,6 @@ import attrs
 from werkzeug.exceptions import NotFound
 
 from ...domain.access import STOCK_READ
-from ...domain.errors import InvalidValue
-from ...domain.values import check_id
 from . import refusals
 from .blueprint import ApiBlueprint
 from .paging import PAGINATION_HEADER, Paging
@@ -52,10 +50,6 @@ def list_stock(query: dict[str, Any]) -> Listing:
 )
 def get_stock(product_id: str) -> dict[str, Any]:
     """One product's central stock, and its vendors'."""
-    try:
-        check_id(product_id, "product_id")
-    except InvalidValue as error:
-        raise NotFound("no such product") from error
     return product_document(product_id)
 
 

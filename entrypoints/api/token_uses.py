@@ -93,17 +93,18 @@ class TokenUses:
 
     def learn(self, tokens: Iterable[AccessToken], day: date) -> None:
         """Take in what was just read: these tokens, and no others, are known from now on."""
+        learnt = {}
         with self._lock:
-            before, self._uses = self._uses, {}
             for token in tokens:
-                uses = before.get(token.principal_id) or _Uses(
+                uses = self._uses.get(token.principal_id) or _Uses(
                     token_id=token.id, quota=token.daily_quota, day=day
                 )
                 uses.turn_to(day)
                 # What was on the way may be in there already: its own answer says more.
                 if uses.day == day and not uses.on_the_way:
                     uses.known = max(uses.known, token.requests_on(day))
-                self._uses[token.principal_id] = uses
+                learnt[token.principal_id] = uses
+            self._uses = learnt
 
     def note(self, principal: Principal) -> None:
         """Note that a token was used, whether or not that counts."""

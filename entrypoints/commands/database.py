@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...adapters.system.settings import masked
 from ...domain.errors import InvalidValue
 from ..runtime.retry import retry_until_available
 from .base import YES, cli, confirm, recorded, set_up, start
@@ -93,8 +94,8 @@ def reset(*, yes: bool) -> None:
     """Delete all stock, orders and messages of the database, to begin anew."""
     _, container = set_up()
     engine = container.engine()
-    # The URL without its password.
-    confirm(f"Delete everything in {engine.url!r}?", yes=yes)
+    url = masked(engine.url.render_as_string(hide_password=True))
+    confirm(f"Delete everything in {url}?", yes=yes)
     from ...adapters.sql.reset import reset as delete_everything
 
     delete_everything(engine)

@@ -13,7 +13,7 @@ from ...domain.errors import InvalidValue
 from ...domain.order import MAX_REFERENCE_LENGTH, OPEN, OrderStatus
 from ...domain.ports.read_model import OrderFilter
 from ...domain.use_cases.check_health import findings
-from ...domain.values import check_id, check_text
+from ...domain.values import check_text
 from ..api.access import guarded
 from ..api.events import ENVIRON_KEY, Pulse, begin_stream
 from ..api.problems import InvalidRequest
@@ -95,10 +95,6 @@ def product(product_id: str) -> Response:
     """One product, its vendors, and what came and went."""
     number, offset = _place()
     read_model = app_state().services.read_model
-    try:
-        check_id(product_id, "product_id")
-    except InvalidValue as error:
-        raise NotFound("no such product") from error
     stock = read_model.product(product_id)
     if stock is None:
         raise NotFound(f"no product {product_id}")

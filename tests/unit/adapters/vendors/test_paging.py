@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 import pytest
@@ -36,6 +37,15 @@ def test_a_parameter_is_put_into_the_query_or_deep_into_the_body() -> None:
     assert posted.url == FIRST.url
     assert posted.body == {"query": "…", "variables": {"first": 2, "after": "x"}}
     assert body["variables"] == {"first": 2}
+    for there in (None, "text", 5):
+        posted = PageRequest(url=FIRST.url, body={"a": there}).with_parameter("a.b", "x")
+        assert posted.body == {"a": {"b": "x"}}
+
+
+@pytest.mark.parametrize("wrong", [{"first": "x"}, {"more": 5}, {"total": 5}, {"first": True}])
+def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValue, match=next(iter(wrong))):
+        Paging(by="page", parameter="page", **wrong)
 
 
 def test_by_an_address() -> None:

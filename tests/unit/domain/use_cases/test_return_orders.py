@@ -77,6 +77,17 @@ def test_what_is_not_restocked_is_on_sale_nowhere(shop: Shop, order: Order) -> N
     assert shop.discrepancies() == []
 
 
+def test_what_comes_back_to_a_vendor_that_has_retired_is_on_sale_nowhere(
+    shop: Shop, order: Order
+) -> None:
+    for part in order.allocations:
+        shop.vendor_actions.retire(part.vendor_id)
+    returned = _return(shop, order)
+    assert returned.status is OrderStatus.RETURNED
+    assert {shop.central(line.product_id).available for line in order.lines} == {0}
+    assert shop.discrepancies() == []
+
+
 def test_no_later_report_counts_it_twice(shop: Shop, order: Order) -> None:
     _return(shop, order)
     shop.pass_time(minutes=2)

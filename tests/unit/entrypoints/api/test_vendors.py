@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -87,9 +88,21 @@ def test_a_report_that_takes_away_much_waits_for_approval(api: ApiUnderTest) -> 
     assert api.get("/vendor/acme").get_json()["quarantined_at"] is None
 
 
-@pytest.mark.parametrize("vendor_id", ["nobody", "x" * 5000])
-def test_nobody_elses_report_can_be_approved(api: ApiUnderTest, vendor_id: str) -> None:
-    answer = api.client.post(f"/v1/api/vendor/{vendor_id}/approve")
+@pytest.mark.parametrize("wrong", ["%00", "x" * 5000, "a%0Ab"])
+def test_what_can_be_no_id_is_the_path_of_nothing(api: ApiUnderTest, wrong: str) -> None:
+    """On every database: none is asked."""
+    ids = re.compile(r"<(id|vendor|product):\w+_id>")
+    rules = [rule for rule in api.app.url_map.iter_rules() if ids.search(str(rule))]
+    paths = {ids.sub(wrong, str(rule)): rule.methods or () for rule in rules}
+    assert len(paths) >= 8
+    for path, methods in paths.items():
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"}.intersection(methods):
+            answer = api.client.open(path, method=method, json={})
+            assert answer.status_code in (404, 405), (method, path)
+
+
+def test_nobody_elses_report_can_be_approved(api: ApiUnderTest) -> None:
+    answer = api.client.post("/v1/api/vendor/nobody/approve")
     assert answer.status_code == 404
     assert answer.get_json()["type"].endswith(":unknown-vendor")
 
@@ -377,9 +390,10 @@ def test_a_vendor_is_added_and_retired(api: ApiUnderTest) -> None:
         ({"url": "ftp://x"}, "url"),
         ({"format": "pdf"}, "format"),
         ({"surprise": 1}, "'surprise'"),
+        ({"body": {"q": "\ud800"}}, "entry"),
     ],
 )
-def test_nobody_reads_our_files_by_adding_a_vendor(
+def test_an_entry_that_reads_our_files_or_makes_no_sense_is_refused(
     api: ApiUnderTest, change: dict[str, Any], field: str
 ) -> None:
     answer = api.client.put("/v1/api/vendor/new", json=FEED | change)
