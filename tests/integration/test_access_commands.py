@@ -162,13 +162,9 @@ def test_the_record_says_what_was_made_and_no_secret(storage: SqlStorage, tmp_pa
     assert token.expires_at is not None
     until = token.expires_at.isoformat()[:16]
     assert [(entry.operation, entry.target, entry.detail) for entry in reversed(entries)] == [
-        ("webhook add", made["id"], "https://a.example/in order.*"),
-        ("webhook add", "http://a.example/", None),
-        (
-            "vendor add",
-            "acme, bolt",
-            "Acme: http https://acme.example/stock.csv; Bolt: file b.csv",
-        ),
+        ("webhook add", made["id"], "https://a.example order.*"),
+        ("webhook add", "http://…", None),
+        ("vendor add", "acme, bolt", "Acme: http https://…; Bolt: file b.csv"),
         ("token create", "x", None),
         ("token create", token.id, f"y; admin; rate 5; 9 a day; until {until}"),
     ]
