@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import signal
@@ -53,7 +54,7 @@ def test_it_shows_what_happens_until_it_is_stopped(service: Service, number: int
         "stock.back         tea 10 available",
     ]
     assert sorted(lines[2:]) == [
-        f"order.reserved     {order_id} tea=2 cup=3",
+        f"order.reserved     {order_id} tea=2 cup=3 by cli:{getpass.getuser()}",
         "stock.out          cup 0 available",
     ]
 

@@ -52,7 +52,7 @@ def test_an_order_from_its_placing_to_its_return(service: Service) -> None:
     shown = service.call("order", "return", order_id, "--no-restock", "--json")
     assert json.loads(shown.stdout)["status"] == "returned"
     steps = service.call("order", "watch", order_id).stdout.splitlines()
-    assert [step.partition(" by ")[2] for step in steps] == ["", "", ME, ME]
+    assert [step.partition(" by ")[2] for step in steps] == [ME, "", ME, ME]
     service.verify()
 
 
