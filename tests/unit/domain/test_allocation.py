@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -365,3 +367,18 @@ def test_the_changes_are_what_the_allocations_add_up_to(orders: list[Stock]) -> 
     assert sum(part.quantity for part in made) == -sum(
         c.available for c in allocations.vendor_changes()
     )
+
+
+def test_the_documentation_says_who_supplies_what() -> None:
+    text = (Path(__file__).parents[3] / "docs/orders.md").read_text(encoding="utf-8")
+    section = text.split("## Which vendor", 1)[1].split("## ", 1)[0]
+    rows = re.findall(r"^\| `(\S+)` \| .* \| (.*) \| (.*) \|$", section, re.MULTILINE)
+    offers = [Offer(vendor_id="acme", available=5), Offer(vendor_id="globex", available=4)]
+    offers.append(Offer(vendor_id="initech", available=1))
+    assert {name for name, *_told in rows} == {*POLICIES, "priority:initech,globex"}
+    for name, *told in rows:
+        for quantity, expected in zip((4, 6), told, strict=True):
+            line = OrderLine(product_id="tea", quantity=quantity)
+            parts = allocate(line, offers, parse_policy(name))
+            said = ", ".join(f"{part.vendor_id} {part.quantity}" for part in parts)
+            assert said == expected, name
