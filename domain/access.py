@@ -148,7 +148,7 @@ class AccessToken:
 
     @property
     def principal_id(self) -> str:
-        """What its caller is called."""
+        """The id of its principal."""
         return f"token:{self.id}"
 
     def principal(self) -> Principal:

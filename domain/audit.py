@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import datetime
 
 import attrs
@@ -12,7 +13,6 @@ from .access import AccessToken
 from .ports.vendor_directory import DeclaredVendor
 from .stock import ProductLimits
 from .values import sanitize, timestamp, timestamp_text
-from .webhooks import Webhook
 
 MAX_LENGTH = 500
 _AFTER_HOST = re.compile(r"[/?#].*", re.DOTALL)
@@ -55,9 +55,9 @@ def without_secrets(url: str) -> str:
     return f"{scheme}://{_AFTER_HOST.sub('', rest)}"
 
 
-def about_webhook(webhook: Webhook) -> str:
+def about_webhook(url: str, types: Iterable[str]) -> str:
     """Where it is, and what it is told."""
-    return f"{without_secrets(webhook.url)} {','.join(webhook.types)}"
+    return f"{without_secrets(url)} {','.join(types)}"
 
 
 def about_token(token: AccessToken) -> str:
@@ -82,7 +82,7 @@ def about_vendor(declared: DeclaredVendor) -> str:
 
 
 def about_product(name: str | None, limits: ProductLimits) -> str:
-    """What it is like from then on."""
+    """Its name, if one was set, and its limits."""
     told = {} if name is None else {"name": name}
     for field, value in attrs.asdict(limits).items():
         told[field] = "as usual" if value is None else str(value)

@@ -7,11 +7,11 @@ from typing import Any
 import attrs
 
 from .errors import InvalidValue
+from .values import whole_number
 
 MAX_REQUESTS = 1_000_000
 MAX_SECONDS = 86_400
 MAX_DAILY_QUOTA = 1_000_000_000
-MAX_DIGITS = 20
 _RULE = (
     f"must be <requests> or <requests>/<seconds>: 1 to {MAX_REQUESTS} requests in 1 to "
     f"{MAX_SECONDS} seconds"
@@ -38,7 +38,7 @@ def parse_rate(text: str, field: str) -> Rate:
     """A rate such as 50 (a second) or 100/60; raises InvalidValue."""
     requests, slash, span = text.partition("/")
     try:
-        return Rate(_whole_number(requests), _whole_number(span) if slash else 1)
+        return Rate(whole_number(requests), whole_number(span) if slash else 1)
     except InvalidValue as error:
         raise InvalidValue(field, error.expected) from error
 
@@ -49,8 +49,3 @@ def daily_quota(_instance: object, attribute: Any, value: Any) -> None:
         return
     if type(value) is not int or not 1 <= value <= MAX_DAILY_QUOTA:
         raise InvalidValue(attribute.name, f"must be a whole number from 1 to {MAX_DAILY_QUOTA}")
-
-
-def _whole_number(text: str) -> int:
-    # Not those of other alphabets, nor `1_0`. What is none is in no range either.
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else -1

@@ -26,6 +26,15 @@ _folding = [False]
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
+def whole_number(text: str, max_digits: int = 20) -> int:
+    """The number that these digits are; -1, as no number is, for any other text or a longer one.
+
+    Not `int`: that takes digits of other alphabets, signs, spaces and `1_0`, too.
+    """
+    is_number = text.isascii() and text.isdigit() and len(text) <= max_digits
+    return int(text) if is_number else -1
+
+
 def check_text(value: object, field: str, max_length: int = MAX_ID_LENGTH) -> None:
     """Raise InvalidValue unless `value` is 1 to `max_length` printable characters."""
     if not isinstance(value, str):

@@ -38,7 +38,7 @@ def order_document(order: Order) -> dict[str, Any]:
 
 
 def order_text(order: Order) -> str:
-    """The same as text."""
+    """`order_document` as JSON."""
     return json.dumps(order_document(order))
 
 
@@ -78,5 +78,5 @@ def order_ids(letter: DeadLetter) -> list[str]:
 
 
 def dead_letter_text(letter: DeadLetter) -> str:
-    """The same as text."""
+    """`dead_letter_document` as JSON."""
     return json.dumps(dead_letter_document(letter))

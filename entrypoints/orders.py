@@ -18,15 +18,13 @@ from ..domain.use_cases.order_actions import OrderActions
 from ..domain.use_cases.order_holds import OrderHold
 from ..domain.use_cases.place_orders import PlaceOrder, PlaceOrders, check_hold
 from ..domain.use_cases.return_orders import ReturnOrder
-from ..domain.values import printable, timestamp_text
+from ..domain.values import printable, timestamp_text, whole_number
 from .documents import order_document
 from .runtime.tables import aligned
 
 PAGE = 100
 # Seconds between looks at an order that is watched.
 POLL = 0.2
-# Of a number of units; more are none of any order's.
-MAX_DIGITS = 20
 
 
 def parse_lines(told: Sequence[str]) -> list[tuple[str, int]]:
@@ -36,11 +34,10 @@ def parse_lines(told: Sequence[str]) -> list[tuple[str, int]]:
 
 def _parse_line(text: str) -> tuple[str, int]:
     product_id, _, quantity = text.rpartition("=")
-    if not product_id or not (
-        quantity.isascii() and quantity.isdigit() and len(quantity) <= MAX_DIGITS
-    ):
+    units = whole_number(quantity)
+    if not product_id or units < 0:
         raise InvalidValue("line", f"must be like tea=2, but is {text!r}")
-    return product_id, int(quantity)
+    return product_id, units
 
 
 def place(  # noqa: PLR0913 - by name, each an option of its own
@@ -94,7 +91,10 @@ def watch(read_model: ReadModel, order_id: UUID, stop: Flag) -> Iterator[Event]:
 
 def hold_seconds(span: int) -> timedelta:
     """How long something is held; raises InvalidValue."""
-    hold_for = timedelta(seconds=min(span, 10**9))
+    try:
+        hold_for = timedelta(seconds=span)
+    except OverflowError:
+        hold_for = timedelta.max
     check_hold(hold_for, "seconds")
     return hold_for
 

@@ -9,7 +9,7 @@ _untold = 0
 
 
 def count_commit() -> None:
-    """One more."""
+    """Count a transaction that was just committed."""
     global _untold  # noqa: PLW0603 - of the process, whatever storages it has
     with _lock:
         _untold += 1

@@ -14,7 +14,7 @@ import attrs
 from ...domain.allocation import AllocationPolicy, highest_then_even, parse_policy
 from ...domain.errors import InvalidValue
 from ...domain.rate import Rate, parse_rate
-from ...domain.values import MAX_QUANTITY
+from ...domain.values import MAX_QUANTITY, whole_number
 from .plugins import (
     BUS_PLUGINS,
     POLICY_PLUGINS,
@@ -73,11 +73,6 @@ def policy(text: str) -> AllocationPolicy:
     _check_policy(found)
     chosen: AllocationPolicy = found
     return chosen
-
-
-def _whole_number(text: str) -> int:
-    # Not those of other alphabets, nor `1_0`. What is none is in no range either.
-    return int(text) if text.isascii() and text.isdigit() else -1
 
 
 def _between(minimum: int, maximum: int) -> Callable[[Any], None]:
@@ -225,27 +220,27 @@ class Settings:
     # The topic exchange that events are published on; None: they are not.
     events_exchange: str | None = _setting("EVENTS_EXCHANGE", None, _check_exchange, optional=True)
     host: str = _setting("HOST", "127.0.0.1", _check_text)
-    port: int = _setting("PORT", 3000, _between(1, 65535), _whole_number)
+    port: int = _setting("PORT", 3000, _between(1, 65535), whole_number)
     # Files in PEM, which go together; None: without TLS.
     tls_cert: str | None = _setting("TLS_CERT", None, _check_text, optional=True)
     tls_key: str | None = _setting("TLS_KEY", None, _check_text, optional=True)
     log_level: str = _setting("LOG_LEVEL", "info", _check_level, str.lower)
     # None: for people on a terminal, else for programs.
     log_format: str | None = _setting("LOG_FORMAT", None, _check_format, str.lower, optional=True)
-    api_processes: int = _setting("API_PROCESSES", 2, _between(1, 64), _whole_number)
+    api_processes: int = _setting("API_PROCESSES", 2, _between(1, 64), whole_number)
     # Of a worker, a relay, or a process that syncs; 0: they are not served. The API has its own.
     metrics_host: str = _setting("METRICS_HOST", "127.0.0.1", _check_text)
-    metrics_port: int = _setting("METRICS_PORT", 0, _between(0, 65534), _whole_number)
+    metrics_port: int = _setting("METRICS_PORT", 0, _between(0, 65534), whole_number)
     # Where the API's processes share their metrics; None: in the folder for temporary files.
     metrics_dir: str | None = _setting("METRICS_DIR", None, _check_text, optional=True)
     # For requests other than placing an order.
-    api_threads: int = _setting("API_THREADS", 16, _between(1, 1000), _whole_number)
+    api_threads: int = _setting("API_THREADS", 16, _between(1, 1000), whole_number)
     # How many proxies stand before the API, whose X-Forwarded headers are believed.
-    trusted_proxies: int = _setting("TRUSTED_PROXIES", 0, _between(0, 10), _whole_number)
+    trusted_proxies: int = _setting("TRUSTED_PROXIES", 0, _between(0, 10), whole_number)
     allocation_policy: AllocationPolicy = _setting(
         "ALLOCATION_POLICY", highest_then_even, _check_policy, policy
     )
-    max_attempts: int = _setting("MAX_ATTEMPTS", 8, _between(1, 20), _whole_number)
+    max_attempts: int = _setting("MAX_ATTEMPTS", 8, _between(1, 20), whole_number)
     # Before the second attempt; it doubles with each one after.
     retry_delay: timedelta = _setting("RETRY_DELAY", timedelta(seconds=0.5), _check_span, seconds)
     resend_after: timedelta = _setting("RESEND_AFTER", timedelta(seconds=300), _check_span, seconds)
@@ -254,11 +249,11 @@ class Settings:
         "BACKLOG_LIMIT", timedelta(seconds=60), _check_span, seconds
     )
     # So long requests are remembered by their idempotency keys.
-    idempotency_days: int = _setting("IDEMPOTENCY_DAYS", 7, _between(1, 365), _whole_number)
+    idempotency_days: int = _setting("IDEMPOTENCY_DAYS", 7, _between(1, 365), whole_number)
     # So long it is kept what happened, for those who are told late.
-    events_days: int = _setting("EVENTS_DAYS", 7, _between(1, 3650), _whole_number)
+    events_days: int = _setting("EVENTS_DAYS", 7, _between(1, 3650), whole_number)
     # So long it is kept who has changed what.
-    audit_days: int = _setting("AUDIT_DAYS", 365, _between(1, 3650), _whole_number)
+    audit_days: int = _setting("AUDIT_DAYS", 365, _between(1, 3650), whole_number)
     # Who vouches for callers by JWTs; None: nobody. The three go together.
     jwt_issuer: str | None = _setting("JWT_ISSUER", None, _check_text, optional=True)
     jwt_audience: str | None = _setting("JWT_AUDIENCE", None, _check_text, optional=True)
@@ -273,11 +268,11 @@ class Settings:
     rate_limit: Rate | None = _setting("RATE_LIMIT", None, _check_rate, rate, optional=True)
     # Of one order, all its lines together; None: as many as there are.
     max_order_units: int | None = _setting(
-        "MAX_ORDER_UNITS", None, _between(1, MAX_QUANTITY), _whole_number, optional=True
+        "MAX_ORDER_UNITS", None, _between(1, MAX_QUANTITY), whole_number, optional=True
     )
     # Held, waiting or reserved orders with one reference; None: as many as there are.
     max_open_per_reference: int | None = _setting(
-        "MAX_OPEN_PER_REFERENCE", None, _between(1, MAX_QUANTITY), _whole_number, optional=True
+        "MAX_OPEN_PER_REFERENCE", None, _between(1, MAX_QUANTITY), whole_number, optional=True
     )
     # Whether the case of ids counts. To be set before the first sync.
     id_case: str = _setting("ID_CASE", "keep", _check_id_case, str.lower)
@@ -299,7 +294,7 @@ class Settings:
     mock_vendors_token: str | None = _setting(
         "MOCK_VENDORS_TOKEN", None, _check_text, optional=True, secret=True
     )
-    mock_vendors_port: int = _setting("MOCK_VENDORS_PORT", 4001, _between(1, 65533), _whole_number)
+    mock_vendors_port: int = _setting("MOCK_VENDORS_PORT", 4001, _between(1, 65533), whole_number)
 
 
 @attrs.frozen

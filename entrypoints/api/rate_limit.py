@@ -36,7 +36,7 @@ class Policy(NamedTuple):
     window: int
 
     def header(self) -> str:
-        """For the client."""
+        """Its item in `RateLimit-Policy`."""
         return f'"{self.name}";q={self.quota};w={self.window}'
 
 
@@ -51,7 +51,7 @@ class Allowance(NamedTuple):
     retry_after: int
 
     def header(self) -> str:
-        """For the client."""
+        """Its item in `RateLimit`."""
         return f'"{self.policy.name}";r={self.remaining};t={self.reset}'
 
 

@@ -96,17 +96,12 @@ def add_webhook() -> Response:
     services, request = app_state().services, current_request()
     key = request_key(request)
     told = parse_webhook(json_body(request, services.limits.max_body_bytes))
-    made: list[Webhook] = []
-
-    def rendered(webhook: Webhook) -> str:
-        made.append(webhook)
-        return _rendered(webhook)
-
     try:
-        answer = services.webhook_actions.add_once(**told, answer=rendered, request=key)
+        answer = services.webhook_actions.add_once(**told, answer=_rendered, request=key)
     except InvalidValue as error:
         raise InvalidRequest({error.field: [error.expected]}) from error
-    tell_change(request, about_webhook(made[0]), target=json.loads(answer.text)["id"])
+    made = json.loads(answer.text)
+    tell_change(request, about_webhook(made["url"], made["types"]), target=made["id"])
     return answered(answer, 201)
 
 

@@ -38,7 +38,7 @@ def webhook_add(url: str, types: tuple[str, ...], *, is_json: bool) -> None:
     _, container = set_up()
     with recorded(without_secrets(url)):
         added = container.webhook_actions().add(url, types or EVERYTHING)
-        tell_change(added.id, about_webhook(added))
+        tell_change(added.id, about_webhook(added.url, added.types))
     text = f"webhook {added.id} is added\n  secret {added.secret}"
     click.echo(added_as_json(added) if is_json else text)
 

@@ -138,12 +138,12 @@ def _latencies(samples: Sequence[Sample], now: datetime) -> dict[str, Values]:
 
 
 def _most(
-    samples: Sequence[Sample], now: datetime, figure: Callable[[Figures], float | None]
+    samples: Sequence[Sample], now: datetime, told: Callable[[Figures], float | None]
 ) -> Values:
     """The highest that any process has told."""
     found: dict[int, float] = {}
     for sample in samples:
-        step, value = _step(sample.at, now), figure(sample.figures)
+        step, value = _step(sample.at, now), told(sample.figures)
         if value is not None:
             found[step] = max(found.get(step, 0.0), value)
     return _over(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from flask import Response, redirect, url_for
@@ -11,9 +12,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from ...domain.access import OPERATE
 from ...domain.errors import InvalidValue
 from ...domain.order import MAX_REFERENCE_LENGTH, OPEN, OrderStatus
-from ...domain.ports.read_model import OrderFilter
+from ...domain.ports.read_model import OrderFilter, Page
 from ...domain.use_cases.check_health import findings
-from ...domain.values import check_text
+from ...domain.values import check_text, whole_number
 from ..api.access import guarded
 from ..api.events import ENVIRON_KEY, Pulse, begin_stream
 from ..api.problems import InvalidRequest
@@ -56,7 +57,7 @@ def vendors() -> Response:
     """Vendors by id."""
     number, offset = _place()
     found = app_state().services.read_model.vendors(offset, PAGE_SIZE)
-    return page("vendors.html", vendors=found.items, paging=_paging(number, found.total))
+    return page("vendors.html", vendors=found.items, paging=_paging(number, found))
 
 
 @blueprint.get("/vendors/<vendor:vendor_id>")
@@ -73,7 +74,7 @@ def vendor(vendor_id: str) -> Response:
         "vendor.html",
         vendor=status,
         rejections=rejected.items,
-        paging=_paging(number, rejected.total),
+        paging=_paging(number, rejected),
     )
 
 
@@ -84,9 +85,7 @@ def products() -> Response:
     number, offset = _place()
     search = _text("q", MAX_REFERENCE_LENGTH)
     found = app_state().services.read_model.scarce_stock(offset, PAGE_SIZE, search or None)
-    return page(
-        "products.html", products=found.items, search=search, paging=_paging(number, found.total)
-    )
+    return page("products.html", products=found.items, search=search, paging=_paging(number, found))
 
 
 @blueprint.get("/products/<id:product_id>")
@@ -104,7 +103,7 @@ def product(product_id: str) -> Response:
         level=stock.central,
         vendors=stock.vendors,
         movements=movements.items,
-        paging=_paging(number, movements.total),
+        paging=_paging(number, movements),
     )
 
 
@@ -128,7 +127,7 @@ def orders() -> AnyResponse:
         search=search,
         chosen=status,
         statuses=list(OrderStatus),
-        paging=_paging(number, found.total),
+        paging=_paging(number, found),
     )
 
 
@@ -175,7 +174,7 @@ def webhooks() -> Response:
     """Webhooks, oldest first."""
     number, offset = _place()
     found = app_state().services.webhook_actions.directory.page(offset, PAGE_SIZE)
-    return page("webhooks.html", webhooks=found.items, paging=_paging(number, found.total))
+    return page("webhooks.html", webhooks=found.items, paging=_paging(number, found))
 
 
 @blueprint.get("/webhooks/<uuid:webhook_id>")
@@ -188,7 +187,7 @@ def webhook(webhook_id: UUID) -> Response:
     if status is None:
         raise NotFound(f"no webhook {webhook_id}")
     dead = directory.dead(str(webhook_id), offset, PAGE_SIZE)
-    return page("webhook.html", its=status, dead=dead.items, paging=_paging(number, dead.total))
+    return page("webhook.html", its=status, dead=dead.items, paging=_paging(number, dead))
 
 
 @blueprint.get("/events")
@@ -202,14 +201,18 @@ def stream_changes() -> Response:
 def _place() -> tuple[int, int]:
     """The number of the page in the query, from 1, and how many items lie before it."""
     text = current_request().args.get("page", "1")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len("1000000") else 0
+    number = whole_number(text, max_digits=len(str(MAX_PAGE)))
     if not 1 <= number <= MAX_PAGE:
         raise InvalidRequest({"page": [f"must be a number from 1 to {MAX_PAGE}"]})
     return number, (number - 1) * PAGE_SIZE
 
 
-def _paging(number: int, total: int) -> dict[str, int]:
-    return {"number": number, "last": max(1, -(-total // PAGE_SIZE)), "total": total}
+def _paging(number: int, found: Page[Any]) -> dict[str, int]:
+    return {
+        "number": number,
+        "last": max(1, -(-found.total // PAGE_SIZE)),
+        "total": found.total,
+    }
 
 
 def _text(name: str, max_length: int) -> str:
